@@ -1,0 +1,272 @@
+"""The one exception tree.
+
+::
+
+    Error                         exit  http  what went wrong
+    ├── UsageError                   2   400  the request makes no sense as it stands
+    │   ├── NotFound                 2   404  a named tenant, snapshot, object, job does not exist
+    │   └── AlreadyExists            2   409  a name is taken
+    ├── ConfigurationError           2   500  settings are missing or contradict each other
+    ├── Refused                      4   409  doing it would do harm; nothing was written
+    │   └── StalePlan                4   409  the tenant changed since the plan was made
+    ├── Interrupted                130   499  the operator or the machine stopped it
+    ├── GraphError                   1   502  Microsoft Graph answered with an error
+    │   ├── Unauthenticated          1   502  no token, or Graph does not accept it
+    │   ├── Forbidden                1   502  a permission, role or licence is missing
+    │   ├── GraphNotFound            1   502  the resource is not there (or not there yet)
+    │   ├── InvalidRequest           1   502  Graph refuses the request as such (400)
+    │   ├── Conflict                 1   502  the object exists, or somebody else writes it
+    │   ├── DeltaExpired             1   502  the delta token is no longer good (410)
+    │   ├── Throttled                1   503  still throttled after all waiting
+    │   ├── Unavailable              1   503  Graph failed (5xx) or could not be reached
+    │   ├── OutcomeUnknown           1   502  a write was sent and its reply was lost
+    │   └── UntrustedLink            1   502  a link leads away from the configured Graph host
+    └── RepositoryError              1   500  the repository could not be used
+        ├── StorageError             1   503  the object store failed
+        ├── RepositoryLocked         1   409  another process holds a lock that excludes this
+        └── RepositoryDamaged        5   500  what is stored is not what was written
+            ├── WrongPassphrase      5   403  no key slot opens with what was given
+            └── UnsupportedFormat    5   500  written by a newer version
+
+``exit_code`` is the CLI's, ``http_status`` the API's, ``code`` is stable and safe to match in
+scripts, ``hint`` says what to do next, ``is_retryable`` says whether the same request may succeed
+later without a change. ``tests/test_errors.py`` pins all of them.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Error(Exception):
+    """Base of everything that Reentra raises on purpose.
+
+    ``message`` says what happened, and to what. ``hint`` says what to do next. Neither may hold a
+    secret.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
+    is_retryable: ClassVar[bool] = False
+    default_hint: ClassVar[str] = ""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = self.default_hint if hint is None else hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip() if self.hint else self.message
+
+    def to_json(self) -> dict[str, object]:
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+class UsageError(Error):
+    """The request makes no sense as it stands."""
+
+    code = "usage"
+    exit_code = 2
+    http_status = 400
+
+
+class NotFound(UsageError):
+    """A named tenant, snapshot, object or job does not exist."""
+
+    code = "not_found"
+    http_status = 404
+
+
+class AlreadyExists(UsageError):
+    """The name is taken."""
+
+    code = "already_exists"
+    http_status = 409
+
+
+class ConfigurationError(Error):
+    """Settings are missing or contradict each other."""
+
+    code = "configuration"
+    exit_code = 2
+
+
+class Refused(Error):
+    """Doing it would do harm, so nothing was written. ``numbers`` are the facts behind it."""
+
+    code = "refused"
+    exit_code = 4
+    http_status = 409
+
+
+class StalePlan(Refused):
+    """The tenant changed since the plan was made."""
+
+    code = "stale_plan"
+    default_hint = "Make a new plan with the same options, read it, and apply that one."
+
+
+class Interrupted(Error):
+    """The operator or the machine stopped it."""
+
+    code = "interrupted"
+    exit_code = 130
+    http_status = 499
+
+
+class GraphError(Error):
+    """Microsoft Graph answered with an error.
+
+    ``status`` is the HTTP status (0 when there was no answer), ``graph_code`` and the message are
+    Graph's own, ``request_id`` is what Microsoft's support asks for. ``target`` is the property
+    that Graph blames, where it names one.
+    """
+
+    code = "graph"
+    http_status = 502
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        graph_code: str = "",
+        request_id: str = "",
+        target: str = "",
+        retry_after_seconds: float | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.graph_code = graph_code
+        self.request_id = request_id
+        self.target = target
+        self.retry_after_seconds = retry_after_seconds
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            **Error.to_json(self),
+            "status": self.status,
+            "graph_code": self.graph_code,
+            "request_id": self.request_id,
+        }
+
+
+class Unauthenticated(GraphError):
+    """No token, or Graph does not accept it."""
+
+    code = "unauthenticated"
+    default_hint = "Check the tenant id, the client id and the credential with `tenant check`."
+
+
+class Forbidden(GraphError):
+    """A permission, an Entra role or a licence is missing."""
+
+    code = "forbidden"
+    default_hint = "Run `reentra tenant check NAME`: it lists what is missing and for what."
+
+
+class GraphNotFound(GraphError):
+    """The resource is not there, or not there yet (replication)."""
+
+    code = "graph_not_found"
+
+
+class InvalidRequest(GraphError):
+    """Graph refuses the request as such (400). Repeating it unchanged is pointless."""
+
+    code = "invalid_request"
+
+
+class Conflict(GraphError):
+    """The object exists already, or somebody else writes it at the same time."""
+
+    code = "conflict"
+
+
+class DeltaExpired(GraphError):
+    """The delta token is no longer good (410); the kind must be read in full."""
+
+    code = "delta_expired"
+
+
+class Throttled(GraphError):
+    """Still throttled after all the waiting that is allowed."""
+
+    code = "throttled"
+    http_status = 503
+    is_retryable = True
+    default_hint = "Try again in a few minutes; other applications share the tenant's limits."
+
+
+class Unavailable(GraphError):
+    """Graph failed (5xx), could not be reached, or cut its answer short."""
+
+    code = "unavailable"
+    http_status = 503
+    is_retryable = True
+    default_hint = "Try again; if it lasts, look at the network and at Microsoft's service health."
+
+
+class OutcomeUnknown(GraphError):
+    """A write was sent and its reply was lost: it may or may not have happened.
+
+    The caller must look before it sends the write again.
+    """
+
+    code = "outcome_unknown"
+
+
+class UntrustedLink(GraphError):
+    """A link in an answer leads away from the configured Graph host and was not followed."""
+
+    code = "untrusted_link"
+    default_hint = "Check --graph-endpoint; a token is never sent to another host."
+
+
+class RepositoryError(Error):
+    """The repository could not be used."""
+
+    code = "repository"
+
+
+class StorageError(RepositoryError):
+    """The object store failed; nothing was acknowledged."""
+
+    code = "storage"
+    http_status = 503
+    is_retryable = True
+
+
+class RepositoryLocked(RepositoryError):
+    """Another process holds a lock that excludes this one."""
+
+    code = "locked"
+    http_status = 409
+    is_retryable = True
+
+
+class RepositoryDamaged(RepositoryError):
+    """What is stored is not what was written; it is never served."""
+
+    code = "damaged"
+    exit_code = 5
+    default_hint = "Run `reentra check` for the whole picture; other snapshots may be whole."
+
+
+class WrongPassphrase(RepositoryDamaged):
+    """No key slot of the repository opens with what was given."""
+
+    code = "wrong_passphrase"
+    http_status = 403
+    default_hint = (
+        "Give the passphrase by REENTRA_PASSPHRASE or --passphrase-file; the recovery key works too."
+    )
+
+
+class UnsupportedFormat(RepositoryDamaged):
+    """The repository was written by a newer version of Reentra."""
+
+    code = "unsupported_format"
+    default_hint = "Install a newer version of Reentra; this one will not touch the repository."
