@@ -1,0 +1,802 @@
+"""The state of one imitated tenant: records, links between them, the recycle bin, the change log.
+
+No rule of Graph lives here but those of storage: what a write may do is decided in `writes`
+before this module is asked to do it. Everything here therefore succeeds.
+
+Reading order: `Record`, `Change`, `Tenant`. Three things to know:
+
+* A record's ``props`` hold what was ever set, never ``id`` and never ``deletedDateTime``
+  (see ``deleted_at``); a value of None was set and then cleared.
+* Links are kept when one of their ends goes to the recycle bin, and leave when it is purged.
+* Assignments and grants of a deleted object are set aside with it and come back with it.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import threading
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
+from pathlib import Path
+from sys import intern
+from types import MappingProxyType
+from typing import Any, Final
+
+from reentra.sandbox.clock import Clock
+from reentra.sandbox.errors import LogTruncated
+
+BIN_SECONDS: Final = 30 * 24 * 3600
+"""How long a soft-deleted object can be restored: thirty days, not configurable."""
+
+DIRECTORY_TYPES: Final = (
+    "user", "group", "device", "servicePrincipal", "application", "administrativeUnit",
+    "directoryRole",
+)  # fmt: skip
+"""The types that `Tenant.find` looks through, and that can stand at the end of a link."""
+
+BASE_COLLECTION: Final = MappingProxyType(
+    {"ipNamedLocation": "namedLocation", "countryNamedLocation": "namedLocation"}
+)
+"""Derived types that live in the collection of their base; a record keeps its derived type."""
+
+NAVIGATIONS: Final = MappingProxyType(
+    {
+        "group.members": "memberOf",
+        "group.owners": "ownedObjects",
+        "user.manager": "directReports",
+        "user.sponsors": "sponsorOf",
+        "application.owners": "ownedObjects",
+        "servicePrincipal.owners": "ownedObjects",
+        "administrativeUnit.members": "memberOf",
+        "device.registeredOwners": "ownedDevices",
+        "device.registeredUsers": "registeredDevices",
+        "directoryRole.members": "memberOf",
+        "application.federatedIdentityCredentials": "",
+        "application.extensionProperties": "",
+        "group.settings": "",
+    }
+)
+"""Every stored relationship, by the name of the side that owns it, with the inverse's name.
+
+The last three own their targets: those are purged with the owner.
+"""
+
+OWNING: Final = (
+    "application.federatedIdentityCredentials",
+    "application.extensionProperties",
+    "group.settings",
+)
+
+INDEXED: Final = MappingProxyType(
+    {
+        "user": ("userPrincipalName", "proxyAddress", "skuId"),
+        "group": ("mailNickname", "proxyAddress", "uniqueName", "skuId"),
+        "application": ("appId", "uniqueName", "identifierUris"),
+        "servicePrincipal": ("appId", "servicePrincipalNames"),
+        "device": ("deviceId",),
+        "oAuth2PermissionGrant": ("clientId", "resourceId", "principalId"),
+        "appRoleAssignment": ("principalId", "resourceId"),
+        "unifiedRoleAssignment": (
+            "principalId",
+            "roleDefinitionId",
+            "directoryScopeId",
+        ),
+        "scopedRoleMembership": ("administrativeUnitId", "roleId", "memberId"),
+        "directoryRole": ("roleTemplateId",),
+        "groupSetting": ("templateId",),
+        "subscribedSku": ("skuId",),
+    }
+)
+"""Keys by which `Tenant.by` finds live records, compared without letter case."""
+
+ENDS: Final = MappingProxyType(
+    {
+        "appRoleAssignment": ("principalId", "resourceId"),
+        "oAuth2PermissionGrant": ("clientId", "resourceId", "principalId"),
+        "unifiedRoleAssignment": ("principalId",),
+        "scopedRoleMembership": ("administrativeUnitId", "memberId"),
+    }
+)
+"""Records that hang on other objects, and the keys that name those objects."""
+
+
+class Record:
+    """One object of the tenant.
+
+    ``cache`` belongs to the read side: it may put rendered bytes there, and every write clears
+    it. ``born_at`` and ``written_at`` are clock seconds of the creation (or return from the bin)
+    and of the last write. ``previous`` holds the properties before the last write when the tenant
+    was told to remember them. ``kept`` holds what the recycle bin replaced.
+    """
+
+    __slots__ = (
+        "born_at", "cache", "created_seq", "deleted_at", "id", "kept", "previous", "props", "seq",
+        "type", "written_at",
+    )  # fmt: skip
+
+    def __init__(
+        self, type_: str, id_: str, props: dict[str, Any], seq: int, at: float
+    ) -> None:
+        self.type = type_
+        self.id = id_
+        self.props = props
+        self.deleted_at: datetime | None = None
+        self.created_seq = seq
+        self.seq = seq
+        self.born_at = at
+        self.written_at = at
+        self.cache: Any = None
+        self.previous: dict[str, Any] | None = None
+        self.kept: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"Record({self.type}/{self.id})"
+
+
+class ChangeKind(enum.Enum):
+    """What happened to an object, for the delta of its type."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    SOFT_DELETED = "softDeleted"
+    RESTORED = "restored"
+    PURGED = "purged"
+    LINKED = "linked"
+    UNLINKED = "unlinked"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the change log.
+
+    ``properties`` names what was created or updated. ``nav`` (without the type: ``members``) and
+    ``target`` are set for links only. ``at`` is clock seconds.
+    """
+
+    seq: int
+    id: str
+    kind: ChangeKind
+    at: float
+    properties: tuple[str, ...] = ()
+    nav: str = ""
+    target: str = ""
+    target_type: str = ""
+
+
+_seq_of = attrgetter("seq")
+
+
+@dataclass(slots=True)
+class TenantOptions:
+    """Where Graph's behaviour is uncertain or varies from tenant to tenant.
+
+    ``edition`` is the licence level: ``free``, ``P1`` or ``P2``.
+    """
+
+    edition: str = "P2"
+    policy_bin: bool = True
+    deleted_upn_carries_id: bool = True
+    remember_previous: bool = False
+
+
+class Tenant:
+    """The whole state of one tenant. Hold ``lock`` around a write or a consistent read."""
+
+    def __init__(
+        self,
+        tenant_id: str,
+        clock: Clock | None = None,
+        options: TenantOptions | None = None,
+    ) -> None:
+        self.tenant_id = tenant_id
+        self.clock = clock or Clock()
+        self.options = options or TenantOptions()
+        self.seq = 0
+        self.lock = threading.RLock()
+        self._live: dict[str, dict[str, Record]] = {}
+        self._directory: dict[str, Record] = {}
+        self._bin: dict[str, dict[str, Record]] = {}
+        self._aside: dict[str, Record] = {}
+        self._forward: dict[str, dict[str, dict[str, int]]] = {
+            nav: {} for nav in NAVIGATIONS
+        }
+        self._reverse: dict[str, dict[str, dict[str, int]]] = {
+            nav: {} for nav in NAVIGATIONS
+        }
+        self._index: dict[tuple[str, str], dict[str, str | dict[str, None]]] = {
+            (type_, key): {} for type_, keys in INDEXED.items() for key in keys
+        }
+        self._log: dict[str, list[Change]] = {}
+        self._log_floor: dict[str, int] = {}
+
+    @property
+    def edition(self) -> str:
+        """Return the licence level: ``free``, ``P1`` or ``P2``."""
+        return self.options.edition
+
+    # --- looking ---
+
+    def collection(self, type_: str) -> Mapping[str, Record]:
+        """Return the live records of a type by id, in the order of creation."""
+        return self._live.get(BASE_COLLECTION.get(type_, type_), {})
+
+    def get(self, type_: str, id_: str) -> Record | None:
+        """Return a live record of a type."""
+        records = self.collection(type_)
+        return records.get(id_) or records.get(id_.lower())
+
+    def find(self, id_: str) -> Record | None:
+        """Return a live directory object of whatever type."""
+        return self._directory.get(id_) or self._directory.get(id_.lower())
+
+    def deleted(self, type_: str | None = None) -> list[Record]:
+        """Return what is in the recycle bin, oldest deletion first; of all directory types."""
+        self.expire_bin()
+        if type_ is not None:
+            return list(self._bin.get(BASE_COLLECTION.get(type_, type_), {}).values())
+        return [
+            record
+            for name in DIRECTORY_TYPES
+            for record in self._bin.get(name, {}).values()
+        ]
+
+    def find_deleted(self, id_: str, type_: str | None = None) -> Record | None:
+        """Return a record in the recycle bin; without a type, of the directory types."""
+        self.expire_bin()
+        names = (
+            DIRECTORY_TYPES if type_ is None else (BASE_COLLECTION.get(type_, type_),)
+        )
+        for name in names:
+            record = self._bin.get(name, {}).get(id_.lower())
+            if record is not None:
+                return record
+        return None
+
+    def by(self, type_: str, key: str, value: str) -> list[Record]:
+        """Return the live records of a type that have a value under an indexed key."""
+        found = self._index[type_, key].get(value.casefold())
+        if found is None:
+            return []
+        records = self.collection(type_)
+        return (
+            [records[found]]
+            if isinstance(found, str)
+            else [records[id_] for id_ in found]
+        )
+
+    def one(self, type_: str, key: str, value: str) -> Record | None:
+        """Return the first live record of a type that has a value under an indexed key."""
+        found = self._index[type_, key].get(value.casefold())
+        if found is None:
+            return None
+        return self.collection(type_)[
+            found if isinstance(found, str) else next(iter(found))
+        ]
+
+    def count_by(self, type_: str, key: str, value: str) -> int:
+        """Return how many live records have a value under an indexed key."""
+        found = self._index[type_, key].get(value.casefold())
+        return 0 if found is None else 1 if isinstance(found, str) else len(found)
+
+    def user_by_upn(self, upn: str) -> Record | None:
+        """Return the live user with a userPrincipalName."""
+        return self.one("user", "userPrincipalName", upn)
+
+    def by_app_id(self, type_: str, app_id: str) -> Record | None:
+        """Return the live application or service principal with an appId."""
+        return self.one(type_, "appId", app_id)
+
+    def device_by_device_id(self, device_id: str) -> Record | None:
+        """Return the live device with a deviceId."""
+        return self.one("device", "deviceId", device_id)
+
+    def by_unique_name(self, type_: str, name: str) -> Record | None:
+        """Return the live group or application with a uniqueName."""
+        return self.one(type_, "uniqueName", name)
+
+    def holder_of_address(self, address: str) -> Record | None:
+        """Return the live user or group with a proxy address, written ``smtp:...``."""
+        return self.one("user", "proxyAddress", address) or self.one(
+            "group", "proxyAddress", address
+        )
+
+    # --- writing records ---
+
+    def create(
+        self, type_: str, props: dict[str, Any], id_: str | None = None
+    ) -> Record:
+        """Add a record; without an id it gets a new one."""
+        seq = self._next()
+        record = Record(
+            intern(type_),
+            intern(id_ or self.clock.new_guid()),
+            props,
+            seq,
+            self.clock.seconds(),
+        )
+        self._insert(record)
+        self._note(record, ChangeKind.CREATED, tuple(props))
+        return record
+
+    def load_bulk(self, type_: str, rows: Iterable[tuple[str, dict[str, Any]]]) -> int:
+        """Add many records at one change-log position, without log entries.
+
+        Delta tokens from before do not reach past it. Returns how many were added.
+        """
+        seq, at, count = self._next(), self.clock.seconds(), 0
+        type_ = intern(type_)
+        for id_, props in rows:
+            self._insert(Record(type_, intern(id_), props, seq, at))
+            count += 1
+        self._log_floor[BASE_COLLECTION.get(type_, type_)] = seq
+        return count
+
+    def update(self, record: Record, changes: Mapping[str, Any]) -> tuple[str, ...]:
+        """Set properties, and return the names of those whose value really changed."""
+        props = record.props
+        changed = tuple(
+            name
+            for name, value in changes.items()
+            if name not in props or props[name] != value
+        )
+        if not changed:
+            return ()
+        live = record.deleted_at is None
+        if live:
+            self._unindex(record)
+        if self.options.remember_previous:
+            record.previous = dict(props)
+        for name in changed:
+            props[intern(name)] = changes[name]
+        if live:
+            self._reindex(record)
+        self._touch(record)
+        self._note(record, ChangeKind.UPDATED, changed)
+        return changed
+
+    def soft_delete(self, record: Record) -> None:
+        """Move a record to the recycle bin, with its links, assignments and grants."""
+        self._take_out(record)
+        record.deleted_at = self.clock.now()
+        upn = record.props.get("userPrincipalName")
+        if record.type == "user" and upn and self.options.deleted_upn_carries_id:
+            record.kept = {"userPrincipalName": upn}
+            record.props["userPrincipalName"] = record.id.replace("-", "") + upn
+        self._bin.setdefault(BASE_COLLECTION.get(record.type, record.type), {})[
+            record.id
+        ] = record
+        self._touch(record)
+        self._note(record, ChangeKind.SOFT_DELETED)
+        for dependent in self.dependents(record.id):
+            self._set_aside(dependent)
+
+    def restore(self, record: Record, changes: Mapping[str, Any] | None = None) -> None:
+        """Bring a record back from the recycle bin, with its assignments and grants.
+
+        ``changes`` are properties that are to differ from before, such as a free name.
+        """
+        del self._bin[BASE_COLLECTION.get(record.type, record.type)][record.id]
+        record.deleted_at = None
+        record.props.update(record.kept or {})
+        record.kept = None
+        record.props.update(changes or {})
+        self._insert(record)
+        self._touch(record)
+        record.born_at = record.written_at
+        self._note(record, ChangeKind.RESTORED, tuple(record.props))
+        for dependent in [r for r in self._aside.values() if record.id in ends_of(r)]:
+            if all(self.find(end) is not None for end in ends_of(dependent)):
+                del self._aside[dependent.id]
+                self._insert(dependent)
+                self._touch(dependent)
+                dependent.born_at = dependent.written_at
+                self._note(dependent, ChangeKind.CREATED, tuple(dependent.props))
+
+    def purge(self, record: Record) -> None:
+        """Remove a record for good, live or in the bin, with everything that hangs on it."""
+        if record.deleted_at is None:
+            self._take_out(record)
+        else:
+            self._bin[BASE_COLLECTION.get(record.type, record.type)].pop(
+                record.id, None
+            )
+        self._note(record, ChangeKind.PURGED)
+        for nav in OWNING:
+            for child_id in self.all_targets(nav, record.id):
+                child = self._owned(child_id)
+                if child is not None:
+                    self.purge(child)
+        for dependent in self.dependents(record.id):
+            self.purge(dependent)
+        for dependent in [r for r in self._aside.values() if record.id in ends_of(r)]:
+            del self._aside[dependent.id]
+        for nav in NAVIGATIONS:
+            for target in self.all_targets(nav, record.id):
+                self._drop_link(nav, record.id, target)
+            for source in self.all_sources(nav, record.id):
+                self._drop_link(nav, source, record.id)
+                self._note_link(nav, source, record, ChangeKind.UNLINKED)
+
+    def expire_bin(self) -> None:
+        """Purge what has been in the recycle bin for more than thirty days."""
+        if not any(self._bin.values()):
+            return
+        limit = self.clock.now() - timedelta(seconds=BIN_SECONDS)
+        for records in self._bin.values():
+            while records:
+                oldest = next(iter(records.values()))
+                if oldest.deleted_at is None or oldest.deleted_at > limit:
+                    break
+                self.purge(oldest)
+
+    def dependents(self, id_: str) -> list[Record]:
+        """Return the live assignments and grants that hang on an object, each once."""
+        found: dict[str, Record] = {}
+        for type_, keys in ENDS.items():
+            for key in keys:
+                for record in self.by(type_, key, id_):
+                    found[record.id] = record
+        return list(found.values())
+
+    # --- links ---
+
+    def link(self, nav: str, source_id: str, target_id: str) -> bool:
+        """Add a link, and return False when it was there. A manager replaces the one before."""
+        if self.linked(nav, source_id, target_id):
+            return False
+        if nav == "user.manager":
+            for before in self.all_targets(nav, source_id):
+                self.unlink(nav, source_id, before)
+        seq = self._next()
+        self._forward[nav].setdefault(intern(source_id), {})[intern(target_id)] = seq
+        self._reverse[nav].setdefault(intern(target_id), {})[intern(source_id)] = seq
+        self._note_link(
+            nav, source_id, self._any(target_id), ChangeKind.LINKED, target_id
+        )
+        return True
+
+    def link_bulk(self, nav: str, source_id: str, target_ids: Iterable[str]) -> None:
+        """Add many links of one source, without log entries, at the present log position."""
+        seq = self.seq
+        forward = self._forward[nav].setdefault(intern(source_id), {})
+        reverse = self._reverse[nav]
+        for target_id in target_ids:
+            forward[target_id] = seq
+            sources = reverse.get(target_id)
+            if sources is None:
+                reverse[target_id] = {source_id: seq}
+            else:
+                sources[source_id] = seq
+
+    def unlink(self, nav: str, source_id: str, target_id: str) -> bool:
+        """Remove a link, and return False when it was not there."""
+        if not self.linked(nav, source_id, target_id):
+            return False
+        self._drop_link(nav, source_id, target_id)
+        self._note_link(
+            nav, source_id, self._any(target_id), ChangeKind.UNLINKED, target_id
+        )
+        return True
+
+    def linked(self, nav: str, source_id: str, target_id: str) -> bool:
+        """Say whether a link is there, even with an end in the recycle bin."""
+        return target_id in self._forward[nav].get(source_id, ())
+
+    def link_seq(self, nav: str, source_id: str, target_id: str) -> int:
+        """Return the change-log position at which a link was made; 0 when there is none."""
+        return self._forward[nav].get(source_id, {}).get(target_id, 0)
+
+    def targets(self, nav: str, source_id: str) -> list[str]:
+        """Return the live ids that an object links to, in the order in which they were linked."""
+        return self._only_live(nav, self._forward[nav].get(source_id, ()))
+
+    def sources(self, nav: str, target_id: str) -> list[str]:
+        """Return the live ids that link to an object."""
+        live = self.collection(nav.partition(".")[0])
+        return [id_ for id_ in self._reverse[nav].get(target_id, ()) if id_ in live]
+
+    def all_targets(self, nav: str, source_id: str) -> list[str]:
+        """Return the ids that an object links to, those in the recycle bin too, as delta does."""
+        return list(self._forward[nav].get(source_id, ()))
+
+    def all_sources(self, nav: str, target_id: str) -> list[str]:
+        """Return the ids that link to an object, those in the recycle bin too."""
+        return list(self._reverse[nav].get(target_id, ()))
+
+    def target_count(self, nav: str, source_id: str) -> int:
+        """Return how many links an object has, those to the recycle bin too."""
+        return len(self._forward[nav].get(source_id, ()))
+
+    # --- the change log ---
+
+    def changes(self, type_: str, since_seq: int) -> Iterator[Change]:
+        """Yield what happened to objects of a type after a log position, oldest first.
+
+        Raises:
+            LogTruncated: the log does not reach back that far.
+        """
+        self.expire_bin()
+        type_ = BASE_COLLECTION.get(type_, type_)
+        floor = self._log_floor.get(type_, 0)
+        if since_seq < floor:
+            raise LogTruncated(type_, since_seq, floor)
+        log = self._log.get(type_, [])
+        yield from log[bisect_right(log, since_seq, key=_seq_of) :]
+
+    def truncate_log(self, type_: str) -> None:
+        """Forget the change log of a type, so that every earlier delta token is refused."""
+        self._log_floor[type_] = self._next()
+        self._log[type_] = []
+
+    # --- keeping ---
+
+    def save(self, path: Path) -> None:
+        """Write the whole state to one file of JSON lines; the same state, the same bytes."""
+        with path.open("w", encoding="utf-8") as handle:
+            for line in self._lines():
+                handle.write(
+                    json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
+                )
+
+    @classmethod
+    def load(cls, path: Path) -> Tenant:
+        """Read back what `save` wrote; delta tokens made before go on working."""
+        with path.open(encoding="utf-8") as handle:
+            head = json.loads(next(handle))
+            tenant = cls(
+                head["tenant_id"],
+                Clock.from_json(head["clock"]),
+                TenantOptions(**head["options"]),
+            )
+            tenant.seq = head["seq"]
+            tenant._log_floor = head["log_floor"]
+            for text in handle:
+                tenant._read_line(json.loads(text))
+        return tenant
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        options = {
+            name: getattr(self.options, name) for name in TenantOptions.__slots__
+        }
+        yield {
+            "tenant_id": self.tenant_id, "clock": self.clock.to_json(), "options": options,
+            "seq": self.seq, "log_floor": self._log_floor,
+        }  # fmt: skip
+        places = (
+            ("live", [r for records in self._live.values() for r in records.values()]),
+            ("bin", [r for records in self._bin.values() for r in records.values()]),
+            ("aside", list(self._aside.values())),
+        )
+        for place, records in places:
+            for record in records:
+                deleted_at = (
+                    record.deleted_at.isoformat() if record.deleted_at else None
+                )
+                yield {
+                    "in": place, "type": record.type, "id": record.id, "props": record.props,
+                    "deleted_at": deleted_at, "kept": record.kept,
+                    "seqs": [record.created_seq, record.seq],
+                    "at": [record.born_at, record.written_at],
+                }  # fmt: skip
+        for nav, by_source in self._forward.items():
+            for source, targets in by_source.items():
+                if targets:
+                    yield {"nav": nav, "source": source, "targets": targets}
+        for type_, log in self._log.items():
+            for change in log:
+                yield {
+                    "log": type_, "seq": change.seq, "id": change.id, "kind": change.kind.value,
+                    "at": change.at, "properties": change.properties, "nav": change.nav,
+                    "target": change.target, "target_type": change.target_type,
+                }  # fmt: skip
+
+    def _read_line(self, line: dict[str, Any]) -> None:
+        if "in" in line:
+            props = {intern(name): value for name, value in line["props"].items()}
+            record = Record(intern(line["type"]), intern(line["id"]), props, 0, 0.0)
+            record.created_seq, record.seq = line["seqs"]
+            record.born_at, record.written_at = line["at"]
+            record.kept = line["kept"]
+            if line["in"] == "live":
+                self._insert(record)
+            elif line["in"] == "aside":
+                self._aside[record.id] = record
+            else:
+                record.deleted_at = datetime.fromisoformat(
+                    line["deleted_at"]
+                ).astimezone(UTC)
+                name = BASE_COLLECTION.get(record.type, record.type)
+                self._bin.setdefault(name, {})[record.id] = record
+        elif "nav" in line and "source" in line:
+            source = intern(line["source"])
+            targets = {intern(target): seq for target, seq in line["targets"].items()}
+            self._forward[line["nav"]][source] = targets
+            for target, seq in targets.items():
+                self._reverse[line["nav"]].setdefault(target, {})[source] = seq
+        else:
+            self._log.setdefault(line["log"], []).append(
+                Change(
+                    line["seq"],
+                    line["id"],
+                    ChangeKind(line["kind"]),
+                    line["at"],
+                    tuple(line["properties"]),
+                    line["nav"],
+                    line["target"],
+                    line["target_type"],
+                )
+            )
+
+    # --- the inside ---
+
+    def _next(self) -> int:
+        self.seq += 1
+        return self.seq
+
+    def _touch(self, record: Record) -> None:
+        record.seq = self._next()
+        record.written_at = self.clock.seconds()
+        record.cache = None
+
+    def _note(
+        self, record: Record, kind: ChangeKind, properties: tuple[str, ...] = ()
+    ) -> None:
+        name = BASE_COLLECTION.get(record.type, record.type)
+        self._log.setdefault(name, []).append(
+            Change(self._next(), record.id, kind, self.clock.seconds(), properties)
+        )
+
+    def _note_link(
+        self,
+        nav: str,
+        source_id: str,
+        target: Record | None,
+        kind: ChangeKind,
+        target_id: str = "",
+    ) -> None:
+        source_type, _, name = nav.partition(".")
+        target_type = target.type if target is not None else ""
+        target_id = target.id if target is not None else target_id
+        seq = self._next()
+        self._log.setdefault(source_type, []).append(
+            Change(
+                seq,
+                source_id,
+                kind,
+                self.clock.seconds(),
+                (),
+                name,
+                target_id,
+                target_type,
+            )
+        )
+        source = self._any(source_id)
+        if source is not None:
+            source.seq = seq
+
+    def _insert(self, record: Record) -> None:
+        name = BASE_COLLECTION.get(record.type, record.type)
+        self._live.setdefault(name, {})[record.id] = record
+        if name in DIRECTORY_TYPES:
+            self._directory[record.id] = record
+        self._reindex(record)
+
+    def _take_out(self, record: Record) -> None:
+        self._unindex(record)
+        self._live[BASE_COLLECTION.get(record.type, record.type)].pop(record.id, None)
+        self._directory.pop(record.id, None)
+
+    def _set_aside(self, record: Record) -> None:
+        self._take_out(record)
+        self._note(record, ChangeKind.PURGED)
+        self._aside[record.id] = record
+
+    def _any(self, id_: str) -> Record | None:
+        found = self._directory.get(id_)
+        if found is not None:
+            return found
+        for records in self._bin.values():
+            if id_ in records:
+                return records[id_]
+        return None
+
+    def _owned(self, id_: str) -> Record | None:
+        for type_ in (
+            "federatedIdentityCredential",
+            "extensionProperty",
+            "groupSetting",
+        ):
+            found = self.get(type_, id_)
+            if found is not None:
+                return found
+        return None
+
+    def _only_live(self, nav: str, ids: Iterable[str]) -> list[str]:
+        if nav in OWNING or not any(self._bin.values()):
+            return list(ids)
+        live = self._directory
+        return [id_ for id_ in ids if id_ in live]
+
+    def _drop_link(self, nav: str, source_id: str, target_id: str) -> None:
+        forward = self._forward[nav].get(source_id)
+        if forward is not None:
+            forward.pop(target_id, None)
+            if not forward:
+                del self._forward[nav][source_id]
+        reverse = self._reverse[nav].get(target_id)
+        if reverse is not None:
+            reverse.pop(source_id, None)
+            if not reverse:
+                del self._reverse[nav][target_id]
+
+    def _reindex(self, record: Record) -> None:
+        for key in INDEXED.get(record.type, ()):
+            index = self._index[record.type, key]
+            for value in keys_of(record, key):
+                found = index.get(value)
+                if found is None:
+                    index[value] = record.id
+                elif isinstance(found, str):
+                    if found != record.id:
+                        index[value] = {found: None, record.id: None}
+                else:
+                    found[record.id] = None
+                if key == "skuId":
+                    self._recount(value)
+
+    def _unindex(self, record: Record) -> None:
+        for key in INDEXED.get(record.type, ()):
+            index = self._index[record.type, key]
+            for value in keys_of(record, key):
+                found = index.get(value)
+                if found == record.id:
+                    del index[value]
+                elif isinstance(found, dict):
+                    found.pop(record.id, None)
+                    if not found:
+                        del index[value]
+                if key == "skuId":
+                    self._recount(value)
+
+    def _recount(self, sku_id: str) -> None:
+        sku = self.one("subscribedSku", "skuId", sku_id)
+        if sku is not None:
+            sku.props["consumedUnits"] = self.count_by("user", "skuId", sku_id)
+            sku.cache = None
+
+
+def keys_of(record: Record, key: str) -> Sequence[str]:
+    """Return the values under which a record is found by an indexed key, in one letter case."""
+    props = record.props
+    if key == "proxyAddress":
+        addresses = {
+            address.casefold() for address in props.get("proxyAddresses") or ()
+        }
+        if props.get("mail"):
+            addresses.add("smtp:" + props["mail"].casefold())
+        return sorted(addresses)
+    if key == "skuId" and record.type != "subscribedSku":
+        licences = props.get("assignedLicenses")
+        return [licence["skuId"].casefold() for licence in licences] if licences else ()
+    if key == "memberId":
+        return ((props.get("roleMemberInfo") or {}).get("id", "").casefold(),)
+    value = props.get(key)
+    if not value:
+        return ()
+    if isinstance(value, str):
+        return (value.casefold(),)
+    return [item.casefold() for item in dict.fromkeys(value)]
+
+
+def ends_of(record: Record) -> tuple[str, ...]:
+    """Return the ids of the objects that an assignment or grant hangs on."""
+    return tuple(
+        value
+        for key in ENDS.get(record.type, ())
+        for value in keys_of(record, key)
+        if value
+    )
