@@ -82,5 +82,5 @@ def new_secret(length_bytes: int) -> bytes:
 
 
 def jitter(seconds: float, share: float = 0.25) -> float:
-    """Return ``seconds`` spread by plus or minus ``share``, so that waiters do not march in step."""
+    """Return ``seconds`` spread by plus or minus ``share``, so that waiters fall out of step."""
     return seconds * random.uniform(1 - share, 1 + share)  # noqa: S311  no secret depends on it

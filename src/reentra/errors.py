@@ -261,7 +261,8 @@ class WrongPassphrase(RepositoryDamaged):
     code = "wrong_passphrase"
     http_status = 403
     default_hint = (
-        "Give the passphrase by REENTRA_PASSPHRASE or --passphrase-file; the recovery key works too."
+        "Give the passphrase by REENTRA_PASSPHRASE or --passphrase-file; "
+        "the recovery key works in its place."
     )
 
 

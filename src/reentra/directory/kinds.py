@@ -1,0 +1,587 @@
+"""The table of kinds: one row per Microsoft Graph resource type.
+
+A row says where a kind is read and written, which of its properties may be written, which hold
+other objects' ids, and which change without anybody's doing. It is a table: it may be long.
+
+Sources of the facts: learn.microsoft.com/graph/api (the resource pages and the create and update
+pages of each type), learn.microsoft.com/graph/delta-query-overview and
+learn.microsoft.com/graph/permissions-reference. A property that no row names is kept in backups
+and never written.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class IdForm(enum.Enum):
+    """What kind of identifier a reference holds."""
+
+    OBJECT_ID = "id"
+    APP_ID = "appId"  # the client id of an application, shared by its service principals
+    SCOPE = "scope"  # `/`, `/administrativeUnits/{id}` or `/{id}`
+    APP_URI = "app_uri"  # `api://{appId}` and what follows
+    TEXT = "text"  # ids anywhere in a text: rules
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A place in a body that names another object.
+
+    ``pointer`` is a path with ``*`` for every item of a list. ``kinds`` are the kinds it may name
+    (empty: any). ``is_required`` means that Graph refuses the object when the target is missing.
+    """
+
+    pointer: str
+    kinds: tuple[str, ...]
+    form: IdForm = IdForm.OBJECT_ID
+    is_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectKind:
+    """One row of the table."""
+
+    name: str
+    title: str
+    list_path: str
+    phase: int  # order of creation: what is referred to has the smaller number
+    delta_path: str = ""
+    delta_properties: tuple[str, ...] = ()  # relationships to name in the delta's $select
+    select: tuple[str, ...] = ()  # sent as $select; empty where all is returned without
+    supplement: tuple[str, ...] = ()  # to be asked for by name in a list call of its own
+    per_source_of: str = ""  # listed once for each object of this kind, at list_path's {id}
+    writable: frozenset[str] = frozenset()  # by create and by update
+    create_only: frozenset[str] = frozenset()
+    update_only: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()  # without these Graph creates nothing
+    volatile: frozenset[str] = frozenset()  # changes by itself: kept, not counted as a change
+    synced_writable: frozenset[str] = frozenset()  # still writable on on-premises-synced objects
+    ordered: frozenset[str] = frozenset()  # lists whose order means something
+    case_insensitive: frozenset[str] = frozenset()
+    references: tuple[Reference, ...] = ()
+    natural_key: tuple[str, ...] = ()
+    title_property: str = "displayName"
+    is_settings: bool = False
+    is_singleton: bool = False
+    is_link: bool = False  # joins other objects and has nothing of its own
+    can_create: bool = True
+    can_update: bool = True
+    can_delete: bool = True
+    has_recycle_bin: bool = False
+    create_path: str = ""  # where it differs from list_path
+    object_path: str = ""  # where it differs from {list_path}/{id}
+    reason: str = ""  # why something cannot be done, and what to do instead
+    read_permissions: tuple[str, ...] = ()
+    write_permissions: tuple[str, ...] = ()
+    odata_type: str = ""
+
+    def path_of(self, object_id: str) -> str:
+        """Return the path of one object below the version root."""
+        if self.is_singleton and not self.object_path:
+            return self.list_path
+        return (self.object_path or self.list_path + "/{id}").replace("{id}", object_id)
+
+
+_ON_PREMISES = frozenset({"onPremisesLastSyncDateTime"})
+_APP_PRINCIPALS = ("user", "group", "servicePrincipal")
+
+_ROWS = (
+    ObjectKind(
+        name="user",
+        title="Users",
+        list_path="/users",
+        phase=40,
+        delta_path="/users/delta",
+        delta_properties=("manager",),
+        # Without $select Graph returns eleven properties. Left out: those that live in SharePoint
+        # (lists refuse them) and those that need a further permission to be read at all.
+        select=(
+            "id", "accountEnabled", "ageGroup", "assignedLicenses", "assignedPlans",
+            "authorizationInfo", "businessPhones", "city", "companyName",
+            "consentProvidedForMinor", "country", "createdDateTime", "creationType",
+            "department", "displayName", "employeeHireDate", "employeeId", "employeeOrgData",
+            "employeeType", "externalUserState", "externalUserStateChangeDateTime", "faxNumber",
+            "givenName", "identities", "imAddresses", "isManagementRestricted",
+            "isResourceAccount", "jobTitle", "lastPasswordChangeDateTime",
+            "legalAgeGroupClassification", "licenseAssignmentStates", "mail", "mailNickname",
+            "mobilePhone", "officeLocation", "onPremisesDistinguishedName",
+            "onPremisesDomainName", "onPremisesExtensionAttributes", "onPremisesImmutableId",
+            "onPremisesLastSyncDateTime", "onPremisesProvisioningErrors",
+            "onPremisesSamAccountName", "onPremisesSecurityIdentifier", "onPremisesSyncEnabled",
+            "onPremisesUserPrincipalName", "otherMails", "passwordPolicies", "passwordProfile",
+            "postalCode", "preferredDataLocation", "preferredLanguage", "preferredName",
+            "provisionedPlans", "proxyAddresses", "securityIdentifier",
+            "serviceProvisioningErrors", "showInAddressList", "signInSessionsValidFromDateTime",
+            "state", "streetAddress", "surname", "usageLocation", "userPrincipalName", "userType",
+        ),
+        writable=frozenset({
+            "accountEnabled", "ageGroup", "businessPhones", "city", "companyName",
+            "consentProvidedForMinor", "country", "department", "displayName",
+            "employeeHireDate", "employeeId", "employeeOrgData", "employeeType", "faxNumber",
+            "givenName", "jobTitle", "mail", "mailNickname", "mobilePhone", "officeLocation",
+            "onPremisesExtensionAttributes", "onPremisesImmutableId", "otherMails",
+            "passwordPolicies", "postalCode", "preferredDataLocation", "preferredLanguage",
+            "showInAddressList", "state", "streetAddress", "surname", "usageLocation",
+            "userPrincipalName", "userType",
+        }),
+        required=frozenset({
+            "accountEnabled", "displayName", "mailNickname", "userPrincipalName",
+        }),
+        volatile=_ON_PREMISES | {
+            "signInSessionsValidFromDateTime", "refreshTokensValidFromDateTime",
+            "signInActivity", "assignedPlans", "provisionedPlans", "lastPasswordChangeDateTime",
+            "licenseAssignmentStates", "serviceProvisioningErrors", "passwordProfile",
+            "externalUserStateChangeDateTime",
+        },
+        synced_writable=frozenset({"usageLocation", "passwordPolicies"}),
+        case_insensitive=frozenset({"userPrincipalName", "mail"}),
+        natural_key=("userPrincipalName",),
+        has_recycle_bin=True,
+        reason="",
+        read_permissions=("User.Read.All",),
+        write_permissions=(
+            "User.ReadWrite.All", "User.DeleteRestore.All", "User.EnableDisableAccount.All",
+            "User.Invite.All", "LicenseAssignment.ReadWrite.All",
+        ),
+        odata_type="#microsoft.graph.user",
+    ),
+    ObjectKind(
+        name="group",
+        title="Groups",
+        list_path="/groups",
+        phase=50,
+        delta_path="/groups/delta",
+        delta_properties=("members", "owners"),
+        select=(
+            "id", "assignedLabels", "assignedLicenses", "classification", "createdDateTime",
+            "description", "displayName", "expirationDateTime", "groupTypes",
+            "hasMembersWithLicenseErrors", "isArchived", "isAssignableToRole",
+            "isManagementRestricted", "licenseProcessingState", "mail", "mailEnabled",
+            "mailNickname", "membershipRule", "membershipRuleProcessingState",
+            "onPremisesDomainName", "onPremisesExtensionAttributes",
+            "onPremisesLastSyncDateTime", "onPremisesNetBiosName",
+            "onPremisesProvisioningErrors", "onPremisesSamAccountName",
+            "onPremisesSecurityIdentifier", "onPremisesSyncEnabled", "preferredDataLocation",
+            "preferredLanguage", "proxyAddresses", "renewedDateTime", "resourceBehaviorOptions",
+            "resourceProvisioningOptions", "securityEnabled", "securityIdentifier",
+            "serviceProvisioningErrors", "theme", "uniqueName", "visibility",
+        ),
+        writable=frozenset({
+            "classification", "description", "displayName", "mailNickname", "membershipRule",
+            "membershipRuleProcessingState", "preferredLanguage", "securityEnabled", "theme",
+            "visibility", "groupTypes",
+        }),
+        create_only=frozenset({
+            "isAssignableToRole", "mailEnabled", "preferredDataLocation",
+            "resourceBehaviorOptions", "resourceProvisioningOptions", "uniqueName",
+        }),
+        required=frozenset({"displayName", "mailEnabled", "mailNickname", "securityEnabled"}),
+        volatile=_ON_PREMISES | {
+            "renewedDateTime", "expirationDateTime", "licenseProcessingState",
+            "hasMembersWithLicenseErrors", "serviceProvisioningErrors",
+        },
+        references=(Reference("membershipRule", (), IdForm.TEXT),),
+        has_recycle_bin=True,
+        read_permissions=("Group.Read.All",),
+        write_permissions=("Group.ReadWrite.All",),
+        odata_type="#microsoft.graph.group",
+    ),
+    ObjectKind(
+        name="application",
+        title="App registrations",
+        list_path="/applications",
+        phase=60,
+        delta_path="/applications/delta",
+        supplement=("authenticationBehaviors",),
+        writable=frozenset({
+            "addIns", "api", "appRoles", "authenticationBehaviors", "defaultRedirectUri",
+            "description", "displayName", "groupMembershipClaims", "identifierUris", "info",
+            "isDeviceOnlyAuthSupported", "isFallbackPublicClient",
+            "nativeAuthenticationApisEnabled", "notes", "oauth2RequirePostResponse",
+            "optionalClaims", "parentalControlSettings", "publicClient",
+            "requestSignatureVerification", "requiredResourceAccess",
+            "serviceManagementReference", "servicePrincipalLockConfiguration",
+            "signInAudience", "spa", "tags", "web",
+        }),
+        required=frozenset({"displayName"}),
+        references=(
+            Reference("identifierUris/*", ("application",), IdForm.APP_URI),
+            Reference("requiredResourceAccess/*/resourceAppId", ("application",), IdForm.APP_ID),
+            Reference("api/preAuthorizedApplications/*/appId", ("application",), IdForm.APP_ID),
+            Reference("api/knownClientApplications/*", ("application",), IdForm.APP_ID),
+        ),
+        has_recycle_bin=True,
+        read_permissions=("Application.Read.All",),
+        write_permissions=("Application.ReadWrite.All",),
+        odata_type="#microsoft.graph.application",
+    ),
+    ObjectKind(
+        name="servicePrincipal",
+        title="Enterprise applications",
+        list_path="/servicePrincipals",
+        phase=70,
+        delta_path="/servicePrincipals/delta",
+        writable=frozenset({
+            "accountEnabled", "alternativeNames", "appRoleAssignmentRequired", "description",
+            "homepage", "loginUrl", "logoutUrl", "notes", "notificationEmailAddresses",
+            "preferredSingleSignOnMode", "replyUrls", "samlSingleSignOnSettings", "tags",
+        }),
+        create_only=frozenset({"appId"}),
+        required=frozenset({"appId"}),
+        references=(
+            Reference("appId", ("application",), IdForm.APP_ID, is_required=True),
+            Reference("servicePrincipalNames/*", ("application",), IdForm.APP_URI),
+        ),
+        has_recycle_bin=True,
+        reason=(
+            "A managed identity lives and dies with its Azure resource: create the resource "
+            "again, then its assignments can be restored."
+        ),
+        read_permissions=("Application.Read.All",),
+        write_permissions=("Application.ReadWrite.All",),
+        odata_type="#microsoft.graph.servicePrincipal",
+    ),
+    ObjectKind(
+        name="device",
+        title="Devices",
+        list_path="/devices",
+        phase=80,
+        delta_path="/devices/delta",
+        select=(
+            "id", "accountEnabled", "alternativeSecurityIds", "approximateLastSignInDateTime",
+            "complianceExpirationDateTime", "deviceCategory", "deviceId", "deviceMetadata",
+            "deviceOwnership", "deviceVersion", "displayName", "enrollmentProfileName",
+            "enrollmentType", "isCompliant", "isManaged", "isManagementRestricted", "isRooted",
+            "managementType", "manufacturer", "mdmAppId", "model", "onPremisesLastSyncDateTime",
+            "onPremisesSecurityIdentifier", "onPremisesSyncEnabled", "operatingSystem",
+            "operatingSystemVersion", "physicalIds", "profileType", "registrationDateTime",
+            "systemLabels", "trustType",
+        ),
+        update_only=frozenset({"accountEnabled", "displayName"}),
+        volatile=_ON_PREMISES | {
+            "approximateLastSignInDateTime", "complianceExpirationDateTime",
+        },
+        can_create=False,
+        reason=(
+            "Graph cannot create a device for an application: joining creates its keys. "
+            "Join or register the device again."
+        ),
+        read_permissions=("Device.Read.All",),
+        write_permissions=("Device.ReadWrite.All",),
+        odata_type="#microsoft.graph.device",
+    ),
+    ObjectKind(
+        name="administrativeUnit",
+        title="Administrative units",
+        list_path="/directory/administrativeUnits",
+        phase=90,
+        delta_path="/directory/administrativeUnits/delta",
+        delta_properties=("members",),
+        select=(
+            "id", "description", "displayName", "isMemberManagementRestricted",
+            "membershipRule", "membershipRuleProcessingState", "membershipType", "visibility",
+        ),
+        writable=frozenset({
+            "description", "displayName", "membershipRule", "membershipRuleProcessingState",
+            "membershipType",
+        }),
+        create_only=frozenset({"isMemberManagementRestricted", "visibility"}),
+        required=frozenset({"displayName"}),
+        references=(Reference("membershipRule", (), IdForm.TEXT),),
+        has_recycle_bin=True,
+        read_permissions=("AdministrativeUnit.Read.All",),
+        write_permissions=("AdministrativeUnit.ReadWrite.All",),
+        odata_type="#microsoft.graph.administrativeUnit",
+    ),
+    ObjectKind(
+        name="unifiedRoleDefinition",
+        title="Roles",
+        list_path="/roleManagement/directory/roleDefinitions",
+        phase=110,
+        writable=frozenset({"description", "displayName", "isEnabled", "rolePermissions"}),
+        create_only=frozenset({"templateId"}),
+        required=frozenset({"displayName", "isEnabled", "rolePermissions"}),
+        reason="Built-in roles belong to Microsoft and cannot be written.",
+        read_permissions=("RoleManagement.Read.Directory",),
+        write_permissions=("RoleManagement.ReadWrite.Directory",),
+    ),
+    ObjectKind(
+        name="unifiedRoleAssignment",
+        title="Role assignments",
+        list_path="/roleManagement/directory/roleAssignments",
+        phase=115,
+        create_only=frozenset({
+            "principalId", "roleDefinitionId", "directoryScopeId", "appScopeId",
+        }),
+        required=frozenset({"principalId", "roleDefinitionId"}),
+        references=(
+            Reference("principalId", _APP_PRINCIPALS, is_required=True),
+            Reference("roleDefinitionId", ("unifiedRoleDefinition",), is_required=True),
+            Reference(
+                "directoryScopeId", ("administrativeUnit", "application", "servicePrincipal"),
+                IdForm.SCOPE,
+            ),
+        ),
+        natural_key=("principalId", "roleDefinitionId", "directoryScopeId", "appScopeId"),
+        title_property="",
+        is_link=True,
+        can_update=False,
+        read_permissions=("RoleManagement.Read.Directory",),
+        write_permissions=("RoleManagement.ReadWrite.Directory",),
+    ),
+    ObjectKind(
+        name="namedLocation",
+        title="Named locations",
+        list_path="/identity/conditionalAccess/namedLocations",
+        phase=120,
+        writable=frozenset({
+            "@odata.type", "displayName", "isTrusted", "ipRanges", "countriesAndRegions",
+            "countryLookupMethod", "includeUnknownCountriesAndRegions",
+        }),
+        required=frozenset({"@odata.type", "displayName"}),
+        volatile=frozenset({"modifiedDateTime"}),
+        read_permissions=("Policy.Read.All",),
+        write_permissions=("Policy.Read.All", "Policy.ReadWrite.ConditionalAccess"),
+    ),
+    ObjectKind(
+        name="appRoleAssignment",
+        title="App role assignments",
+        list_path="/servicePrincipals/{id}/appRoleAssignedTo",
+        phase=130,
+        per_source_of="servicePrincipal",
+        create_only=frozenset({"principalId", "resourceId", "appRoleId"}),
+        required=frozenset({"principalId", "resourceId", "appRoleId"}),
+        # Copies of other objects' names: they change when those are renamed.
+        volatile=frozenset({"principalDisplayName", "resourceDisplayName"}),
+        references=(
+            Reference("principalId", _APP_PRINCIPALS, is_required=True),
+            Reference("resourceId", ("servicePrincipal",), is_required=True),
+        ),
+        natural_key=("principalId", "resourceId", "appRoleId"),
+        title_property="principalDisplayName",
+        is_link=True,
+        can_update=False,
+        create_path="/servicePrincipals/{resourceId}/appRoleAssignedTo",
+        object_path="/servicePrincipals/{resourceId}/appRoleAssignedTo/{id}",
+        read_permissions=("Application.Read.All",),
+        write_permissions=("AppRoleAssignment.ReadWrite.All", "Application.Read.All"),
+    ),
+    ObjectKind(
+        name="oAuth2PermissionGrant",
+        title="Delegated permission grants",
+        list_path="/oauth2PermissionGrants",
+        phase=131,
+        delta_path="/oauth2PermissionGrants/delta",
+        writable=frozenset({"scope"}),
+        create_only=frozenset({"clientId", "consentType", "principalId", "resourceId"}),
+        required=frozenset({"clientId", "consentType", "resourceId"}),
+        references=(
+            Reference("clientId", ("servicePrincipal",), is_required=True),
+            Reference("resourceId", ("servicePrincipal",), is_required=True),
+            Reference("principalId", ("user",), is_required=True),
+        ),
+        natural_key=("clientId", "consentType", "principalId", "resourceId"),
+        title_property="",
+        is_link=True,
+        read_permissions=("Directory.Read.All",),
+        write_permissions=("DelegatedPermissionGrant.ReadWrite.All",),
+    ),
+    ObjectKind(
+        name="subscribedSku",
+        title="Licences",
+        list_path="/subscribedSkus",
+        phase=5,
+        volatile=frozenset({"consumedUnits"}),
+        title_property="skuPartNumber",
+        is_settings=True,
+        can_create=False,
+        can_update=False,
+        can_delete=False,
+        reason="What a tenant has bought cannot be written through Graph.",
+        read_permissions=("LicenseAssignment.Read.All",),
+    ),
+    ObjectKind(
+        name="domain",
+        title="Domains",
+        list_path="/domains",
+        phase=10,
+        update_only=frozenset({"isDefault", "supportedServices"}),
+        volatile=frozenset({"state"}),
+        title_property="id",
+        is_settings=True,
+        can_create=False,
+        can_delete=False,
+        reason="A domain must be proved by DNS: add and verify it in the admin centre.",
+        read_permissions=("Domain.Read.All",),
+        write_permissions=("Domain.ReadWrite.All",),
+    ),
+    ObjectKind(
+        name="organization",
+        title="Organization",
+        list_path="/organization",
+        phase=150,
+        update_only=frozenset({
+            "marketingNotificationEmails", "technicalNotificationMails",
+            "securityComplianceNotificationMails", "securityComplianceNotificationPhones",
+            "privacyProfile",
+        }),
+        volatile=_ON_PREMISES | {"directorySizeQuota", "assignedPlans", "provisionedPlans"},
+        is_settings=True,
+        can_create=False,
+        can_delete=False,
+        reason="The organization is the tenant itself: it can be put back, not created.",
+        read_permissions=("Organization.Read.All",),
+        write_permissions=("Organization.ReadWrite.All",),
+    ),
+    ObjectKind(
+        name="authorizationPolicy",
+        title="User settings",
+        list_path="/policies/authorizationPolicy",
+        phase=151,
+        update_only=frozenset({
+            "allowEmailVerifiedUsersToJoinOrganization", "allowInvitesFrom",
+            "allowUserConsentForRiskyApps", "allowedToSignUpEmailBasedSubscriptions",
+            "allowedToUseSSPR", "blockMsolPowerShell", "defaultUserRolePermissions",
+            "description", "displayName", "guestUserRoleId",
+        }),
+        is_settings=True,
+        is_singleton=True,
+        can_create=False,
+        can_delete=False,
+        reason="There is one authorization policy: it can be put back, not created.",
+        read_permissions=("Policy.Read.All",),
+        write_permissions=("Policy.ReadWrite.Authorization",),
+    ),
+    ObjectKind(
+        name="groupSetting",
+        title="Group settings",
+        list_path="/groupSettings",
+        phase=152,
+        writable=frozenset({"values"}),
+        create_only=frozenset({"templateId"}),
+        required=frozenset({"templateId", "values"}),
+        references=(Reference("values/*/value", ("group",)),),
+        natural_key=("templateId",),
+        is_settings=True,
+        read_permissions=("GroupSettings.Read.All",),
+        write_permissions=("GroupSettings.ReadWrite.All",),
+    ),
+    ObjectKind(
+        name="conditionalAccessPolicy",
+        title="Conditional Access policies",
+        list_path="/identity/conditionalAccess/policies",
+        phase=160,
+        writable=frozenset({
+            "description", "displayName", "state", "conditions", "grantControls",
+            "sessionControls",
+        }),
+        required=frozenset({"displayName", "state", "conditions"}),
+        volatile=frozenset({"modifiedDateTime"}),
+        references=(
+            Reference("conditions/users/includeUsers/*", ("user",), is_required=True),
+            Reference("conditions/users/excludeUsers/*", ("user",), is_required=True),
+            Reference("conditions/users/includeGroups/*", ("group",), is_required=True),
+            Reference("conditions/users/excludeGroups/*", ("group",), is_required=True),
+            Reference("conditions/users/includeRoles/*", ("unifiedRoleDefinition",)),
+            Reference("conditions/users/excludeRoles/*", ("unifiedRoleDefinition",)),
+            Reference(
+                "conditions/applications/includeApplications/*", ("application",),
+                IdForm.APP_ID, is_required=True,
+            ),
+            Reference(
+                "conditions/applications/excludeApplications/*", ("application",),
+                IdForm.APP_ID, is_required=True,
+            ),
+            Reference(
+                "conditions/clientApplications/includeServicePrincipals/*",
+                ("servicePrincipal",), is_required=True,
+            ),
+            Reference(
+                "conditions/clientApplications/excludeServicePrincipals/*",
+                ("servicePrincipal",), is_required=True,
+            ),
+            Reference(
+                "conditions/locations/includeLocations/*", ("namedLocation",), is_required=True
+            ),
+            Reference(
+                "conditions/locations/excludeLocations/*", ("namedLocation",), is_required=True
+            ),
+        ),
+        read_permissions=("Policy.Read.All",),
+        write_permissions=(
+            "Policy.Read.All", "Policy.ReadWrite.ConditionalAccess", "Application.Read.All",
+        ),
+    ),
+)  # fmt: skip
+
+KINDS: dict[str, ObjectKind] = {row.name: row for row in _ROWS}
+
+# Permissions that include another: having the right one answers for the left one.
+# Source: learn.microsoft.com/graph/permissions-reference, and each operation's permission table.
+IMPLIED_BY: dict[str, tuple[str, ...]] = {
+    "User.Read.All": ("User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"),
+    "Group.Read.All": ("Group.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"),
+    "GroupMember.Read.All": (
+        "GroupMember.ReadWrite.All", "Group.Read.All", "Group.ReadWrite.All",
+        "Directory.Read.All", "Directory.ReadWrite.All",
+    ),
+    "Device.Read.All": (
+        "Device.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All",
+    ),
+    "Application.Read.All": (
+        "Application.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All",
+    ),
+    "AdministrativeUnit.Read.All": (
+        "AdministrativeUnit.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All",
+    ),
+    "RoleManagement.Read.Directory": (
+        "RoleManagement.ReadWrite.Directory", "Directory.Read.All", "Directory.ReadWrite.All",
+    ),
+    "Organization.Read.All": (
+        "Organization.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All",
+    ),
+    "Domain.Read.All": ("Domain.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"),
+    "LicenseAssignment.Read.All": (
+        "LicenseAssignment.ReadWrite.All", "Organization.Read.All", "Organization.ReadWrite.All",
+        "Directory.Read.All", "Directory.ReadWrite.All",
+    ),
+    "GroupSettings.Read.All": (
+        "GroupSettings.ReadWrite.All", "Group.Read.All", "Group.ReadWrite.All",
+        "Directory.Read.All", "Directory.ReadWrite.All",
+    ),
+    "Directory.Read.All": ("Directory.ReadWrite.All",),
+    "DelegatedPermissionGrant.ReadWrite.All": ("Directory.ReadWrite.All",),
+    "User.ReadWrite.All": ("Directory.ReadWrite.All",),
+    "User.DeleteRestore.All": ("User.ReadWrite.All",),
+    "User.EnableDisableAccount.All": ("User.ReadWrite.All", "Directory.ReadWrite.All"),
+    "User.Invite.All": ("User.ReadWrite.All", "Directory.ReadWrite.All"),
+    "LicenseAssignment.ReadWrite.All": (
+        "User.ReadWrite.All", "Directory.ReadWrite.All",
+    ),
+    "Group.ReadWrite.All": ("Directory.ReadWrite.All",),
+    "GroupMember.ReadWrite.All": ("Group.ReadWrite.All", "Directory.ReadWrite.All"),
+    "GroupSettings.ReadWrite.All": ("Directory.ReadWrite.All",),
+    "Device.ReadWrite.All": ("Directory.ReadWrite.All",),
+}  # fmt: skip
+
+
+def is_granted(permission: str, granted: frozenset[str]) -> bool:
+    """Tell whether ``granted`` holds ``permission`` or one that includes it."""
+    return permission in granted or any(
+        wider in granted for wider in IMPLIED_BY.get(permission, ())
+    )
+
+
+def missing_permissions(needed: tuple[str, ...], granted: frozenset[str]) -> tuple[str, ...]:
+    """Return those of ``needed`` that ``granted`` does not answer for, in the order given."""
+    return tuple(name for name in needed if not is_granted(name, granted))
+
+
+def kind_of_odata_type(odata_type: str) -> str:
+    """Return the kind that ``#microsoft.graph.x`` names, or ``""`` for one we have no row for."""
+    name = odata_type.rpartition(".")[2]
+    if name in KINDS:
+        return name
+    return "namedLocation" if name.endswith("NamedLocation") else ""
