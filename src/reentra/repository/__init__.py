@@ -1,0 +1,26 @@
+"""The encrypted store. It knows bytes and tables, never users or groups.
+
+What it promises: a snapshot appears whole or not at all; what is acknowledged survives a power
+loss; a changed byte is told and never served; the store without the key tells sizes and times.
+``docs/format.md`` is the law, ``docs/threat-model.md`` says against whom it holds.
+
+Invariants: the manifest is the only commit point, written last and create-only; all durable writes
+go through ``Storage``; every object has a key of its own, bound to its path.
+
+Read: ``storage``, ``keys``, ``sealed``, ``manifests``, ``segments``, ``locks``, ``repository``,
+``check``.
+"""
+
+from .check import CheckProblem, CheckReport, Severity, check_repository
+from .keys import KdfCost
+from .locks import Lock, LockInfo
+from .manifests import Manifest, ManifestRef, SegmentInfo
+from .repository import Repository
+from .segments import RowPosition, SegmentWriter
+from .storage import Storage, open_storage
+
+__all__ = [
+    "CheckProblem", "CheckReport", "KdfCost", "Lock", "LockInfo", "Manifest", "ManifestRef",
+    "Repository", "RowPosition", "SegmentInfo", "SegmentWriter", "Severity", "Storage",
+    "check_repository", "open_storage",
+]  # fmt: skip

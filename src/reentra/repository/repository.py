@@ -1,0 +1,603 @@
+"""The repository: create, open, write in the order that the format demands, read.
+
+``docs/format.md`` section 2 governs the order of writes; nothing else stores manifests.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, suppress
+from typing import Any
+
+import pyarrow as pa
+
+from reentra import clock as clocks
+from reentra import errors
+
+from .keys import (
+    FORMAT_VERSION,
+    KdfCost,
+    Keyring,
+    Slot,
+    SlotKind,
+    canonical_json,
+    looks_like_recovery_key,
+    new_keyring,
+    parse_canonical_json,
+    parse_recovery_key,
+    parse_slot,
+    passphrase_slot,
+    recovery_slot,
+    slot_path,
+)
+from .locks import Lock, LockBook, LockMode
+from .manifests import (
+    SNAPSHOT_ID,
+    Manifest,
+    ManifestRef,
+    SegmentInfo,
+    manifest_from_json,
+    manifest_path,
+    manifest_to_json,
+    snapshot_id,
+    tenant_directory,
+    tenant_of_directory,
+)
+from .sealed import SealedKind, seal, unseal
+from .segments import SegmentReader, SegmentWriter
+from .storage import AlreadyStored, NotStored, Storage
+
+CONFIG_PATH = "config"
+PARALLEL_READS = 8
+
+_COLLECTION = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_DEFAULT_COST = KdfCost()
+
+
+class Repository:
+    """An open repository. Safe for use by many threads. Opening and reading write nothing.
+
+    Raises, everywhere: ``errors.RepositoryDamaged`` naming the object whose bytes are not the ones
+    that were written, ``errors.StorageError`` when the store fails.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        keyring: Keyring,
+        created_at: dt.datetime,
+        *,
+        clock: clocks.Clock = clocks.SYSTEM,
+    ) -> None:
+        self._storage = storage
+        self._keyring = keyring
+        self._created_at = created_at
+        self._clock = clock
+        self._locks = LockBook(storage, keyring, clock)
+        self._segments = SegmentReader(storage, keyring)
+
+    # ---------------------------------------------------------------- create, open
+
+    @classmethod
+    def create(
+        cls,
+        storage: Storage,
+        passphrase: str,
+        *,
+        cost: KdfCost = _DEFAULT_COST,
+        clock: clocks.Clock = clocks.SYSTEM,
+    ) -> tuple[Repository, str]:
+        """Make a repository and return it with its recovery key, which is never shown again.
+
+        Raises: ``errors.AlreadyExists`` when there is one; it is left as it is.
+        """
+        now = clock.now()
+        try:
+            storage.get(CONFIG_PATH)
+        except NotStored:
+            pass
+        else:
+            raise _exists(storage)
+        keyring = new_keyring(clocks.new_id(16), now)
+        first_id, first = passphrase_slot(keyring, passphrase, now, cost)
+        second_id, second, recovery_key = recovery_slot(keyring, now)
+        fields: dict[str, object] = {
+            "created_at": clocks.iso(now),
+            "format": FORMAT_VERSION,
+            "repository": keyring.repository_id,
+        }
+        config = canonical_json({**fields, "mac": keyring.config_mac(fields)})
+        storage.put_new(slot_path(first_id), first)
+        storage.put_new(slot_path(second_id), second)
+        try:
+            storage.put_new(CONFIG_PATH, config)
+        except AlreadyStored as error:
+            for slot_id in (first_id, second_id):
+                with suppress(errors.StorageError):
+                    storage.delete(slot_path(slot_id))
+            raise _exists(storage) from error
+        return cls(storage, keyring, now, clock=clock), recovery_key
+
+    @classmethod
+    def open(
+        cls, storage: Storage, secret: str, *, clock: clocks.Clock = clocks.SYSTEM
+    ) -> Repository:
+        """Open a repository by its passphrase or recovery key. Needs no right to write.
+
+        Raises: ``errors.NotFound`` when there is none, ``errors.WrongPassphrase``,
+        ``errors.RepositoryDamaged``, ``errors.UnsupportedFormat``.
+        """
+        config = load_config(storage)
+        slots, damaged = load_slots(storage, str(config["repository"]))
+        keyring = _open_any(slots, secret)
+        if keyring is None:
+            if damaged:
+                raise damaged[0]
+            if not slots:
+                raise errors.RepositoryDamaged(f"No key slot is left below keys/ in {storage.url}.")
+            looks = looks_like_recovery_key(secret) and parse_recovery_key(secret) is None
+            raise errors.WrongPassphrase(
+                f"No key slot of {storage.url} opens with what was given."
+                + (" It looks like a recovery key with a mistyped letter." if looks else "")
+            )
+        verify_config(config, keyring)
+        return cls(storage, keyring, clocks.parse_iso(config["created_at"]), clock=clock)
+
+    @property
+    def id(self) -> str:
+        return self._keyring.repository_id
+
+    @property
+    def url(self) -> str:
+        """Return where it is, for people."""
+        return self._storage.url
+
+    @property
+    def created_at(self) -> dt.datetime:
+        return self._created_at
+
+    @property
+    def key_generation(self) -> int:
+        """Return the key generation that encrypts what is written now."""
+        return self._keyring.newest
+
+    @property
+    def storage(self) -> Storage:
+        """Return the store below, for ``check`` and ``prune``."""
+        return self._storage
+
+    @property
+    def keyring(self) -> Keyring:
+        """Return the keys, for ``check`` and ``prune``."""
+        return self._keyring
+
+    @property
+    def lock_book(self) -> LockBook:
+        """Return the locks, for ``check``."""
+        return self._locks
+
+    # ---------------------------------------------------------------- keys
+
+    def list_slots(self) -> list[Slot]:
+        """Fetch the key slots that are whole."""
+        return load_slots(self._storage, self.id)[0]
+
+    def add_slot(self, passphrase: str, *, cost: KdfCost = _DEFAULT_COST) -> str:
+        """Let one more passphrase open the repository and return the new slot's id.
+
+        Raises: ``errors.Refused`` when another process has rotated the keys meanwhile.
+        """
+        if any(slot.generation > self.key_generation for slot in self.list_slots()):
+            raise errors.Refused(
+                "The keys were rotated since the repository was opened.", hint="Open it again."
+            )
+        slot_id, data = passphrase_slot(self._keyring, passphrase, self._clock.now(), cost)
+        self._storage.put_new(slot_path(slot_id), data)
+        return slot_id
+
+    def remove_slot(self, slot_id: str) -> None:
+        """Take a slot away. Whoever copied it before can still read; ``rotate`` ends that.
+
+        Raises: ``errors.NotFound``; ``errors.Refused`` for the last slot.
+        """
+        slots = self.list_slots()
+        if slot_id not in {slot.id for slot in slots}:
+            raise errors.NotFound(
+                f"The repository has no key slot {slot_id}.",
+                hint=f"It has {', '.join(slot.id for slot in slots)}.",
+            )
+        if len(slots) == 1:
+            raise errors.Refused(
+                f"The key slot {slot_id} is the last one; without it nobody could read again.",
+                hint="Add another passphrase first.",
+            )
+        self._storage.delete(slot_path(slot_id))
+
+    def change_passphrase(self, old: str, new: str, *, cost: KdfCost = _DEFAULT_COST) -> str:
+        """Replace the slot that ``old`` opens by one for ``new`` and return its id.
+
+        Raises: ``errors.WrongPassphrase``; ``errors.Refused`` as ``add_slot``.
+        """
+        opened = [slot for slot in self._passphrase_slots() if slot.open(old) is not None]
+        if not opened:
+            raise errors.WrongPassphrase(
+                f"No key slot of {self.url} opens with the old passphrase."
+            )
+        slot_id = self.add_slot(new, cost=cost)
+        for slot in opened:
+            self._storage.delete(slot.path)
+        return slot_id
+
+    def rotate(self, passphrase: str, *, cost: KdfCost = _DEFAULT_COST) -> str:
+        """Encrypt what is written from now on with a new key generation; return a recovery key.
+
+        Afterwards only ``passphrase`` (which must open the repository now) and the new recovery key
+        open it; all other slots are removed. Old data stays readable and is not written anew.
+        Other processes that have the repository open keep writing with the generation they know.
+        Repeating it after a crash is safe.
+        Raises: ``errors.WrongPassphrase``, ``errors.RepositoryLocked``.
+        """
+        with self.lock_exclusive("key rotation"):
+            slots, _ = load_slots(self._storage, self.id)
+            current = _open_any(
+                [slot for slot in slots if slot.kind is SlotKind.PASSPHRASE], passphrase
+            )
+            if current is None:
+                raise errors.WrongPassphrase(f"No key slot of {self.url} opens with it.")
+            now = self._clock.now()
+            keyring = current.with_new_generation(now)
+            first_id, first = passphrase_slot(keyring, passphrase, now, cost)
+            second_id, second, recovery_key = recovery_slot(keyring, now)
+            self._storage.put_new(slot_path(first_id), first)
+            self._storage.put_new(slot_path(second_id), second)
+            for slot in slots:
+                self._storage.delete(slot.path)
+        self._keyring = keyring
+        self._locks = LockBook(self._storage, keyring, self._clock)
+        self._segments = SegmentReader(self._storage, keyring)
+        return recovery_key
+
+    def _passphrase_slots(self) -> list[Slot]:
+        return [slot for slot in self.list_slots() if slot.kind is SlotKind.PASSPHRASE]
+
+    # ---------------------------------------------------------------- snapshots
+
+    def new_snapshot_id(self, now: dt.datetime) -> str:
+        """Return a fresh snapshot id; ids of one tenant sort by time."""
+        return snapshot_id(now)
+
+    def segment_writer(self, table: str, schema: pa.Schema) -> SegmentWriter:
+        """Return a writer for rows of one table; use it as a context and ``close`` it inside."""
+        return SegmentWriter(self._storage, self._keyring, table, schema)
+
+    def commit(
+        self,
+        *,
+        lock: Lock,
+        tenant_id: str,
+        snapshot_id: str,
+        created_at: dt.datetime,
+        parent: ManifestRef | None,
+        segments: Sequence[SegmentInfo],
+        payload: Mapping[str, Any],
+    ) -> Manifest:
+        """Make a snapshot exist: the one commit point. It is durable when this returns.
+
+        ``lock`` is the tenant's or an exclusive one, held since before the parent was chosen.
+        ``payload`` is any JSON. Verifies first that the parent is the one named and that every
+        segment is stored. After a ``StorageError`` the snapshot may exist or not; look.
+        Raises: ``errors.RepositoryLocked`` when the lock is lost, ``errors.RepositoryDamaged`` when
+        parent or segment is not there.
+        """
+        if not lock.covers(tenant_id):
+            raise errors.UsageError(
+                f"The lock does not cover the tenant {tenant_id}.",
+                hint="This is a fault of the program.",
+            )
+        path = manifest_path(self._keyring, tenant_id, snapshot_id)
+        if parent is not None:
+            known = self.load_manifest(tenant_id, parent.id)
+            if known.ref != parent:
+                raise errors.RepositoryDamaged(
+                    f"The parent {parent.id} is not the manifest that it was when it was read."
+                )
+        for segment in segments:
+            self._require_stored(segment)
+        value = manifest_to_json(
+            tenant_id=tenant_id,
+            snapshot_id=snapshot_id,
+            created_at=created_at,
+            parent=parent,
+            segments=tuple(segments),
+            payload=payload,
+        )
+        data = seal(self._keyring, SealedKind.MANIFEST, path, value)
+        lock.ensure_held()
+        self._storage.put_new(path, data)
+        # What is returned is what a reader would load, so nothing differs after a reopening.
+        return self._parse_manifest(path, data, tenant_id)
+
+    def list_tenants(self) -> list[str]:
+        """Fetch the ids of the tenants that have snapshots; needs nothing but the key."""
+        directories = {
+            stored.path.split("/")[1]
+            for stored in self._storage.list_stored("manifests")
+            if stored.path.count("/") == 2
+        }
+        found = []
+        for directory in directories:
+            with suppress(errors.RepositoryDamaged):  # foreign folders are for `check` to tell
+                found.append(tenant_of_directory(self._keyring, directory))
+        return sorted(found)
+
+    def list_snapshot_ids(self, tenant_id: str) -> list[str]:
+        """Fetch the ids of the tenant's snapshots, newest last, without reading them."""
+        folder = tenant_directory(self._keyring, tenant_id)
+        names = [stored.path.rpartition("/")[2] for stored in self._storage.list_stored(folder)]
+        return sorted(name for name in names if SNAPSHOT_ID.fullmatch(name))
+
+    def list_manifests(self, tenant_id: str) -> list[Manifest]:
+        """Fetch all manifests of a tenant, newest last."""
+        names = self.list_snapshot_ids(tenant_id)
+        with ThreadPoolExecutor(PARALLEL_READS) as pool:
+            return list(pool.map(lambda name: self.load_manifest(tenant_id, name), names))
+
+    def load_manifest(self, tenant_id: str, snapshot_id: str) -> Manifest:
+        """Fetch one manifest.
+
+        Raises: ``errors.NotFound``.
+        """
+        path = manifest_path(self._keyring, tenant_id, snapshot_id)
+        try:
+            data = self._storage.get(path)
+        except NotStored as error:
+            raise errors.NotFound(
+                f"The tenant {tenant_id} has no snapshot {snapshot_id}.",
+                hint="List them with `reentra snapshots NAME`.",
+            ) from error
+        return self._parse_manifest(path, data, tenant_id)
+
+    def load_chain(self, tenant_id: str, snapshot_id: str) -> list[Manifest]:
+        """Fetch a snapshot's manifest and all its ancestors, oldest first, each hash verified.
+
+        Raises: ``errors.NotFound`` for the snapshot itself.
+        """
+        chain = [self.load_manifest(tenant_id, snapshot_id)]
+        while (parent := chain[-1].parent) is not None:
+            try:
+                ancestor = self.load_manifest(tenant_id, parent.id)
+            except errors.NotFound as error:
+                raise errors.RepositoryDamaged(
+                    f"The snapshot {parent.id}, which {chain[-1].id} is built on, is missing."
+                ) from error
+            if ancestor.ref != parent:
+                raise errors.RepositoryDamaged(
+                    f"The snapshot {parent.id} is not the one that {chain[-1].id} was built on."
+                )
+            chain.append(ancestor)
+        return chain[::-1]
+
+    def scan(
+        self,
+        segment: SegmentInfo,
+        columns: Sequence[str] | None = None,
+        *,
+        where: Mapping[str, object] | None = None,
+        first_row: int = 0,
+        last_row: int | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """Fetch a segment's rows in order; see ``SegmentReader.scan``."""
+        return self._segments.scan(
+            segment, columns, where=where, first_row=first_row, last_row=last_row
+        )
+
+    def read_rows(
+        self, segment: SegmentInfo, rows: Sequence[int], columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """Fetch single rows by number, in the order asked for; about a millisecond each."""
+        return self._segments.read_rows(segment, rows, columns)
+
+    def find_rows(self, segment: SegmentInfo, where: Mapping[str, object]) -> list[int]:
+        """Fetch the numbers of the rows whose columns equal ``where``."""
+        return self._segments.find_rows(segment, where)
+
+    # ---------------------------------------------------------------- documents
+
+    def put_document(self, collection: str, name: str, value: object) -> None:
+        """Store a small JSON document under a new name; it is durable when this returns.
+
+        Raises: ``errors.AlreadyExists`` when the name is taken; the old one stays.
+        """
+        path = document_path(self._keyring, collection, name)
+        record = {"name": name, "value": value}
+        data = seal(self._keyring, SealedKind.DOCUMENT, path, record)
+        try:
+            self._storage.put_new(path, data)
+        except AlreadyStored as error:
+            raise errors.AlreadyExists(f"The document {collection}/{name} exists.") from error
+
+    def load_document(self, collection: str, name: str) -> Any:
+        """Fetch a document's value.
+
+        Raises: ``errors.NotFound``.
+        """
+        path = document_path(self._keyring, collection, name)
+        try:
+            data = self._storage.get(path)
+        except NotStored as error:
+            raise errors.NotFound(f"There is no document {collection}/{name}.") from error
+        return parse_document(self._keyring, path, data, name)
+
+    def list_documents(self, collection: str, prefix: str = "") -> list[str]:
+        """Fetch the names in a collection that begin with ``prefix``, sorted."""
+        folder = _collection_folder(collection)
+        names = []
+        for stored in self._storage.list_stored(folder):
+            with suppress(errors.RepositoryDamaged):  # foreign objects are for `check` to tell
+                blinded = stored.path.rpartition("/")[2]
+                names.append(self._keyring.unblind(f"document/{collection}", blinded))
+        return sorted(name for name in names if name.startswith(prefix))
+
+    def delete_document(self, collection: str, name: str) -> None:
+        """Remove a document; nothing happens when there is none."""
+        self._storage.delete(document_path(self._keyring, collection, name))
+
+    # ---------------------------------------------------------------- locks
+
+    def lock_shared(self, purpose: str, *, wait_seconds: float = 0) -> AbstractContextManager[Lock]:
+        """Keep exclusive work away; a read-only store is read without a lock."""
+        return self._locks.hold(
+            purpose, mode=LockMode.SHARED, wait_seconds=wait_seconds, is_best_effort=True
+        )
+
+    def lock_exclusive(
+        self, purpose: str, *, wait_seconds: float = 0
+    ) -> AbstractContextManager[Lock]:
+        """Keep everybody else away."""
+        return self._locks.hold(purpose, mode=LockMode.EXCLUSIVE, wait_seconds=wait_seconds)
+
+    def lock_tenant(
+        self, tenant_id: str, purpose: str, *, wait_seconds: float = 0
+    ) -> AbstractContextManager[Lock]:
+        """Be the only writer of a tenant's snapshots; other tenants' writers go on."""
+        return self._locks.hold(
+            purpose, mode=LockMode.SHARED, tenant_id=tenant_id, wait_seconds=wait_seconds
+        )
+
+    # ---------------------------------------------------------------- inside
+
+    def _require_stored(self, segment: SegmentInfo) -> None:
+        try:
+            size_bytes = self._storage.size(segment.path)
+        except NotStored as error:
+            raise errors.RepositoryDamaged(
+                f"The segment {segment.path} is missing; the snapshot is not committed."
+            ) from error
+        if size_bytes != segment.size_bytes:
+            raise errors.RepositoryDamaged(
+                f"The segment {segment.path} has {size_bytes} bytes instead of"
+                f" {segment.size_bytes}; the snapshot is not committed."
+            )
+
+    def _parse_manifest(self, path: str, data: bytes, tenant_id: str) -> Manifest:
+        return parse_manifest(self._keyring, path, data, tenant_id)
+
+
+def parse_manifest(keyring: Keyring, path: str, data: bytes, tenant_id: str) -> Manifest:
+    """Return the manifest stored at ``path`` of ``tenant_id``.
+
+    Raises: ``errors.RepositoryDamaged``, ``errors.UnsupportedFormat``.
+    """
+    value = unseal(keyring, SealedKind.MANIFEST, path, data)
+    manifest = manifest_from_json(value, path, hashlib.sha256(data).hexdigest())
+    if manifest.id != path.rpartition("/")[2] or manifest.tenant_id != tenant_id:
+        raise errors.RepositoryDamaged(f"The manifest {path} is another snapshot's.")
+    return manifest
+
+
+def document_path(keyring: Keyring, collection: str, name: str) -> str:
+    """Return where a document is."""
+    return f"{_collection_folder(collection)}/{keyring.blind(f'document/{collection}', name)}"
+
+
+def parse_document(keyring: Keyring, path: str, data: bytes, name: str) -> Any:
+    """Return the value of the document stored at ``path``.
+
+    Raises: ``errors.RepositoryDamaged``, ``errors.UnsupportedFormat``.
+    """
+    record = unseal(keyring, SealedKind.DOCUMENT, path, data)
+    if record.get("name") != name or "value" not in record:
+        raise errors.RepositoryDamaged(f"The document {path} is another one's.")
+    return record["value"]
+
+
+def load_config(storage: Storage) -> dict[str, Any]:
+    """Fetch the configuration; its MAC is not verified yet.
+
+    Raises: ``errors.NotFound``, ``errors.RepositoryDamaged``, ``errors.UnsupportedFormat``.
+    """
+    try:
+        data = storage.get(CONFIG_PATH)
+    except NotStored as error:
+        raise errors.NotFound(
+            f"There is no repository at {storage.url}.",
+            hint="Make one with `reentra init`, or name the right place.",
+        ) from error
+    config = parse_canonical_json(data, CONFIG_PATH)
+    version = config.get("format")
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise errors.UnsupportedFormat(
+            f"The repository at {storage.url} has format {version}; this version knows format"
+            f" {FORMAT_VERSION}."
+        )
+    try:
+        whole = (
+            version == FORMAT_VERSION
+            and len(bytes.fromhex(config["repository"])) == 16
+            and len(bytes.fromhex(config["mac"])) == 32
+        )
+        clocks.parse_iso(config["created_at"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        whole = False
+    if not whole:
+        raise errors.RepositoryDamaged("config is damaged: a field is missing or makes no sense.")
+    return config
+
+
+def verify_config(config: Mapping[str, Any], keyring: Keyring) -> None:
+    """Verify the configuration's MAC.
+
+    Raises: ``errors.RepositoryDamaged``.
+    """
+    fields = {name: value for name, value in config.items() if name != "mac"}
+    if not hmac.compare_digest(keyring.config_mac(fields), str(config["mac"])):
+        raise errors.RepositoryDamaged("config is damaged: it is not as it was written.")
+
+
+def load_slots(
+    storage: Storage, repository_id: str
+) -> tuple[list[Slot], list[errors.RepositoryDamaged]]:
+    """Fetch the key slots, newest generation first, and what is wrong with the others."""
+    slots: list[Slot] = []
+    damaged: list[errors.RepositoryDamaged] = []
+    for stored in storage.list_stored("keys"):
+        try:
+            slot = parse_slot(storage.get(stored.path), stored.path)
+            if slot.repository_id != repository_id:
+                raise errors.RepositoryDamaged(
+                    f"The key slot {stored.path} belongs to another repository, or config does."
+                )
+            slots.append(slot)
+        except NotStored:
+            continue  # removed since the listing
+        except errors.RepositoryDamaged as error:
+            damaged.append(error)
+    return sorted(slots, key=lambda slot: -slot.generation), damaged
+
+
+def _open_any(slots: Sequence[Slot], secret: str) -> Keyring | None:
+    for slot in slots:
+        keyring = slot.open(secret)
+        if keyring is not None:
+            return keyring
+    return None
+
+
+def _collection_folder(collection: str) -> str:
+    if not _COLLECTION.fullmatch(collection):
+        raise errors.UsageError(
+            f"{collection!r} is no name of a collection.", hint="This is a fault of the program."
+        )
+    return f"documents/{collection}"
+
+
+def _exists(storage: Storage) -> errors.AlreadyExists:
+    return errors.AlreadyExists(
+        f"There is a repository at {storage.url} already.",
+        hint="Open it with its passphrase, or name another place.",
+    )
