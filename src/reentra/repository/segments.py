@@ -35,7 +35,8 @@ ROW_GROUP_ROWS = 32 * 1024
 SEGMENT_BYTES = 64 << 20
 PAGE_BYTES = 1 << 20
 BOUND_BYTES = 128
-SCAN_ROWS = 16 * 1024
+SCAN_ROWS = 4 * 1024
+SCAN_GROUPS = 8
 OPEN_READERS = 32
 
 _COMPRESSION_LEVEL = 3
@@ -334,10 +335,15 @@ class SegmentReader:
                 begins.append(at)
             at += rows
         if not where and first_row == 0 and last_row is None:
-            batches = file.iter_batches(
-                batch_size=SCAN_ROWS, row_groups=groups, columns=wanted, use_threads=False
-            )
-            yield from _guarded_iteration(segment, batches)
+            # The reader fetches all row groups that it is given ahead of time: few at once.
+            for at in range(0, len(groups), SCAN_GROUPS):
+                batches = file.iter_batches(
+                    batch_size=SCAN_ROWS,
+                    row_groups=groups[at : at + SCAN_GROUPS],
+                    columns=wanted,
+                    use_threads=False,
+                )
+                yield from _guarded_iteration(segment, batches)
             return
         for index, begin in zip(groups, begins, strict=True):
             table = _read_group(file, segment, index, needed)
