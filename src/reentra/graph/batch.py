@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from reentra import errors
-from reentra.graph import odata
+from reentra.graph import addresses, odata
 
 MAX_REQUESTS = 20
 _JSON = "application/json"
@@ -30,13 +30,13 @@ class BatchRequest:
 
     method: str
     path: str
-    body: Any = None
+    body: Any = field(default=None, repr=False)  # may hold a password
     headers: Mapping[str, str] = field(default_factory=dict)
     is_read: bool = False
 
     def __post_init__(self) -> None:
         if self.method == "DELETE":
-            odata.ensure_deletes_only_its_own(self.path)
+            addresses.ensure_deletes_only_its_own(self.path)
 
     @property
     def may_be_repeated(self) -> bool:
@@ -114,7 +114,7 @@ def responses_of(requests: Sequence[BatchRequest], body: object) -> list[BatchRe
 def _response(
     number: str, request: BatchRequest, answer: Mapping[str, Any] | None
 ) -> BatchResponse:
-    what = f"{request.method} {odata.short_path(request.path)}"
+    what = f"{request.method} {addresses.short_path(request.path)}"
     status = answer.get("status") if answer is not None else None
     if isinstance(status, str) and status.isdigit():
         status = int(status)

@@ -17,7 +17,7 @@ from azure.core.rest import HttpRequest, HttpResponse
 import reentra
 from reentra import clock as clocks
 from reentra import errors, progress
-from reentra.graph import auth, odata, throttle
+from reentra.graph import addresses, auth, odata, throttle
 from reentra.graph.batch import (
     BatchRequest,
     BatchResponse,
@@ -131,7 +131,7 @@ class GraphClient:
         body = self._send("GET", self._url(path, params), self._read_headers(headers))
         if not isinstance(body, dict):
             raise errors.Unavailable(
-                f"Graph's answer to GET {odata.short_path(path)} is not a JSON object."
+                f"Graph's answer to GET {addresses.short_path(path)} is not a JSON object."
             )
         return body
 
@@ -172,7 +172,7 @@ class GraphClient:
             yield page
         if page is not None and not page.delta_link:
             raise errors.Unavailable(
-                f"The delta of {odata.short_path(path_or_link)} ended without a delta link.",
+                f"The delta of {addresses.short_path(path_or_link)} ended without a delta link.",
                 hint="Read the kind in full.",
             )
 
@@ -184,7 +184,9 @@ class GraphClient:
         )
         digits = bytes(text or b"").decode("utf-8-sig", "replace").strip()
         if not digits.isdigit():
-            raise errors.Unavailable(f"Graph's count of {odata.short_path(path)} is not a number.")
+            raise errors.Unavailable(
+                f"Graph's count of {addresses.short_path(path)} is not a number."
+            )
         return int(digits)
 
     def read(self, path: str, body: object, headers: Headers | None = None) -> dict[str, Any]:
@@ -197,7 +199,7 @@ class GraphClient:
         )
         if not isinstance(answer, dict):
             raise errors.Unavailable(
-                f"Graph's answer to POST {odata.short_path(path)} is not a JSON object."
+                f"Graph's answer to POST {addresses.short_path(path)} is not a JSON object."
             )
         return answer
 
@@ -228,17 +230,25 @@ class GraphClient:
         Raises: ``UsageError`` for a path through a link, which without ``/$ref`` would delete the
         linked object itself, and for ``/$ref``, which is ``remove_reference``'s.
         """
-        odata.ensure_deletes_only_its_own(path)
-        if odata.short_path(path).rstrip("/").endswith("/$ref"):
+        addresses.ensure_deletes_only_its_own(path)
+        if addresses.short_path(path).rstrip("/").endswith("/$ref"):
             raise errors.UsageError(
-                f"DELETE {odata.short_path(path)} removes a link, not an object.",
+                f"DELETE {addresses.short_path(path)} removes a link, not an object.",
                 hint="Use remove_reference.",
             )
         self._write("DELETE", path, None, headers)
 
-    def remove_reference(self, source_path: str, navigation: str, target_id: str = "") -> None:
-        """Remove one link, never the object at its end; no target for a single-valued one."""
-        path = reference_path(source_path, navigation, target_id)
+    def remove_reference(self, path: str) -> None:
+        """Remove one link, never the object at its end; ``reference_path`` makes ``path``.
+
+        Raises: ``UsageError`` for a path that does not end in ``/$ref``.
+        """
+        addresses.ensure_deletes_only_its_own(path)
+        if not addresses.short_path(path).endswith("/$ref"):
+            raise errors.UsageError(
+                f"DELETE {addresses.short_path(path)} would delete an object, not a link.",
+                hint="The path of a link ends in /$ref.",
+            )
         self._write("DELETE", path, None, None)
 
     # --- batches ------------------------------------------------------------------------------
@@ -337,12 +347,12 @@ class GraphClient:
 
     def _url(self, path: str, params: Params | None = None) -> str:
         if "://" in path:
-            odata.ensure_same_origin(path, self.endpoint)
+            addresses.ensure_same_origin(path, self.endpoint)
             url = path
         else:
             url = f"{self._root}/{path.lstrip('/')}"
         if params:
-            url += ("&" if "?" in url else "?") + odata.query_string(params)
+            url += ("&" if "?" in url else "?") + addresses.query_string(params)
         return url
 
     def _read_headers(self, headers: Headers | None) -> dict[str, str]:
@@ -392,9 +402,9 @@ class GraphClient:
 
 def reference_path(source_path: str, navigation: str, target_id: str = "") -> str:
     """Return the path whose DELETE removes one link; it always ends in ``/$ref``."""
-    target = f"/{odata.segment(target_id)}" if target_id else ""
+    target = f"/{addresses.segment(target_id)}" if target_id else ""
     path = f"{source_path.strip('/')}/{navigation}{target}/$ref"
-    odata.ensure_deletes_only_its_own(path)
+    addresses.ensure_deletes_only_its_own(path)
     return path
 
 

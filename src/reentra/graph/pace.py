@@ -15,9 +15,9 @@ from typing import Any
 
 from reentra import clock as clocks
 from reentra import progress
-from reentra.graph import odata
+from reentra.graph import addresses
 
-# --- limits ----------------------------------------------------------------------------------
+# --- limits -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +267,7 @@ def throttle_of(
 
     Applications of the same tenant share the limits that Graph keeps for the whole tenant.
     """
-    tenant_key = ("/".join(map(str, odata.origin(endpoint))), tenant_id.lower(), limits)
+    tenant_key = ("/".join(map(str, addresses.origin(endpoint))), tenant_id.lower(), limits)
     key = (tenant_key[0], tenant_key[1], client_id.lower(), limits)
     with _registry_lock:
         if key not in _registry:

@@ -31,7 +31,7 @@ from azure.core.rest import HttpRequest, HttpResponse
 
 from reentra import clock as clocks
 from reentra import errors, progress
-from reentra.graph import odata
+from reentra.graph import addresses, odata
 from reentra.graph.pace import (
     DEFAULT_LIMITS,
     Limits,
@@ -174,8 +174,8 @@ class ThrottlePolicy(HTTPPolicy[HttpRequest, HttpResponse]):
         is_read: bool,
         patience: Patience,
     ) -> None:
-        what = f"{http.method} {odata.short_path(http.url)}"
-        host = odata.origin(http.url)[1]
+        what = f"{http.method} {addresses.short_path(http.url)}"
+        host = addresses.origin(http.url)[1]
         fate = _fate_of(failure)
         reason = _reason_of(failure)
         if _is_bad_certificate(failure):
@@ -227,7 +227,7 @@ class ThrottlePolicy(HTTPPolicy[HttpRequest, HttpResponse]):
             try:
                 response.context["body"] = orjson.loads(body)
             except orjson.JSONDecodeError:
-                what = f"{http.method} {odata.short_path(http.url)}"
+                what = f"{http.method} {addresses.short_path(http.url)}"
                 if not is_read:
                     raise errors.OutcomeUnknown(
                         f"{what} was answered with {status}, but the answer's body is torn.",

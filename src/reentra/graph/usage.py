@@ -6,7 +6,7 @@ import re
 import threading
 from dataclasses import dataclass, field
 
-from reentra.graph import odata
+from reentra.graph import addresses
 
 
 @dataclass(slots=True)
@@ -70,6 +70,6 @@ _KEY = re.compile(r"\([^)]*='[^)]*\)")
 
 def operation_name(method: str, path: str) -> str:
     """Return ``path`` with ids replaced, for counting: ``GET /groups/{id}/members``."""
-    plain = odata.short_path(path)
+    plain = addresses.short_path(path)
     plain = "/" + plain.strip("/").removeprefix("v1.0/").removeprefix("beta/")
     return f"{method} {_KEY.sub('(key)', _ID.sub('{id}', plain))}"
