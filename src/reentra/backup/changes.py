@@ -1,0 +1,227 @@
+"""Collect what one unit of a backup found, compared with the base, into the snapshot's writer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from reentra.backup.base import Base
+from reentra.directory import canonical
+from reentra.directory.objects import Relationship
+from reentra.directory.relationships import RelationshipKind
+from reentra.snapshots import SnapshotWriter
+
+LinkTarget = tuple[str, str]
+"""Target id and qualifier: what tells the links of one source apart."""
+LinkKey = tuple[str, str, str, str]
+"""``Relationship.key``."""
+
+_LOAD_SOURCES = 500
+
+
+class ObjectChanges:
+    """The objects of one kind, as they are found.
+
+    ``seen`` maps id -> digest for everything that was found in this run. Objects that equal the
+    base are counted and not written.
+    """
+
+    def __init__(self, kind: str, base: Base, writer: SnapshotWriter) -> None:
+        self.kind = kind
+        self.seen: dict[str, bytes] = {}
+        self.added = 0
+        self.changed = 0
+        self.deleted = 0
+        self.deleted_ids: set[str] = set()
+        self._base = base
+        self._writer = writer
+        self._known: dict[str, bytes | None] = {}
+        self._has_all = False
+
+    def load_known(self, ids: Iterable[str]) -> None:
+        """Fetch the base's digests of ``ids``; call it once a page, before ``put``."""
+        if self._has_all or self._base.is_empty:
+            return
+        missing = [object_id for object_id in ids if object_id not in self._known]
+        if missing:
+            found = self._base.load_digests(self.kind, missing)
+            for object_id in missing:
+                self._known[object_id] = found.get(object_id)
+
+    def load_all_known(self) -> None:
+        """Fetch the base's digests of the whole kind: for a full read."""
+        if not self._base.is_empty:
+            self._known.update(self._base.load_digests(self.kind))
+        self._has_all = True
+
+    @property
+    def has_whole_base(self) -> bool:
+        """Whether the base's digests of the whole kind are loaded: a full read is under way."""
+        return self._has_all
+
+    def is_known(self, object_id: str) -> bool:
+        """Tell whether the base has the object."""
+        return self._known.get(object_id) is not None
+
+    def put(self, object_id: str, properties: Mapping[str, Any]) -> None:
+        """Take an object in; a later call about the same object wins."""
+        digest = canonical.digest(self.kind, properties)
+        if self.seen.get(object_id) == digest:
+            return
+        was_seen = object_id in self.seen
+        self.seen[object_id] = digest
+        known = self._known.get(object_id)
+        if object_id in self.deleted_ids:
+            self.deleted_ids.discard(object_id)
+            self.deleted -= 1 if known is not None else 0
+        elif not was_seen and known == digest:
+            return
+        if not was_seen:
+            if known is None:
+                self.added += 1
+            else:
+                self.changed += 1
+        self._writer.put_object(self.kind, object_id, digest, properties)
+
+    def delete(self, object_id: str) -> bool:
+        """Take in that an object is gone; return whether anything had known it."""
+        known = self._known.get(object_id)
+        was_seen = self.seen.pop(object_id, None)
+        if (known is None and was_seen is None) or object_id in self.deleted_ids:
+            return False
+        if was_seen is not None and known is None:
+            self.added -= 1
+        elif was_seen is not None and was_seen != known:
+            self.changed -= 1
+        self._writer.delete_object(self.kind, object_id)
+        self.deleted_ids.add(object_id)
+        self.deleted += 1 if known is not None else 0
+        return True
+
+    def delete_unseen(self) -> list[str]:
+        """After a whole read: take in that what the base knows and nobody saw is gone."""
+        gone = [
+            object_id
+            for object_id, digest in self._known.items()
+            if digest is not None and object_id not in self.seen
+        ]
+        return [object_id for object_id in gone if self.delete(object_id)]
+
+    def current_ids(self) -> list[str]:
+        """Return the ids of the kind after this run, from the base and what was found."""
+        if not self._has_all and not self._base.is_empty:
+            ids = dict.fromkeys(self._base.load_digests(self.kind))
+            ids.update(dict.fromkeys(self.seen))
+            return [object_id for object_id in ids if object_id not in self.deleted_ids]
+        return list(self.seen)
+
+
+class LinkChanges:
+    """The links of one relationship, as they are found."""
+
+    def __init__(self, row: RelationshipKind, base: Base, writer: SnapshotWriter) -> None:
+        self.row = row
+        self.added = 0
+        self.removed = 0
+        self._base = base
+        self._writer = writer
+
+    def put_new(self, links: Iterable[Relationship]) -> None:
+        """Take in links of a first backup: there is nothing to compare them with."""
+        for link in links:
+            self._writer.put_link(link)
+            self.added += 1
+
+    def replace(self, source_ids: Sequence[str], found: Iterable[Relationship]) -> None:
+        """Take in that ``found`` are all the links of ``source_ids``."""
+        by_source: dict[str, dict[LinkTarget, Relationship]] = {s: {} for s in source_ids}
+        for link in found:
+            by_source.setdefault(link.source_id, {})[link.target_id, link.qualifier] = link
+        for start in range(0, len(source_ids), _LOAD_SOURCES):
+            chunk = source_ids[start : start + _LOAD_SOURCES]
+            known = self.load_known(chunk)
+            for source_id in chunk:
+                self._write(known.get(source_id, {}), by_source[source_id])
+
+    def apply(
+        self,
+        known: dict[LinkTarget, Relationship],
+        additions: Sequence[Relationship],
+        removals: Sequence[Relationship],
+    ) -> None:
+        """Take in what a delta told about one source; ``known`` is brought up to date."""
+        wanted = dict(known)
+        for link in removals:
+            wanted.pop((link.target_id, link.qualifier), None)
+        for link in additions:
+            if self.row.is_single:
+                wanted = {}
+            wanted[link.target_id, link.qualifier] = link
+        self._write(known, wanted)
+        known.clear()
+        known.update(wanted)
+
+    def remove_sources(self, source_ids: Sequence[str]) -> None:
+        """Take in that these sources are gone, and with them every link that the base knows."""
+        if not self._base.is_empty:
+            self.replace(source_ids, ())
+
+    def remove(self, link: Relationship) -> None:
+        """Take in that one link is gone."""
+        self._writer.remove_link(link)
+        self.removed += 1
+
+    def reconcile(
+        self,
+        source_ids: Sequence[str],
+        found: Iterable[Relationship],
+        written: Mapping[LinkKey, tuple[Relationship, bool]],
+    ) -> None:
+        """Take in that ``found`` are all links of the sources, over what was written before."""
+        before = {
+            link.key: link
+            for links in self.load_known(source_ids).values()
+            for link in links.values()
+        }
+        for key, (link, exists) in written.items():
+            if exists:
+                before[key] = link
+            else:
+                before.pop(key, None)
+        after = {link.key: link for link in found}
+        for key, link in before.items():
+            if key not in after:
+                self.remove(link)
+        self.put_new(link for key, link in after.items() if key not in before)
+
+    def replace_all(self, found: Mapping[str, Mapping[LinkTarget, Relationship]]) -> None:
+        """Take in that ``found`` are all links there are, by source."""
+        left = {source: dict(links) for source, links in found.items()}
+        for link in self._base.list_relationships(self.row.name):
+            links = left.get(link.source_id, {})
+            if links.pop((link.target_id, link.qualifier), None) is None:
+                self.remove(link)
+        for links in left.values():
+            self.put_new(links.values())
+
+    def load_known(self, source_ids: Sequence[str]) -> dict[str, dict[LinkTarget, Relationship]]:
+        """Fetch the base's links of ``source_ids``, by source."""
+        known: dict[str, dict[LinkTarget, Relationship]] = {}
+        if self._base.is_empty or not source_ids:
+            return known
+        for link in self._base.load_relationships(self.row.name, source_ids):
+            known.setdefault(link.source_id, {})[link.target_id, link.qualifier] = link
+        return known
+
+    def _write(
+        self,
+        known: Mapping[LinkTarget, Relationship],
+        wanted: Mapping[LinkTarget, Relationship],
+    ) -> None:
+        for key, link in known.items():
+            if key not in wanted:
+                self.remove(link)
+        for key, link in wanted.items():
+            if key not in known:
+                self._writer.put_link(link)
+                self.added += 1

@@ -1,0 +1,348 @@
+"""Run one backup: units in order, checkpoints between them, one manifest at the end."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from reentra import clock as clocks
+from reentra import progress
+from reentra.backup import checkpoint as checkpoints
+from reentra.backup.base import Base, EmptyBase
+from reentra.backup.changes import LinkKey
+from reentra.backup.checkpoint import Checkpoint
+from reentra.backup.units import (
+    ReadsLive,
+    UnitContext,
+    kinds_of_unit,
+    read_unit,
+    unit_names,
+)
+from reentra.directory.kinds import KINDS
+from reentra.directory.objects import Relationship
+from reentra.directory.relationships import relationships_of
+from reentra.directory.state import Coverage, CoverageStatus
+from reentra.graph.client import GraphClient
+from reentra.repository import Manifest, Repository, SegmentInfo
+from reentra.snapshots import (
+    KindSummary,
+    RelationshipSummary,
+    SnapshotInfo,
+    SnapshotStatus,
+    SnapshotWriter,
+)
+from reentra.snapshots.schema import RELATIONSHIPS_TABLE
+
+CHECKPOINT_ROWS = 20_000
+# A kind that loses this share, and at least so many objects, makes the snapshot worth a look.
+REVIEW_SHARE = 0.2
+REVIEW_OBJECTS = 10
+
+
+class BackupStatus(enum.StrEnum):
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class BackupOptions:
+    """What to back up. No ``kinds`` means all; ``is_full`` ignores delta links."""
+
+    kinds: tuple[str, ...] = ()
+    is_full: bool = False
+    label: str = ""
+    wait_for_lock_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BackupResult:
+    """The snapshot that a backup made."""
+
+    manifest: Manifest
+    info: SnapshotInfo
+    status: BackupStatus
+    was_resumed: bool
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `reentra backup --json` ends with; part of the CLI's contract."""
+        return {
+            "snapshot": self.manifest.id,
+            "status": self.status.value,
+            "kinds": {
+                name: {
+                    "objects": summary.objects,
+                    "added": summary.added,
+                    "changed": summary.changed,
+                    "deleted": summary.deleted,
+                    "coverage": summary.coverage.status.value,
+                    "reason": summary.coverage.reason,
+                }
+                for name, summary in self.info.kinds.items()
+            },
+            "relationships": {
+                name: {
+                    "added": summary.added,
+                    "removed": summary.removed,
+                    "coverage": summary.coverage.status.value,
+                    "reason": summary.coverage.reason,
+                }
+                for name, summary in self.info.relationships.items()
+            },
+            "review": list(self.info.review),
+            "notes": list(self.notes),
+        }
+
+
+class OpensBase(Protocol):
+    """Gives the base for a parent; ``app`` connects it to the catalog."""
+
+    def open_base(self, parent: Manifest) -> Base:
+        """Return the state of ``parent``."""
+
+
+def run_backup(
+    graph: GraphClient,
+    live: ReadsLive,
+    repository: Repository,
+    bases: OpensBase,
+    options: BackupOptions | None = None,
+    *,
+    clock: clocks.Clock = clocks.SYSTEM,
+    listener: progress.Listener = progress.ignore,
+) -> BackupResult:
+    """Back up a tenant and return the new snapshot.
+
+    Guarantees: nothing is visible before the manifest; a failed kind is told in its coverage and
+    keeps what was known; a killed run is continued by the next one with the same options.
+    Raises: ``errors.RepositoryLocked`` when another backup of the tenant runs,
+    ``errors.Unauthenticated``, ``errors.RepositoryError``.
+    """
+    options = options or BackupOptions()
+    tenant_id = graph.tenant_id
+    with repository.lock_tenant(
+        tenant_id, "backup", wait_seconds=options.wait_for_lock_seconds
+    ) as lock:
+        snapshot_ids = repository.list_snapshot_ids(tenant_id)
+        parent = repository.load_manifest(tenant_id, snapshot_ids[-1]) if snapshot_ids else None
+        run = _Run(graph, live, repository, bases, options, parent, clock, listener)
+        try:
+            segments, info = run.read()
+        except BaseException:
+            run.writer.abort()
+            raise
+        manifest = repository.commit(
+            lock=lock,
+            tenant_id=tenant_id,
+            snapshot_id=repository.new_snapshot_id(info.started_at),
+            created_at=info.started_at,
+            parent=parent.ref if parent else None,
+            segments=segments,
+            payload=info.to_json(),
+        )
+        checkpoints.delete_checkpoints(repository, tenant_id)
+    return BackupResult(manifest, info, run.status(info), run.was_resumed, tuple(run.notes))
+
+
+class _Run:
+    def __init__(
+        self,
+        graph: GraphClient,
+        live: ReadsLive,
+        repository: Repository,
+        bases: OpensBase,
+        options: BackupOptions,
+        parent: Manifest | None,
+        clock: clocks.Clock,
+        listener: progress.Listener,
+    ) -> None:
+        self.writer = SnapshotWriter(repository)
+        self.notes: list[str] = []
+        self.was_resumed = False
+        self._graph = graph
+        self._live = live
+        self._repository = repository
+        self._options = options
+        self._parent = SnapshotInfo.from_json(parent.payload) if parent else None
+        self._base: Base = bases.open_base(parent) if parent else EmptyBase()
+        self._clock = clock
+        self._listener = listener
+        # A parent's id holds its start; two backups in the same instant would sort by chance.
+        started_at = clock.now()
+        if parent is not None and started_at <= parent.created_at:
+            started_at = parent.created_at + dt.timedelta(milliseconds=1)
+        self._state = Checkpoint(
+            parent=parent.id if parent else "",
+            started_at=started_at,
+            is_full=options.is_full,
+            kinds=tuple(sorted(options.kinds)),
+        )
+        self._tenant_id = graph.tenant_id
+
+    def read(self) -> tuple[tuple[SegmentInfo, ...], SnapshotInfo]:
+        self._resume()
+        granted = self._graph.granted_roles()
+        heads = [head for head in unit_names() if self._is_wanted(head)]
+        for head in heads:
+            if head in self._state.done:
+                continue
+            self._state.done[head] = read_unit(head, self._context(granted))
+            if self.writer.rows_since_seal >= CHECKPOINT_ROWS and head != heads[-1]:
+                self._seal()
+                checkpoints.save_checkpoint(
+                    self._repository, self._tenant_id, self._state, self._clock.now()
+                )
+        self._seal()
+        return tuple(self._state.segments), self._info()
+
+    def status(self, info: SnapshotInfo) -> BackupStatus:
+        if info.status is SnapshotStatus.PARTIAL:
+            return BackupStatus.PARTIAL
+        has_changed = any(k.added or k.changed or k.deleted for k in info.kinds.values()) or any(
+            r.added or r.removed for r in info.relationships.values()
+        )
+        return BackupStatus.COMPLETE if has_changed or not self._parent else BackupStatus.UNCHANGED
+
+    def _resume(self) -> None:
+        found = checkpoints.load_checkpoint(self._repository, self._tenant_id)
+        if found is None:
+            return
+        if not found.continues(self._state, self._clock.now()) or not self._are_stored(found):
+            checkpoints.delete_checkpoints(self._repository, self._tenant_id)
+            return
+        self._state = found
+        self.was_resumed = True
+        self._listener(
+            progress.Noted(
+                f"Going on with the backup begun at {clocks.iso(found.started_at)}:"
+                f" {', '.join(found.done)} are done already."
+            )
+        )
+
+    def _are_stored(self, found: Checkpoint) -> bool:
+        stored = {item.path for item in self._repository.storage.list_stored("segments")}
+        return all(segment.path in stored for segment in found.segments)
+
+    def _is_wanted(self, head: str) -> bool:
+        wanted = self._options.kinds
+        return not wanted or any(kind in wanted for kind in kinds_of_unit(head))
+
+    def _seal(self) -> None:
+        self._state.segments.extend(self.writer.seal())
+
+    def _context(self, granted: frozenset[str] | None) -> UnitContext:
+        parent = self._parent
+        use_links = parent is not None and not self._options.is_full
+        return UnitContext(
+            graph=self._graph,
+            live=self._live,
+            base=self._base,
+            writer=self.writer,
+            parent_links=parent.delta_links if parent and use_links else {},
+            parent_counts={k: v.objects for k, v in parent.kinds.items()} if parent else {},
+            parent_tracked=frozenset(parent.delta_tracked) if parent else frozenset(),
+            parent_supplements=parent.supplements if parent else {},
+            parent_started_at=parent.started_at if parent else None,
+            load_written=self._load_written,
+            listener=self._listener,
+            granted=granted,
+        )
+
+    def _load_written(
+        self, relationship: str, source_ids: frozenset[str]
+    ) -> dict[LinkKey, tuple[Relationship, bool]]:
+        """Read back what this run has written about the links of some sources."""
+        self._seal()
+        written: dict[LinkKey, tuple[Relationship, bool]] = {}
+        for segment in self._state.segments:
+            if segment.table != RELATIONSHIPS_TABLE:
+                continue
+            for rows in self._repository.scan(segment, where={"relationship": relationship}):
+                for row in rows.to_pylist():
+                    if row["source_id"] in source_ids:
+                        link = Relationship(
+                            row["relationship"],
+                            row["source_id"],
+                            row["target_id"],
+                            row["target_kind"],
+                            row["qualifier"],
+                        )
+                        written[link.key] = (link, not row["removed"])
+        return written
+
+    def _info(self) -> SnapshotInfo:
+        done = list(self._state.done.values())
+        kinds = {name: item for result in done for name, item in result.kinds.items()}
+        links = {name: item for result in done for name, item in result.relationships.items()}
+        delta_links = dict(self._parent.delta_links) if self._parent else {}
+        for head in self._state.done:
+            delta_links.pop(head, None)
+        for result in done:
+            delta_links.update(result.delta_links)
+            self.notes.extend(result.notes)
+        tracked = {name for result in done for name in result.delta_tracked}
+        supplements: dict[str, Mapping[str, str]] = (
+            dict(self._parent.supplements) if self._parent else {}
+        )
+        for result in done:
+            supplements.update(result.supplements)
+        self._add_skipped(kinds, links)
+        if self._parent:
+            skipped = {row.name for head in unit_names() if head not in self._state.done
+                       for row in relationships_of(head)}  # fmt: skip
+            tracked |= skipped & set(self._parent.delta_tracked)
+        asked = [kinds[name] for head in self._state.done for name in kinds_of_unit(head)]
+        asked_links = [
+            links[row.name] for head in self._state.done for row in relationships_of(head)
+        ]
+        coverage = [item.coverage for item in asked] + [item.coverage for item in asked_links]
+        is_whole = all(item.is_complete for item in coverage)
+        return SnapshotInfo(
+            status=SnapshotStatus.COMPLETE if is_whole else SnapshotStatus.PARTIAL,
+            started_at=self._state.started_at,
+            finished_at=self._clock.now(),
+            kinds=kinds,
+            relationships=links,
+            delta_links=delta_links,
+            delta_tracked=tuple(sorted(tracked)),
+            dropped_properties=_merged(result.dropped_properties for result in done),
+            supplements=supplements,
+            review=tuple(self._review(kinds)),
+            label=self._options.label,
+        )
+
+    def _add_skipped(
+        self, kinds: dict[str, KindSummary], links: dict[str, RelationshipSummary]
+    ) -> None:
+        reason = "not asked for in this backup"
+        if self._parent:
+            reason += "; what is shown is from an earlier one"
+        skipped = Coverage(CoverageStatus.SKIPPED, reason)
+        for name in KINDS:
+            if name not in kinds:
+                known = self._parent.kinds.get(name) if self._parent else None
+                kinds[name] = KindSummary(known.objects if known else 0, 0, 0, 0, skipped)
+            for row in relationships_of(name):
+                links.setdefault(row.name, RelationshipSummary(0, 0, skipped))
+
+    def _review(self, kinds: Mapping[str, KindSummary]) -> Iterable[str]:
+        for name, summary in kinds.items():
+            before = self._parent.kinds[name].objects if self._parent and name in (
+                self._parent.kinds
+            ) else 0  # fmt: skip
+            if summary.deleted >= max(REVIEW_OBJECTS, REVIEW_SHARE * before):
+                yield (
+                    f"{KINDS[name].title}: {summary.deleted} of {before} were deleted since the"
+                    " last backup. Compare the two snapshots before relying on this one."
+                )
+
+
+def _merged(parts: Iterable[Mapping[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
+    merged: dict[str, tuple[str, ...]] = {}
+    for part in parts:
+        merged.update(part)
+    return merged

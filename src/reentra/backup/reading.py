@@ -1,0 +1,158 @@
+"""Read lists, expansions and per-object lists of Graph for a backup, ahead of who consumes them."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from reentra import errors
+from reentra.directory.kinds import ObjectKind, kind_of_odata_type
+from reentra.directory.objects import Relationship
+from reentra.directory.relationships import RelationshipKind
+from reentra.graph import addresses, batch, client
+
+PAGE_OBJECTS = 999  # the most that Graph gives (learn.microsoft.com/graph/paging)
+EXPANDED_TARGETS = 20  # $expand gives no more and no link (learn.microsoft.com/graph/known-issues)
+_AHEAD_PAGES = 2
+# Collections that refuse $top: they answer in one piece (learn.microsoft.com/graph/paging).
+_UNPAGED = frozenset({"domain", "subscribedSku", "organization"})
+
+T = TypeVar("T")
+
+
+def prefetched(source: Iterator[T]) -> Iterator[T]:
+    """Yield what ``source`` yields while a thread of its own fetches what comes next.
+
+    An error of the source is raised here, after what came before it.
+    """
+    ready: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(_AHEAD_PAGES)
+    is_over = threading.Event()
+
+    def put(item: T | None, error: BaseException | None) -> bool:
+        while not is_over.is_set():
+            try:
+                ready.put((item, error), timeout=0.2)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def fetch() -> None:
+        try:
+            for item in source:
+                if not put(item, None):
+                    return
+        except BaseException as error:  # noqa: BLE001  it is raised in the consumer's thread
+            put(None, error)
+        else:
+            put(None, StopIteration())
+
+    thread = threading.Thread(target=fetch, name="reentra-prefetch", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = ready.get()
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            yield item  # type: ignore[misc]  # an item comes with no error
+    finally:
+        is_over.set()
+
+
+def list_params(row: ObjectKind, dropped: frozenset[str]) -> dict[str, str | int]:
+    """Return the query of a kind's list."""
+    params: dict[str, str | int] = {}
+    if row.select:
+        params["$select"] = ",".join(name for name in row.select if name not in dropped)
+    if row.name not in _UNPAGED and not row.name.startswith(("unifiedRole", "named", "condit")):
+        params["$top"] = PAGE_OBJECTS
+    return params
+
+
+def list_kind(
+    graph: client.GraphClient, row: ObjectKind, dropped: frozenset[str]
+) -> Iterator[list[dict[str, Any]]]:
+    """Fetch a kind that has no delta, page by page."""
+    if row.is_singleton:
+        body = graph.get(row.list_path)
+        # Older versions of some policies answer with a collection of one.
+        yield body["value"] if isinstance(body.get("value"), list) else [body]
+        return
+    params = list_params(row, dropped)
+    if row.name == "groupSetting":
+        params.pop("$top", None)
+    for page in graph.pages(row.list_path, params):
+        yield page.items
+
+
+def list_expanded(
+    graph: client.GraphClient, row: ObjectKind, relationship: RelationshipKind
+) -> Iterator[tuple[str, list[Relationship], bool]]:
+    """Fetch a relationship by ``$expand``: source id, links, and whether they may be cut off.
+
+    A manager-like single object is not expected here. Raises: ``errors.InvalidRequest`` where the
+    server does not support the expansion.
+    """
+    params: dict[str, str | int] = {
+        "$select": "id",
+        "$expand": f"{relationship.property}($select=id)",
+        "$top": PAGE_OBJECTS,
+    }
+    for page in graph.pages(row.list_path, params):
+        for item in page.items:
+            targets = item.get(relationship.property)
+            if not isinstance(targets, list):
+                raise errors.InvalidRequest(
+                    f"Graph did not expand {relationship.property} of {row.list_path}.", status=200
+                )
+            links = [link_to(relationship, item["id"], target) for target in targets]
+            yield item["id"], links, len(links) >= EXPANDED_TARGETS
+
+
+def list_per_source(
+    graph: client.GraphClient, path: str, source_ids: Sequence[str]
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Fetch one list for each source, twenty to a batch.
+
+    A source that is gone meanwhile (404) has an empty list. Raises: the first other error.
+    """
+    for start in range(0, len(source_ids), batch.MAX_REQUESTS * 5):
+        chunk = source_ids[start : start + batch.MAX_REQUESTS * 5]
+        requests = [
+            batch.BatchRequest("GET", path.replace("{id}", addresses.segment(source_id)))
+            for source_id in chunk
+        ]
+        for source_id, response in zip(chunk, graph.batch(requests), strict=True):
+            if isinstance(response.error, errors.GraphNotFound):
+                yield source_id, []
+                continue
+            body = response.unwrap()
+            if not isinstance(body, Mapping) or not isinstance(body.get("value"), list):
+                raise errors.Unavailable(f"Graph's answer to {path} is not a list.")
+            items = list(body["value"])
+            if next_link := body.get("@odata.nextLink"):
+                items.extend(graph.items(str(next_link)))
+            yield source_id, items
+
+
+def link_to(row: RelationshipKind, source_id: str, item: Mapping[str, Any]) -> Relationship:
+    """Return the link that one entry of a relationship's list tells.
+
+    Raises: ``errors.Unavailable`` when it names no target.
+    """
+    if row.name == "administrativeUnit.scopedRoleMembers":
+        target = (item.get("roleMemberInfo") or {}).get("id")
+        qualifier = str(item.get("roleId") or "")
+        target_kind = ""
+    else:
+        target, qualifier = item.get("id"), ""
+        target_kind = kind_of_odata_type(str(item.get("@odata.type", "")))
+        if not target_kind and len(row.target_kinds) == 1:
+            target_kind = row.target_kinds[0]
+    if not isinstance(target, str) or not target:
+        raise errors.Unavailable(f"Graph returned a link of {source_id} without a target.")
+    return Relationship(row.name, source_id, target, target_kind, qualifier)

@@ -1,0 +1,27 @@
+"""The state of a tenant inside the repository.
+
+A snapshot holds what changed since its parent; its state is the replay of its chain. This package
+knows the tables, what a manifest's payload says, how a snapshot is written and how it is replayed
+from the repository alone. It never talks to Graph and needs no database.
+
+Invariants: a link's source is an object of the state; an object is written only when its digest
+changed; a kind that could not be read keeps what was known and says so in its coverage.
+
+Read in this order: ``schema``, ``info``, ``writer``, ``replay``.
+"""
+
+from reentra.directory.state import Coverage, CoverageStatus
+from reentra.snapshots.info import KindSummary, RelationshipSummary, SnapshotInfo, SnapshotStatus
+from reentra.snapshots.replay import ReplayedSnapshot
+from reentra.snapshots.writer import SnapshotWriter
+
+__all__ = [
+    "Coverage",
+    "CoverageStatus",
+    "KindSummary",
+    "RelationshipSummary",
+    "ReplayedSnapshot",
+    "SnapshotInfo",
+    "SnapshotStatus",
+    "SnapshotWriter",
+]

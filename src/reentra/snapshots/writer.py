@@ -1,0 +1,150 @@
+"""Write the rows of one snapshot as a stream. The manifest is somebody else's last act."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import orjson
+import pyarrow as pa
+
+from reentra.directory.kinds import KINDS
+from reentra.directory.objects import Relationship
+from reentra.repository import SegmentInfo, SegmentWriter
+from reentra.snapshots.schema import (
+    OBJECTS,
+    OBJECTS_TABLE,
+    RELATIONSHIPS,
+    RELATIONSHIPS_TABLE,
+)
+
+BATCH_ROWS = 4096
+
+
+class WritesSegments(Protocol):
+    """The part of ``Repository`` that is needed here."""
+
+    def segment_writer(self, table: str, schema: pa.Schema) -> SegmentWriter:
+        """Begin a stream of rows."""
+
+
+def display_name(kind: str, properties: Mapping[str, Any]) -> str:
+    """Return what people call an object; its id when it has no name."""
+    row = KINDS.get(kind)
+    if row is not None and row.title_property:
+        name = properties.get(row.title_property)
+        if name:
+            return str(name)
+    return str(properties.get("displayName") or properties.get("id") or "")
+
+
+class SnapshotWriter:
+    """Takes changes in, in any order, and turns them into segments.
+
+    Memory is flat. Nothing exists for readers until a manifest names what ``seal`` returned. Not
+    for use by two threads.
+    """
+
+    def __init__(self, repository: WritesSegments) -> None:
+        self._repository = repository
+        self._objects = _Table(repository, OBJECTS_TABLE, OBJECTS)
+        self._links = _Table(repository, RELATIONSHIPS_TABLE, RELATIONSHIPS)
+        self.rows_since_seal = 0
+        self.rows = 0
+
+    def put_object(
+        self, kind: str, object_id: str, digest: bytes, properties: Mapping[str, Any]
+    ) -> None:
+        """Record that the object now has these (cleaned) properties."""
+        self._objects.append(
+            (
+                kind,
+                object_id,
+                False,
+                digest,
+                display_name(kind, properties),
+                orjson.dumps(properties),
+            )
+        )
+        self._count()
+
+    def delete_object(self, kind: str, object_id: str) -> None:
+        """Record that the object is gone. Its links must be removed one by one, too."""
+        self._objects.append((kind, object_id, True, None, None, None))
+        self._count()
+
+    def put_link(self, link: Relationship) -> None:
+        """Record that the link exists."""
+        self._append_link(link, is_removed=False)
+
+    def remove_link(self, link: Relationship) -> None:
+        """Record that the link is gone."""
+        self._append_link(link, is_removed=True)
+
+    def seal(self) -> tuple[SegmentInfo, ...]:
+        """Store everything taken in so far and return the segments since the last call.
+
+        Raises: ``errors.StorageError``; then nothing may be committed.
+        """
+        self.rows_since_seal = 0
+        return (*self._objects.seal(), *self._links.seal())
+
+    def abort(self) -> None:
+        """Drop what is not stored; what is stored stays as garbage that no manifest names."""
+        self._objects.abort()
+        self._links.abort()
+
+    def _append_link(self, link: Relationship, *, is_removed: bool) -> None:
+        self._links.append(
+            (
+                link.kind,
+                link.source_id,
+                link.target_id,
+                link.qualifier,
+                link.target_kind,
+                is_removed,
+            )
+        )
+        self._count()
+
+    def _count(self) -> None:
+        self.rows += 1
+        self.rows_since_seal += 1
+
+
+class _Table:
+    def __init__(self, repository: WritesSegments, table: str, schema: pa.Schema) -> None:
+        self._repository = repository
+        self._table = table
+        self._schema = schema
+        self._pending: list[tuple[Any, ...]] = []
+        self._writer: SegmentWriter | None = None
+
+    def append(self, row: tuple[Any, ...]) -> None:
+        self._pending.append(row)
+        if len(self._pending) >= BATCH_ROWS:
+            self._flush()
+
+    def seal(self) -> tuple[SegmentInfo, ...]:
+        self._flush()
+        writer, self._writer = self._writer, None
+        return writer.close() if writer is not None else ()
+
+    def abort(self) -> None:
+        self._pending.clear()
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.abort()
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        if self._writer is None:
+            self._writer = self._repository.segment_writer(self._table, self._schema)
+        columns = zip(*self._pending, strict=True)
+        arrays = [
+            pa.array(column, type=field.type)
+            for column, field in zip(columns, self._schema, strict=True)
+        ]
+        self._writer.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+        self._pending.clear()
