@@ -1,0 +1,66 @@
+"""``reentra init``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from reentra import settings
+from reentra.cli import session
+from reentra.cli.options import DEFAULT_COMMON, Common
+from reentra.cli.screen import Screen
+
+app = App(name="init")
+
+
+@app.default
+def init(
+    *,
+    repository: Annotated[
+        str,
+        Parameter(
+            help="Where: a folder, s3://BUCKET/PREFIX, az://CONTAINER/PREFIX. Default: a folder "
+            "in REENTRA_HOME."
+        ),
+    ] = "",
+    common: Common = DEFAULT_COMMON,
+) -> int:
+    """Make a repository, and print its recovery key once.
+
+    The passphrase comes from REENTRA_PASSPHRASE, from --passphrase-file, or is asked for twice.
+    Without the passphrase or the recovery key nobody can read the repository, ever.
+
+    Example: reentra init --repository s3://backups/entra
+    """
+    from reentra.app import Application
+    from reentra.repository import Repository
+
+    screen = Screen(as_json=common.json)
+    chosen = settings.load_settings()
+    url = repository or chosen.repository or str(chosen.default_repository_path)
+    if "://" not in url:
+        url = str(Path(url).expanduser().absolute())
+    passphrase = session.new_passphrase(chosen, common.passphrase_file)
+    with Application(chosen, lambda: passphrase) as application:
+        made, recovery_key = Repository.create(application.storage(url), passphrase)
+        application.record_repository(url)
+    screen.say(f"[green]✓[/] Repository made at [bold]{url}[/]")
+    screen.say()
+    screen.say("Recovery key, shown this once. It opens the repository when the passphrase is")
+    screen.say("lost; keep it on paper, away from this machine:")
+    screen.say()
+    screen.say(f"    [bold]{recovery_key}[/]")
+    screen.say()
+    screen.say("Next: `reentra tenant connect NAME --tenant-id GUID --client-id GUID \\")
+    screen.say("         --client-secret-file FILE`, then `reentra backup NAME`.")
+    screen.result(
+        {
+            "repository": url,
+            "repository_id": made.id,
+            "home": str(chosen.home),
+            "recovery_key": recovery_key,
+        }
+    )
+    return 0

@@ -1,0 +1,215 @@
+"""``reentra jobs list|show|cancel|resume|report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from reentra import clock as clocks
+from reentra import errors
+from reentra.cli import running, session
+from reentra.cli.options import DEFAULT_COMMON, Common
+from reentra.cli.screen import Screen, escaped
+
+if TYPE_CHECKING:
+    from reentra.app import Application
+    from reentra.database import Job
+
+app = App(name="jobs")
+
+JobId = Annotated[str, Parameter(help="The job's id, or the beginning of it.")]
+
+
+@app.command(name="list")
+def list_jobs(
+    *,
+    tenant: Annotated[str, Parameter(help="Only this tenant's jobs.")] = "",
+    limit: Annotated[int, Parameter(help="How many, newest first.")] = 50,
+    common: Common = DEFAULT_COMMON,
+) -> int:
+    """List jobs, newest first.
+
+    Example: reentra jobs list --tenant contoso
+    """
+    screen = Screen(as_json=common.json)
+    with session.opened(common) as application:
+        runner = running.runner(application)
+        found = application.jobs.list_jobs(tenant=tenant or None, limit=limit)
+        shown = [_document(job, is_alive=runner.is_alive(job.id)) for job in found]
+    if shown:
+        screen.table(
+            ("Job", "Task", "Tenant", "Status", "Began", "Ended", "By"),
+            (
+                (
+                    job["id"],
+                    job["task"],
+                    job["tenant"] or "-",
+                    job["status"],
+                    _moment(job["started_at"]),
+                    _moment(job["finished_at"]),
+                    job["who"],
+                )
+                for job in shown
+            ),
+        )
+    else:
+        screen.say("No job has run yet.")
+    screen.result(shown)
+    return 0
+
+
+@app.command
+def show(job: JobId, /, *, common: Common = DEFAULT_COMMON) -> int:
+    """Show one job: its status, how far it is, and the counts of its steps.
+
+    Example: reentra jobs show 3f2a
+    """
+    screen = Screen(as_json=common.json)
+    with session.opened(common) as application:
+        found = find(application, job)
+        document = _document(found, is_alive=running.runner(application).is_alive(found.id))
+        steps: dict[str, int] = {}
+        for step in application.jobs.list_steps(found.id):
+            steps[step.status.value] = steps.get(step.status.value, 0) + 1
+        document["steps"] = steps
+        document["parameters"] = dict(found.parameters)
+        document["summary"] = found.summary
+    screen.say(f"[bold]{document['id']}[/]  {document['task']}  {document['tenant']}")
+    screen.say(f"  status    {document['status']}")
+    screen.say(f"  began     {_moment(document['started_at'])}")
+    screen.say(f"  ended     {_moment(document['finished_at'])}")
+    if document["progress"]:
+        screen.say(f"  progress  {escaped(_words(document['progress']))}")
+    if steps:
+        screen.say(f"  steps     {escaped(_words(steps))}")
+    error = (found.summary or {}).get("error")
+    if error:
+        screen.say(f"  error     {escaped(error['message'])}")
+    if document["status"] in {"interrupted", "cancelled", "failed"}:
+        screen.say(f"`reentra jobs resume {found.id}` goes on with it.")
+    screen.result(document)
+    return 0
+
+
+@app.command
+def cancel(job: JobId, /, *, common: Common = DEFAULT_COMMON) -> int:
+    """Ask a job to stop at the border of its next step.
+
+    Example: reentra jobs cancel 3f2a
+    """
+    screen = Screen(as_json=common.json)
+    with session.opened(common) as application:
+        found = find(application, job)
+        if found.status.is_final:
+            raise errors.UsageError(
+                f"Job {found.id} has ended ({found.status.value}); there is nothing to cancel."
+            )
+        will_stop = running.runner(application).request_cancel(found.id)
+        status = application.jobs.load_job(found.id).status.value
+    screen.say(
+        f"Job {found.id} will stop after the step it is at."
+        if will_stop
+        else f"Job {found.id} was not running; it is marked as cancelled."
+    )
+    screen.result({"job": found.id, "status": status})
+    return 0
+
+
+@app.command
+def resume(
+    job: JobId,
+    /,
+    *,
+    default_password_file: Annotated[
+        Path | None,
+        Parameter(
+            help="The password for users that must be created anew; it is never stored, so a "
+            "resumed restore needs it again."
+        ),
+    ] = None,
+    common: Common = DEFAULT_COMMON,
+) -> int:
+    """Go on with a job that was killed, stopped or failed, where it was.
+
+    Example: reentra jobs resume 3f2a
+    """
+    screen = Screen(as_json=common.json)
+    with session.opened(common) as application:
+        found = find(application, job)
+        return running.resume(application, screen, found, default_password_file)
+
+
+@app.command
+def report(
+    job: JobId,
+    /,
+    *,
+    form: Annotated[
+        Literal["text", "csv", "json"], Parameter(name="--format", help="How to write it.")
+    ] = "text",
+    output: Annotated[
+        Path | None, Parameter(name=("--output", "-o"), help="Write it to this file.")
+    ] = None,
+    common: Common = DEFAULT_COMMON,
+) -> int:
+    """Print what a job did, object by object, with Graph's own errors and what to do.
+
+    Example: reentra jobs report 3f2a --format csv -o report.csv
+    """
+    screen = Screen(as_json=common.json)
+    with session.opened(common) as application:
+        found = find(application, job)
+        text, document = running.report(application, found, "json" if common.json else form)
+    if output is not None:
+        output.write_text(text, encoding="utf-8")
+        screen.say(f"Written to {escaped(str(output))}.")
+        screen.result({"job": found.id, "file": str(output)})
+    elif common.json:
+        screen.result(document)
+    else:
+        print(text.rstrip("\n"))
+    return 0
+
+
+def find(application: Application, text: str) -> Job:
+    """Return the job with that id or unique beginning.
+
+    Raises: ``NotFound``.
+    """
+    matching = [job for job in application.jobs.list_jobs() if job.id.startswith(text)]
+    if len(matching) == 1:
+        return matching[0]
+    exact = [job for job in matching if job.id == text]
+    if exact:
+        return exact[0]
+    raise errors.NotFound(
+        f"There is no job {text!r}." if not matching else f"{len(matching)} jobs begin with {text}.",
+        hint="`reentra jobs list` shows them.",
+    )
+
+
+def _document(job: Job, *, is_alive: bool) -> dict[str, Any]:
+    status = job.status.value
+    if not job.status.is_final and not is_alive:
+        status = "interrupted"  # its process is gone; the next start writes that down
+    return {
+        "id": job.id,
+        "task": job.task,
+        "tenant": job.tenant,
+        "status": status,
+        "created_at": clocks.iso(job.created_at),
+        "started_at": None if job.started_at is None else clocks.iso(job.started_at),
+        "finished_at": None if job.finished_at is None else clocks.iso(job.finished_at),
+        "who": job.who,
+        "progress": dict(job.progress or {}),
+    }
+
+
+def _moment(text: str | None) -> str:
+    return "-" if text is None else text[:19].replace("T", " ")
+
+
+def _words(counts: dict[str, Any]) -> str:
+    return ", ".join(f"{value} {name}" for name, value in counts.items())

@@ -1,0 +1,183 @@
+"""Runs a task as a job for a command: takes up what was left behind, shows progress, stops well."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reentra import errors
+from reentra.cli import session
+from reentra.cli.screen import EXIT_PARTIAL, Screen, escaped
+from reentra.jobs import JobRun, JobRunner, TaskResult, TaskStatus
+from reentra.tasks import TASKS, TaskContext
+
+if TYPE_CHECKING:
+    from reentra import progress
+    from reentra.app import Application
+    from reentra.database import Job
+
+EXIT_CODES: Mapping[TaskStatus, int] = {
+    TaskStatus.SUCCEEDED: 0,
+    TaskStatus.PARTIAL: EXIT_PARTIAL,
+    TaskStatus.FAILED: 1,
+    TaskStatus.CANCELLED: 130,
+}
+
+
+def runner(application: Application) -> JobRunner[TaskContext]:
+    """Return the runner of this installation's jobs. Close it after running something."""
+    return JobRunner(
+        application.jobs,
+        application.steps_url,
+        application.claims_folder,
+        TASKS,
+        clock=application.clock,
+    )
+
+
+def run(
+    application: Application,
+    screen: Screen,
+    task: str,
+    *,
+    tenant: str = "",
+    parameters: Mapping[str, Any] | None = None,
+    default_password_file: Path | None = None,
+) -> tuple[str, TaskResult]:
+    """Run a task to its end, after the jobs that a killed process left behind.
+
+    Raises: ``Interrupted`` when it was stopped; whatever the task raised.
+    """
+    application.repository  # noqa: B018  the passphrase is asked for before anything is begun
+    jobs = runner(application)
+    try:
+        with screen.progress() as listener:
+            context = _context(application, listener, default_password_file)
+            _take_up_left_behind(jobs, screen, context)
+            with _Stopping(screen) as stopping:
+                return jobs.run(
+                    task,
+                    context,
+                    tenant=tenant,
+                    parameters=parameters,
+                    who=_who(),
+                    on_start=stopping.follow,
+                )
+    finally:
+        jobs.close()
+
+
+def resume(
+    application: Application, screen: Screen, job: Job, default_password_file: Path | None
+) -> int:
+    """Go on with a job, show how it ended, and return the exit code."""
+    application.repository  # noqa: B018
+    jobs = runner(application)
+    try:
+        with screen.progress() as listener, _Stopping(screen) as stopping:
+            context = _context(application, listener, default_password_file)
+            result = jobs.resume(job.id, context, on_start=stopping.follow)
+    finally:
+        jobs.close()
+    return show_result(screen, job.id, job.task, result)
+
+
+def show_result(screen: Screen, job_id: str, task: str, result: TaskResult) -> int:
+    """Show how a job ended, in the form of its own command, and return the exit code."""
+    from reentra.cli import endings
+
+    endings.show(screen, job_id, task, result)
+    return EXIT_CODES[result.status]
+
+
+def _take_up_left_behind(
+    jobs: JobRunner[TaskContext], screen: Screen, context: TaskContext
+) -> None:
+    for job in jobs.reap():
+        screen.warn(f"Job {job.id} ({job.task} of {job.tenant}) was cut off; going on with it.")
+        try:
+            with _Stopping(screen) as stopping:
+                result = jobs.resume(job.id, context, on_start=stopping.follow)
+        except errors.Interrupted:
+            raise
+        except errors.Error as failure:
+            screen.warn(
+                f"Job {job.id} could not go on: {failure.message} "
+                f"Take it up with `reentra jobs resume {job.id}`."
+            )
+        else:
+            screen.warn(f"Job {job.id} {result.status.value}.")
+
+
+class _Stopping:
+    """Turns Ctrl-C into a stop at the border of the next step."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._run: JobRun[TaskContext] | None = None
+        self._signals = session.stopping(self._stop, self._announce)
+
+    def follow(self, run: JobRun[TaskContext]) -> None:
+        self._run = run
+
+    def __enter__(self) -> _Stopping:
+        self._signals.__enter__()
+        return self
+
+    def __exit__(self, *given: Any) -> None:
+        self._signals.__exit__(*given)
+
+    def _stop(self) -> None:
+        if self._run is not None:
+            self._run.stop()
+
+    def _announce(self) -> None:
+        self._screen.warn("Stopping after this step. Ctrl-C again leaves at once.")
+
+
+def _context(
+    application: Application, listener: progress.Listener, default_password_file: Path | None
+) -> TaskContext:
+    remembered: list[str] = []
+
+    def ask() -> str:
+        if not remembered:
+            remembered.append(default_password(default_password_file))
+        return remembered[0]
+
+    return TaskContext(application, listener, ask)
+
+
+def default_password(file: Path | None) -> str:
+    """Return the default password of users that are created anew: from the file, or asked for."""
+    if file is not None:
+        return session.secret_from_file(file, "The default password")
+    if not session.can_ask():
+        raise errors.UsageError(
+            "Users must be created anew, and there is no default password for them.",
+            hint="Pass --default-password-file FILE.",
+        )
+    return session.asked(
+        "Default password for users that are created anew: ", "the default password"
+    )
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def report(application: Application, job: Job, form: str) -> tuple[str, Any]:
+    """Return a job's report as text of the form, and as a document."""
+    from reentra.cli import endings
+
+    return endings.report(application, job, form)
+
+
+def named(text: str) -> str:
+    """Return a name as it is to be printed."""
+    return escaped(text)

@@ -1,0 +1,159 @@
+"""The tenants that an installation knows, and the secrets to reach them.
+
+A connection with its secret is an encrypted document of the repository: another machine that has
+the repository and its key can go on, and nothing on this one gives the secret away. A copy without
+the secret lies below the home, so that listing tenants asks for no passphrase.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from reentra import errors
+from reentra.graph.connection import TenantConnection
+from reentra.repository import Repository
+
+COLLECTION = "connections"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredConnection:
+    """A connection with its secret. The secret is left out of ``repr``."""
+
+    connection: TenantConnection
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"StoredConnection({self.connection!r})"
+
+
+class Connections:
+    """Reads and writes connections. ``open_repository`` is called only when it is needed."""
+
+    __slots__ = ("_folder", "_open_repository")
+
+    def __init__(self, home: Path, open_repository: Callable[[], Repository]) -> None:
+        self._folder = home / "tenants"
+        self._open_repository = open_repository
+
+    def ensure_free(self, connection: TenantConnection) -> None:
+        """Let pass a name that is new, or that stands for the same tenant already.
+
+        Raises: ``AlreadyExists``.
+        """
+        ensure_name_is_usable(connection.name)
+        known = self._document(self._open_repository(), connection.name)
+        if known is not None and known.connection.tenant_id.lower() != connection.tenant_id.lower():
+            raise errors.AlreadyExists(
+                f"{connection.name} is the name of tenant {known.connection.tenant_id}.",
+                hint="Choose another name, or disconnect that one first.",
+            )
+
+    def add(self, connection: TenantConnection, secret: str) -> None:
+        """Record a connection; one of the same name for the same tenant is replaced.
+
+        Raises: ``AlreadyExists`` when the name stands for another tenant.
+        """
+        self.ensure_free(connection)
+        repository = self._open_repository()
+        repository.delete_document(COLLECTION, connection.name)
+        repository.put_document(
+            COLLECTION, connection.name, {"connection": connection.to_json(), "secret": secret}
+        )
+        self._write_copy(connection)
+
+    def list_known(self) -> list[TenantConnection]:
+        """List what this machine knows, by name, without opening the repository."""
+        if not self._folder.is_dir():
+            return []
+        return [
+            TenantConnection.from_json(orjson.loads(path.read_bytes()))
+            for path in sorted(self._folder.glob("*.json"))
+        ]
+
+    def list_all(self) -> list[TenantConnection]:
+        """List what the repository knows, by name, and refresh this machine's copies."""
+        repository = self._open_repository()
+        found = []
+        for name in sorted(repository.list_documents(COLLECTION)):
+            stored = self._document(repository, name)
+            if stored is not None:
+                self._write_copy(stored.connection)
+                found.append(stored.connection)
+        return found
+
+    def find(self, name: str) -> TenantConnection:
+        """Return the connection of a tenant, from this machine's copy when there is one.
+
+        Raises: ``NotFound``.
+        """
+        ensure_name_is_usable(name)
+        with contextlib.suppress(FileNotFoundError):
+            return TenantConnection.from_json(orjson.loads(self._path(name).read_bytes()))
+        return self.load(name).connection
+
+    def load(self, name: str) -> StoredConnection:
+        """Return a connection with its secret.
+
+        Raises: ``NotFound``.
+        """
+        ensure_name_is_usable(name)
+        stored = self._document(self._open_repository(), name)
+        if stored is None:
+            raise errors.NotFound(
+                f"No tenant is connected as {name!r}.",
+                hint="`reentra tenant list` shows the names; `reentra tenant connect` adds one.",
+            )
+        self._write_copy(stored.connection)
+        return stored
+
+    def remove(self, name: str) -> None:
+        """Forget a connection and its secret. Snapshots stay.
+
+        Raises: ``NotFound``.
+        """
+        self.load(name)
+        self._open_repository().delete_document(COLLECTION, name)
+        self._path(name).unlink(missing_ok=True)
+
+    def _document(self, repository: Repository, name: str) -> StoredConnection | None:
+        if name not in repository.list_documents(COLLECTION):
+            return None
+        value: Any = repository.load_document(COLLECTION, name)
+        return StoredConnection(TenantConnection.from_json(value["connection"]), value["secret"])
+
+    def _write_copy(self, connection: TenantConnection) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_private(self._path(connection.name), connection.to_json())
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
+
+
+def ensure_name_is_usable(name: str) -> None:
+    """Let pass what can be a tenant's name.
+
+    Raises: ``UsageError``.
+    """
+    if not _NAME.fullmatch(name):
+        raise errors.UsageError(
+            f"{name!r} cannot be a tenant's name.",
+            hint="Use letters, digits, dots, dashes and underscores, at most 63.",
+        )
+
+
+def write_private(path: Path, document: dict[str, Any]) -> None:
+    """Write JSON that only its owner may read, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    passing = path.with_suffix(".new")
+    passing.touch(mode=0o600)
+    passing.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
+    passing.replace(path)
