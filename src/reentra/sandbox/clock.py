@@ -50,9 +50,7 @@ class Clock:
     def new_guid(self) -> str:
         """Return the next id of the seeded sequence, in the form of a random GUID."""
         self._drawn += 1
-        digest = hashlib.blake2b(
-            b"%d/%d" % (self._seed, self._drawn), digest_size=16
-        ).hexdigest()
+        digest = hashlib.blake2b(b"%d/%d" % (self._seed, self._drawn), digest_size=16).hexdigest()
         return (
             f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-"
             f"{'89ab'[int(digest[16], 16) & 3]}{digest[17:20]}-{digest[20:]}"
@@ -61,9 +59,7 @@ class Clock:
     def new_secret(self) -> str:
         """Return the next secret of the seeded sequence, 40 characters."""
         self._drawn += 1
-        digest = hashlib.blake2b(
-            b"s%d/%d" % (self._seed, self._drawn), digest_size=20
-        ).hexdigest()
+        digest = hashlib.blake2b(b"s%d/%d" % (self._seed, self._drawn), digest_size=20).hexdigest()
         return digest[:8] + "~" + digest[8:39]
 
     def to_json(self) -> dict[str, float | int | str | None]:
@@ -79,9 +75,7 @@ class Clock:
     def from_json(cls, saved: dict[str, float | int | str | None]) -> Clock:
         """Return the clock that was saved."""
         base = saved["base"]
-        clock = cls(
-            datetime.fromisoformat(str(base)) if base else None, int(saved["seed"] or 0)
-        )
+        clock = cls(datetime.fromisoformat(str(base)) if base else None, int(saved["seed"] or 0))
         clock._offset_seconds = float(saved["offset_seconds"] or 0)
         clock._drawn = int(saved["drawn"] or 0)
         return clock

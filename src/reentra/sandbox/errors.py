@@ -71,9 +71,7 @@ class LogTruncated(Exception):
     floor: int = field(default=0)
 
     def __str__(self) -> str:
-        return (
-            f"the change log of {self.type} no longer reaches back to {self.since_seq}"
-        )
+        return f"the change log of {self.type} no longer reaches back to {self.since_seq}"
 
 
 def bad_request(message: str, *details: Detail) -> GraphError:
@@ -93,9 +91,7 @@ def not_found(id_: str) -> GraphError:
 
 def policy_not_found(id_: str) -> GraphError:
     """Return the 404 of the Conditional Access service, whose code differs."""
-    return GraphError(
-        404, "ResourceNotFound", f"The resource '{id_}' could not be found."
-    )
+    return GraphError(404, "ResourceNotFound", f"The resource '{id_}' could not be found.")
 
 
 def denied(

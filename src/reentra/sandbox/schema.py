@@ -145,9 +145,7 @@ READ_ONLY: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
             onPremisesSecurityIdentifier onPremisesSyncEnabled physicalIds profileType
             registrationDateTime systemLabels trustType"""
         ),
-        "conditionalAccessPolicy": frozenset(
-            ("createdDateTime", "modifiedDateTime", "templateId")
-        ),
+        "conditionalAccessPolicy": frozenset(("createdDateTime", "modifiedDateTime", "templateId")),
         "namedLocation": frozenset(("createdDateTime", "modifiedDateTime")),
         "unifiedRoleDefinition": frozenset(("isBuiltIn", "resourceScopes")),
         "unifiedRoleAssignment": frozenset(("principalOrganizationId",)),
@@ -202,9 +200,7 @@ CREATE_ONLY: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "appRoleAssignment": frozenset(("principalId", "resourceId", "appRoleId")),
         "groupSetting": frozenset(("templateId",)),
         "federatedIdentityCredential": frozenset(("name",)),
-        "extensionProperty": frozenset(
-            ("name", "dataType", "targetObjects", "isMultiValued")
-        ),
+        "extensionProperty": frozenset(("name", "dataType", "targetObjects", "isMultiValued")),
     }
 )
 
@@ -299,11 +295,7 @@ def element_of(csdl_type: str) -> tuple[str, bool]:
 
 @cache
 def _data() -> Any:
-    text = (
-        resources.files(__package__)
-        .joinpath("data/schema.json")
-        .read_text(encoding="utf-8")
-    )
+    text = resources.files(__package__).joinpath("data/schema.json").read_text(encoding="utf-8")
     return json.loads(text)
 
 
@@ -354,11 +346,10 @@ def entity(name: str) -> EntityType:
     for each in lineage:
         declared.update(types[each]["properties"])
         links.update(types[each].get("navigations", {}))
-    declared.pop("id", None)
+    if types[name]["kind"] == "entity":
+        declared.pop("id", None)
     chosen = DEFAULT_SELECT.get(name)
-    by_name = frozenset().union(
-        *(ASKED_BY_NAME.get(each, frozenset()) for each in lineage)
-    )
+    by_name = frozenset().union(*(ASKED_BY_NAME.get(each, frozenset()) for each in lineage))
     alone = frozenset().union(*(ALONE.get(each, frozenset()) for each in lineage))
     required = REQUIRED.get(name, ())
     properties = {}
@@ -411,25 +402,16 @@ def _rule(lineage: Iterable[str], prop: str) -> Rule:
 @cache
 def builtin_roles() -> tuple[BuiltInRole, ...]:
     """Return the built-in role definitions of Entra ID."""
-    text = (
-        resources.files(__package__)
-        .joinpath("data/builtin_roles.json")
-        .read_text("utf-8")
-    )
+    text = resources.files(__package__).joinpath("data/builtin_roles.json").read_text("utf-8")
     return tuple(
-        BuiltInRole(raw["id"], raw["displayName"], raw["isPrivileged"])
-        for raw in json.loads(text)
+        BuiltInRole(raw["id"], raw["displayName"], raw["isPrivileged"]) for raw in json.loads(text)
     )
 
 
 @cache
 def graph_permissions() -> tuple[GraphPermission, ...]:
     """Return the permissions that the Microsoft Graph service principal offers."""
-    text = (
-        resources.files(__package__)
-        .joinpath("data/graph_permissions.json")
-        .read_text("utf-8")
-    )
+    text = resources.files(__package__).joinpath("data/graph_permissions.json").read_text("utf-8")
     return tuple(
         GraphPermission(raw["id"], raw["value"], raw["kind"] == "Application")
         for raw in json.loads(text)

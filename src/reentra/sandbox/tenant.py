@@ -18,7 +18,7 @@ import json
 import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
@@ -74,7 +74,8 @@ OWNING: Final = (
 INDEXED: Final = MappingProxyType(
     {
         "user": ("userPrincipalName", "proxyAddress", "skuId"),
-        "group": ("mailNickname", "proxyAddress", "uniqueName", "skuId"),
+        "group": ("mailNickname", "proxyAddress", "uniqueName", "groupTypes"),
+        "administrativeUnit": ("membershipType",),
         "application": ("appId", "uniqueName", "identifierUris"),
         "servicePrincipal": ("appId", "servicePrincipalNames"),
         "device": ("deviceId",),
@@ -118,9 +119,7 @@ class Record:
         "type", "written_at",
     )  # fmt: skip
 
-    def __init__(
-        self, type_: str, id_: str, props: dict[str, Any], seq: int, at: float
-    ) -> None:
+    def __init__(self, type_: str, id_: str, props: dict[str, Any], seq: int, at: float) -> None:
         self.type = type_
         self.id = id_
         self.props = props
@@ -174,13 +173,16 @@ _seq_of = attrgetter("seq")
 class TenantOptions:
     """Where Graph's behaviour is uncertain or varies from tenant to tenant.
 
-    ``edition`` is the licence level: ``free``, ``P1`` or ``P2``.
+    ``edition`` is the licence level: ``free``, ``P1`` or ``P2``. ``foreign_apps`` are the
+    applications of other tenants that a service principal may be made for, by appId, with what
+    their publisher defines.
     """
 
     edition: str = "P2"
     policy_bin: bool = True
     deleted_upn_carries_id: bool = True
     remember_previous: bool = False
+    foreign_apps: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 class Tenant:
@@ -201,12 +203,8 @@ class Tenant:
         self._directory: dict[str, Record] = {}
         self._bin: dict[str, dict[str, Record]] = {}
         self._aside: dict[str, Record] = {}
-        self._forward: dict[str, dict[str, dict[str, int]]] = {
-            nav: {} for nav in NAVIGATIONS
-        }
-        self._reverse: dict[str, dict[str, dict[str, int]]] = {
-            nav: {} for nav in NAVIGATIONS
-        }
+        self._forward: dict[str, dict[str, dict[str, int]]] = {nav: {} for nav in NAVIGATIONS}
+        self._reverse: dict[str, dict[str, dict[str, int]]] = {nav: {} for nav in NAVIGATIONS}
         self._index: dict[tuple[str, str], dict[str, str | dict[str, None]]] = {
             (type_, key): {} for type_, keys in INDEXED.items() for key in keys
         }
@@ -238,18 +236,12 @@ class Tenant:
         self.expire_bin()
         if type_ is not None:
             return list(self._bin.get(BASE_COLLECTION.get(type_, type_), {}).values())
-        return [
-            record
-            for name in DIRECTORY_TYPES
-            for record in self._bin.get(name, {}).values()
-        ]
+        return [record for name in DIRECTORY_TYPES for record in self._bin.get(name, {}).values()]
 
     def find_deleted(self, id_: str, type_: str | None = None) -> Record | None:
         """Return a record in the recycle bin; without a type, of the directory types."""
         self.expire_bin()
-        names = (
-            DIRECTORY_TYPES if type_ is None else (BASE_COLLECTION.get(type_, type_),)
-        )
+        names = DIRECTORY_TYPES if type_ is None else (BASE_COLLECTION.get(type_, type_),)
         for name in names:
             record = self._bin.get(name, {}).get(id_.lower())
             if record is not None:
@@ -262,20 +254,14 @@ class Tenant:
         if found is None:
             return []
         records = self.collection(type_)
-        return (
-            [records[found]]
-            if isinstance(found, str)
-            else [records[id_] for id_ in found]
-        )
+        return [records[found]] if isinstance(found, str) else [records[id_] for id_ in found]
 
     def one(self, type_: str, key: str, value: str) -> Record | None:
         """Return the first live record of a type that has a value under an indexed key."""
         found = self._index[type_, key].get(value.casefold())
         if found is None:
             return None
-        return self.collection(type_)[
-            found if isinstance(found, str) else next(iter(found))
-        ]
+        return self.collection(type_)[found if isinstance(found, str) else next(iter(found))]
 
     def count_by(self, type_: str, key: str, value: str) -> int:
         """Return how many live records have a value under an indexed key."""
@@ -306,9 +292,7 @@ class Tenant:
 
     # --- writing records ---
 
-    def create(
-        self, type_: str, props: dict[str, Any], id_: str | None = None
-    ) -> Record:
+    def create(self, type_: str, props: dict[str, Any], id_: str | None = None) -> Record:
         """Add a record; without an id it gets a new one."""
         seq = self._next()
         record = Record(
@@ -339,9 +323,7 @@ class Tenant:
         """Set properties, and return the names of those whose value really changed."""
         props = record.props
         changed = tuple(
-            name
-            for name, value in changes.items()
-            if name not in props or props[name] != value
+            name for name, value in changes.items() if name not in props or props[name] != value
         )
         if not changed:
             return ()
@@ -366,9 +348,7 @@ class Tenant:
         if record.type == "user" and upn and self.options.deleted_upn_carries_id:
             record.kept = {"userPrincipalName": upn}
             record.props["userPrincipalName"] = record.id.replace("-", "") + upn
-        self._bin.setdefault(BASE_COLLECTION.get(record.type, record.type), {})[
-            record.id
-        ] = record
+        self._bin.setdefault(BASE_COLLECTION.get(record.type, record.type), {})[record.id] = record
         self._touch(record)
         self._note(record, ChangeKind.SOFT_DELETED)
         for dependent in self.dependents(record.id):
@@ -401,9 +381,7 @@ class Tenant:
         if record.deleted_at is None:
             self._take_out(record)
         else:
-            self._bin[BASE_COLLECTION.get(record.type, record.type)].pop(
-                record.id, None
-            )
+            self._bin[BASE_COLLECTION.get(record.type, record.type)].pop(record.id, None)
         self._note(record, ChangeKind.PURGED)
         for nav in OWNING:
             for child_id in self.all_targets(nav, record.id):
@@ -454,9 +432,7 @@ class Tenant:
         seq = self._next()
         self._forward[nav].setdefault(intern(source_id), {})[intern(target_id)] = seq
         self._reverse[nav].setdefault(intern(target_id), {})[intern(source_id)] = seq
-        self._note_link(
-            nav, source_id, self._any(target_id), ChangeKind.LINKED, target_id
-        )
+        self._note_link(nav, source_id, self._any(target_id), ChangeKind.LINKED, target_id)
         return True
 
     def link_bulk(self, nav: str, source_id: str, target_ids: Iterable[str]) -> None:
@@ -477,9 +453,7 @@ class Tenant:
         if not self.linked(nav, source_id, target_id):
             return False
         self._drop_link(nav, source_id, target_id)
-        self._note_link(
-            nav, source_id, self._any(target_id), ChangeKind.UNLINKED, target_id
-        )
+        self._note_link(nav, source_id, self._any(target_id), ChangeKind.UNLINKED, target_id)
         return True
 
     def linked(self, nav: str, source_id: str, target_id: str) -> bool:
@@ -538,9 +512,7 @@ class Tenant:
         """Write the whole state to one file of JSON lines; the same state, the same bytes."""
         with path.open("w", encoding="utf-8") as handle:
             for line in self._lines():
-                handle.write(
-                    json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
-                )
+                handle.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Tenant:
@@ -559,9 +531,7 @@ class Tenant:
         return tenant
 
     def _lines(self) -> Iterator[dict[str, Any]]:
-        options = {
-            name: getattr(self.options, name) for name in TenantOptions.__slots__
-        }
+        options = {name: getattr(self.options, name) for name in TenantOptions.__slots__}
         yield {
             "tenant_id": self.tenant_id, "clock": self.clock.to_json(), "options": options,
             "seq": self.seq, "log_floor": self._log_floor,
@@ -573,9 +543,7 @@ class Tenant:
         )
         for place, records in places:
             for record in records:
-                deleted_at = (
-                    record.deleted_at.isoformat() if record.deleted_at else None
-                )
+                deleted_at = record.deleted_at.isoformat() if record.deleted_at else None
                 yield {
                     "in": place, "type": record.type, "id": record.id, "props": record.props,
                     "deleted_at": deleted_at, "kept": record.kept,
@@ -606,9 +574,7 @@ class Tenant:
             elif line["in"] == "aside":
                 self._aside[record.id] = record
             else:
-                record.deleted_at = datetime.fromisoformat(
-                    line["deleted_at"]
-                ).astimezone(UTC)
+                record.deleted_at = datetime.fromisoformat(line["deleted_at"]).astimezone(UTC)
                 name = BASE_COLLECTION.get(record.type, record.type)
                 self._bin.setdefault(name, {})[record.id] = record
         elif "nav" in line and "source" in line:
@@ -642,9 +608,7 @@ class Tenant:
         record.written_at = self.clock.seconds()
         record.cache = None
 
-    def _note(
-        self, record: Record, kind: ChangeKind, properties: tuple[str, ...] = ()
-    ) -> None:
+    def _note(self, record: Record, kind: ChangeKind, properties: tuple[str, ...] = ()) -> None:
         name = BASE_COLLECTION.get(record.type, record.type)
         self._log.setdefault(name, []).append(
             Change(self._next(), record.id, kind, self.clock.seconds(), properties)
@@ -773,9 +737,7 @@ def keys_of(record: Record, key: str) -> Sequence[str]:
     """Return the values under which a record is found by an indexed key, in one letter case."""
     props = record.props
     if key == "proxyAddress":
-        addresses = {
-            address.casefold() for address in props.get("proxyAddresses") or ()
-        }
+        addresses = {address.casefold() for address in props.get("proxyAddresses") or ()}
         if props.get("mail"):
             addresses.add("smtp:" + props["mail"].casefold())
         return sorted(addresses)
@@ -795,8 +757,5 @@ def keys_of(record: Record, key: str) -> Sequence[str]:
 def ends_of(record: Record) -> tuple[str, ...]:
     """Return the ids of the objects that an assignment or grant hangs on."""
     return tuple(
-        value
-        for key in ENDS.get(record.type, ())
-        for value in keys_of(record, key)
-        if value
+        value for key in ENDS.get(record.type, ()) for value in keys_of(record, key) if value
     )
