@@ -20,7 +20,7 @@ from reentra.connections import Connections, write_private
 
 if TYPE_CHECKING:
     from reentra.catalog import Catalog
-    from reentra.database import Database, JobStore
+    from reentra.database import Database, JobStore, Part
     from reentra.graph.client import GraphClient
     from reentra.graph.connection import TenantConnection
     from reentra.graph.reader import LiveTenant
@@ -111,24 +111,17 @@ class Application:
         return Connections(self.home, lambda: self.repository)
 
     @functools.cached_property
-    def catalog_database(self) -> Database:
-        return self._database("catalog")
-
-    @functools.cached_property
-    def job_database(self) -> Database:
-        return self._database("jobs")
-
-    @functools.cached_property
     def catalog(self) -> Catalog:
         from reentra.catalog import Catalog
+        from reentra.database import Part
 
-        return Catalog(self.catalog_database, self.repository)
+        return Catalog(self._database(Part.CATALOG), self.repository)
 
     @functools.cached_property
     def jobs(self) -> JobStore:
-        from reentra.database import JobStore
+        from reentra.database import JobStore, Part
 
-        return JobStore(self.job_database)
+        return JobStore(self._database(Part.JOBS), clock=self.clock)
 
     @property
     def steps_url(self) -> str:
@@ -160,11 +153,10 @@ class Application:
         self._closing.callback(client.close)
         return OpenTenant(stored.connection, client, LiveTenant(client))
 
-    def _database(self, name: str) -> Database:
-        from reentra.database import open_database
+    def _database(self, part: Part) -> Database:
+        from reentra.database import database_url, open_database
 
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        url = self.settings.database_url or f"sqlite:///{self.home / f'{name}.sqlite'}"
-        database = open_database(url)
-        self._closing.callback(database.close)
+        database = open_database(database_url(self.settings.database_url, self.home, part), part)
+        self._closing.callback(database.dispose)
         return database

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from reentra import clock as clocks
 from reentra import errors
 from reentra.cli import running, session
 from reentra.cli.options import DEFAULT_COMMON, Common
 from reentra.cli.screen import Screen, escaped
 
 if TYPE_CHECKING:
-    from reentra.app import Application
     from reentra.database import Job
 
 app = App(name="jobs")
@@ -68,14 +66,13 @@ def show(job: JobId, /, *, common: Common = DEFAULT_COMMON) -> int:
     """
     screen = Screen(as_json=common.json)
     with session.opened(common) as application:
-        found = find(application, job)
+        found = application.jobs.load_job(job)
         document = _document(found, is_alive=running.runner(application).is_alive(found.id))
-        steps: dict[str, int] = {}
-        for step in application.jobs.list_steps(found.id):
-            steps[step.status.value] = steps.get(step.status.value, 0) + 1
+        counted = application.jobs.count_steps(found.id)
+        steps = {status.value: count for status, count in counted.items() if count}
         document["steps"] = steps
         document["parameters"] = dict(found.parameters)
-        document["summary"] = found.summary
+        document["summary"] = dict(found.summary)
     screen.say(f"[bold]{document['id']}[/]  {document['task']}  {document['tenant']}")
     screen.say(f"  status    {document['status']}")
     screen.say(f"  began     {_moment(document['started_at'])}")
@@ -84,9 +81,8 @@ def show(job: JobId, /, *, common: Common = DEFAULT_COMMON) -> int:
         screen.say(f"  progress  {escaped(_words(document['progress']))}")
     if steps:
         screen.say(f"  steps     {escaped(_words(steps))}")
-    error = (found.summary or {}).get("error")
-    if error:
-        screen.say(f"  error     {escaped(error['message'])}")
+    if found.error:
+        screen.say(f"  error     {escaped(str(found.error['message']))}")
     if document["status"] in {"interrupted", "cancelled", "failed"}:
         screen.say(f"`reentra jobs resume {found.id}` goes on with it.")
     screen.result(document)
@@ -101,7 +97,7 @@ def cancel(job: JobId, /, *, common: Common = DEFAULT_COMMON) -> int:
     """
     screen = Screen(as_json=common.json)
     with session.opened(common) as application:
-        found = find(application, job)
+        found = application.jobs.load_job(job)
         if found.status.is_final:
             raise errors.UsageError(
                 f"Job {found.id} has ended ({found.status.value}); there is nothing to cancel."
@@ -137,7 +133,7 @@ def resume(
     """
     screen = Screen(as_json=common.json)
     with session.opened(common) as application:
-        found = find(application, job)
+        found = application.jobs.load_job(job)
         return running.resume(application, screen, found, default_password_file)
 
 
@@ -160,7 +156,7 @@ def report(
     """
     screen = Screen(as_json=common.json)
     with session.opened(common) as application:
-        found = find(application, job)
+        found = application.jobs.load_job(job)
         text, document = running.report(application, found, "json" if common.json else form)
     if output is not None:
         output.write_text(text, encoding="utf-8")
@@ -173,38 +169,13 @@ def report(
     return 0
 
 
-def find(application: Application, text: str) -> Job:
-    """Return the job with that id or unique beginning.
-
-    Raises: ``NotFound``.
-    """
-    matching = [job for job in application.jobs.list_jobs() if job.id.startswith(text)]
-    if len(matching) == 1:
-        return matching[0]
-    exact = [job for job in matching if job.id == text]
-    if exact:
-        return exact[0]
-    raise errors.NotFound(
-        f"There is no job {text!r}." if not matching else f"{len(matching)} jobs begin with {text}.",
-        hint="`reentra jobs list` shows them.",
-    )
-
-
 def _document(job: Job, *, is_alive: bool) -> dict[str, Any]:
-    status = job.status.value
+    document = job.to_json()
+    for name in ("parameters", "summary"):
+        del document[name]
     if not job.status.is_final and not is_alive:
-        status = "interrupted"  # its process is gone; the next start writes that down
-    return {
-        "id": job.id,
-        "task": job.task,
-        "tenant": job.tenant,
-        "status": status,
-        "created_at": clocks.iso(job.created_at),
-        "started_at": None if job.started_at is None else clocks.iso(job.started_at),
-        "finished_at": None if job.finished_at is None else clocks.iso(job.finished_at),
-        "who": job.who,
-        "progress": dict(job.progress or {}),
-    }
+        document["status"] = "interrupted"  # its process is gone, and nobody took it up yet
+    return document
 
 
 def _moment(text: str | None) -> str:

@@ -241,9 +241,7 @@ class _Bars:
 
     def _bar(self, activity: str, total: int | None) -> Any:
         if activity not in self._bars:
-            self._bars[activity] = self._progress.add_task(
-                escaped(activity), total=total, note=""
-            )
+            self._bars[activity] = self._progress.add_task(escaped(activity), total=total, note="")
         return self._bars[activity]
 
 

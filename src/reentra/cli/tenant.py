@@ -160,9 +160,7 @@ def check(name: TenantName, /, *, common: Common = DEFAULT_COMMON) -> int:
         granted = tenant.client.granted_roles()
         coverage = tenant.live.coverage()
     needs = permissions.needs(KINDS.values(), RELATIONSHIPS.values(), granted)
-    uncovered = {
-        what: found for what, found in sorted(coverage.items()) if not found.is_complete
-    }
+    uncovered = {what: found for what, found in sorted(coverage.items()) if not found.is_complete}
     screen.table(
         ("Permission", "For backup of", "For restore of", "Granted"),
         (
@@ -183,8 +181,9 @@ def check(name: TenantName, /, *, common: Common = DEFAULT_COMMON) -> int:
             screen.say(f"  [bold]{what}[/] ({found.status.value}): {escaped(found.reason)}")
     else:
         screen.say(f"[green]✓[/] Everything is covered: {len(coverage)} kinds and relationships.")
-    blocked = sorted({kind for need in needs if need.is_granted is False
-                      for kind in need.for_restore})
+    blocked = sorted(
+        {kind for need in needs if need.is_granted is False for kind in need.for_restore}
+    )
     if blocked:
         screen.say(f"[yellow]Not fully restorable with these permissions:[/] {', '.join(blocked)}")
     screen.result(

@@ -1,4 +1,4 @@
-"""Claims: which process runs a job, told by a lock that the kernel takes back with the process.
+"""Claims: which process runs a job, and how another one asks it to stop.
 
 A claim is an exclusive ``flock`` on a file named after the job. A process that is killed loses
 its claims at once, so nobody has to guess from ages or process ids whether it still lives.
@@ -6,7 +6,6 @@ its claims at once, so nobody has to guess from ages or process ids whether it s
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -35,6 +34,7 @@ class Claims:
                 return False
             if self._is_current(job_id, descriptor):
                 self._held[job_id] = descriptor
+                self._stop_path(job_id).unlink(missing_ok=True)
                 return True
             # Its holder removed the file between our open and our lock: the lock guards nothing.
             os.close(descriptor)
@@ -44,9 +44,19 @@ class Claims:
         descriptor = self._held.pop(job_id, None)
         if descriptor is None:
             return
-        with contextlib.suppress(FileNotFoundError):
-            self._path(job_id).unlink()
+        self._stop_path(job_id).unlink(missing_ok=True)
+        self._path(job_id).unlink(missing_ok=True)
         os.close(descriptor)
+
+    def ask_to_stop(self, job_id: str) -> bool:
+        """Leave word for the process that holds the claim; ``False`` when there is none."""
+        if not self.is_held(job_id):
+            return False
+        self._stop_path(job_id).touch(mode=0o600)
+        return True
+
+    def is_asked_to_stop(self, job_id: str) -> bool:
+        return self._stop_path(job_id).exists()
 
     def is_held(self, job_id: str) -> bool:
         """Tell whether a living process, this one or another, has the claim."""
@@ -67,6 +77,9 @@ class Claims:
 
     def _path(self, job_id: str) -> Path:
         return self._folder / f"{job_id}.claim"
+
+    def _stop_path(self, job_id: str) -> Path:
+        return self._folder / f"{job_id}.stop"
 
     def _is_current(self, job_id: str, descriptor: int) -> bool:
         try:

@@ -70,7 +70,12 @@ class Engine:
         dbos.DBOS(config=config)
         logger.handlers[:] = [logging.NullHandler()]
         dbos.DBOS.listen_queues([self._queue])
-        self._workflow = dbos.DBOS.workflow(name="job")(body)
+
+        @dbos.DBOS.workflow(name="job")
+        def job(job_id: str) -> dict[str, Any]:
+            return body(job_id)
+
+        self._workflow = job
         dbos.DBOS.launch()
 
     def start(self, job_id: str) -> Callable[[], dict[str, Any]]:
@@ -95,7 +100,7 @@ class Engine:
             handle = self._dbos.DBOS.resume_workflow(job_id, queue_name=self._queue)
         except dbos_errors.DBOSNonExistentWorkflowError:
             return self.start(job_id)
-        return lambda: handle.get_result(polling_interval_sec=POLLING_SECONDS)  # type: ignore[no-any-return]
+        return lambda: handle.get_result(polling_interval_sec=POLLING_SECONDS)
 
     def step(self, name: str, function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Run ``function`` once and remember what it returned; only inside ``body``."""

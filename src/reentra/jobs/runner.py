@@ -22,6 +22,8 @@ from reentra.jobs.engine import Engine
 
 C = TypeVar("C")
 
+_UNFINISHED = (journal.JobStatus.QUEUED, journal.JobStatus.RUNNING)
+_MANY = 10_000
 PROGRESS_SECONDS = 1.0  # how often a job's progress is written at most
 LOOK_SECONDS = 1.0  # how often a job looks whether it was asked to stop
 
@@ -80,14 +82,14 @@ class JobRun(Generic[C]):
     def should_stop(self) -> bool:
         """Tell whether somebody asked this job to stop, here or from another process.
 
-        The record is looked at once a second at most, so that asking often costs nothing.
+        Other processes are listened to once a second at most, so that asking often costs nothing.
         """
         if self._stop.is_set():
             return True
         now = self.runner.clock.monotonic_seconds()
         if now - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now
-            if self.runner.store.load_job(self.id).status is journal.JobStatus.CANCELLING:
+            if self.runner.claims.is_asked_to_stop(self.id):
                 self._stop.set()
         return self._stop.is_set()
 
@@ -137,7 +139,7 @@ class JobRunner(Generic[C]):
         self.store = store
         self.clock = clock
         self._url = url
-        self._claims = Claims(claims_folder)
+        self.claims = Claims(claims_folder)
         self._tasks = {task.name: task for task in tasks}
         self._runs: dict[str, JobRun[C]] = {}
         self._engine: Engine | None = None
@@ -170,15 +172,15 @@ class JobRunner(Generic[C]):
         Raises: whatever the task raised.
         """
         job_id = clocks.new_id()
-        self._claims.take(job_id)
+        self.claims.take(job_id)
         try:
             self.store.create_job(
-                job_id, tenant=tenant, task=task, who=who, parameters=dict(parameters or {})
+                task, tenant=tenant, who=who, parameters=parameters, job_id=job_id
             )
             run = JobRun(job_id, task, tenant, dict(parameters or {}), context, False, self)
             return job_id, self._wait(run, self.engine.start, on_start)
         finally:
-            self._claims.release(job_id)
+            self.claims.release(job_id)
 
     def resume(
         self, job_id: str, context: C, *, on_start: Callable[[JobRun[C]], None] | None = None
@@ -188,6 +190,7 @@ class JobRunner(Generic[C]):
         Raises: ``NotFound``; ``UsageError`` when it has ended; ``Refused`` when it runs elsewhere.
         """
         job = self.store.load_job(job_id)
+        job_id = job.id
         if job.task not in self._tasks:
             raise errors.UsageError(
                 f"Job {job_id} is a {job.task}, which this version cannot take up.",
@@ -198,7 +201,7 @@ class JobRunner(Generic[C]):
                 f"Job {job_id} has ended ({job.status.value}); there is nothing to take up.",
                 hint=f"Read its report with `reentra jobs report {job_id}`.",
             )
-        if not self._claims.take(job_id):
+        if not self.claims.take(job_id):
             raise errors.Refused(
                 f"Job {job_id} is running in another process.",
                 hint=f"Watch it with `reentra jobs show {job_id}`.",
@@ -207,45 +210,44 @@ class JobRunner(Generic[C]):
             run = JobRun(job_id, job.task, job.tenant, job.parameters, context, True, self)
             return self._wait(run, self.engine.resume, on_start)
         finally:
-            self._claims.release(job_id)
+            self.claims.release(job_id)
 
     def request_cancel(self, job_id: str) -> bool:
         """Ask a job to stop; ``True`` when a living process runs it and will.
 
         A job without a living process is marked as cancelled at once.
         """
-        job = self.store.load_job(job_id)
-        if job.status.is_final:
-            return False
-        if self._claims.is_held(job_id):
-            self.store.update_job(job_id, status=journal.JobStatus.CANCELLING)
+        if self.claims.ask_to_stop(job_id):
             return True
-        self.store.update_job(
-            job_id, status=journal.JobStatus.CANCELLED, finished_at=self.clock.now()
-        )
+        if not self.store.load_job(job_id).status.is_final:
+            self.store.update_job(job_id, status=journal.JobStatus.CANCELLED)
         return False
 
     def is_alive(self, job_id: str) -> bool:
         """Tell whether a living process runs the job."""
-        return self._claims.is_held(job_id)
+        return self.claims.is_held(job_id)
 
     def reap(self) -> list[journal.Job]:
-        """Find jobs whose process died, mark them as interrupted, and return those to go on with.
+        """Find the jobs whose process died, and return those that go on by themselves.
 
-        The caller takes them up with ``resume``; a claim sees to it that only one caller does.
+        The others are marked as failed, for they are simply begun again. The caller takes up what
+        is returned with ``resume``; the claim sees to it that only one process does.
         """
         waiting = []
-        for job in self.store.list_jobs(statuses=journal.UNFINISHED):
-            if self._claims.is_held(job.id):
+        for job in self.store.list_jobs(statuses=_UNFINISHED, limit=_MANY):
+            if self.claims.is_held(job.id):
                 continue
-            if job.status is journal.JobStatus.CANCELLING:
-                self.request_cancel(job.id)
-                continue
-            if job.status is not journal.JobStatus.INTERRUPTED:
-                self.store.update_job(job.id, status=journal.JobStatus.INTERRUPTED)
             task = self._tasks.get(job.task)
             if task is not None and task.continues_by_itself:
-                waiting.append(self.store.load_job(job.id))
+                waiting.append(job)
+            else:
+                killed = errors.Interrupted(
+                    f"The process that ran job {job.id} was killed.",
+                    hint=f"Begin the {job.task} again: nothing half-done is visible.",
+                )
+                self.store.update_job(
+                    job.id, status=journal.JobStatus.FAILED, error=killed.to_json()
+                )
         return waiting
 
     def _wait(
@@ -256,9 +258,7 @@ class JobRunner(Generic[C]):
     ) -> TaskResult:
         self._runs[run.id] = run
         try:
-            self.store.update_job(
-                run.id, status=journal.JobStatus.RUNNING, started_at=self.clock.now()
-            )
+            self.store.update_job(run.id, status=journal.JobStatus.RUNNING, error={})
             if on_start is not None:
                 on_start(run)
             wait = begin(run.id)
@@ -287,8 +287,9 @@ class JobRunner(Generic[C]):
             self._record(run)
         except BaseException as failure:
             run.failure = failure
-            self.engine.leave_resumable(job_id)
+            # In this order: once the engine lets go of the job, its waiter looks at the record.
             self._record_failure(run, failure)
+            self.engine.leave_resumable(job_id)
             raise
         if run.result.status is TaskStatus.CANCELLED:
             self.engine.leave_resumable(job_id)
@@ -299,19 +300,16 @@ class JobRunner(Generic[C]):
             self.store.update_job(
                 run.id,
                 status=journal.JobStatus(run.result.status.value),
-                finished_at=self.clock.now(),
-                summary=dict(run.result.summary),
+                summary=run.result.summary,
             )
 
     def _record_failure(self, run: JobRun[C], failure: BaseException) -> None:
-        known = isinstance(failure, errors.Error)
-        self.store.update_job(
-            run.id,
-            status=journal.JobStatus.FAILED,
-            finished_at=self.clock.now(),
-            summary={
-                "error": failure.to_json()
-                if known
-                else {"code": "internal", "message": type(failure).__name__, "hint": ""}
-            },
+        # Only our own errors promise to hold no secret.
+        told = (
+            failure.to_json()
+            if isinstance(failure, errors.Error)
+            else {"code": "internal", "message": type(failure).__name__, "hint": ""}
         )
+        stopped = isinstance(failure, errors.Interrupted | KeyboardInterrupt)
+        status = journal.JobStatus.CANCELLED if stopped else journal.JobStatus.FAILED
+        self.store.update_job(run.id, status=status, error=told)
