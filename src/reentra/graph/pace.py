@@ -112,7 +112,9 @@ class _Bucket:
 
     def take(self, amount: float, now: float) -> float:
         """Take ``amount`` and return the seconds until it is really there."""
-        self._level = min(self._capacity, self._level + (now - self._read_at) * self._per_second)
+        self._level = min(
+            self._capacity, self._level + max(now - self._read_at, 0.0) * self._per_second
+        )
         self._read_at = now
         self._level -= amount
         return 0.0 if self._level >= 0 else -self._level / self._per_second

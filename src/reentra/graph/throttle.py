@@ -408,8 +408,8 @@ def _reason_of(failure: azure_errors.AzureError) -> str:
     causes = _causes(failure)
     for kind, text in (
         (urllib3.exceptions.NameResolutionError, "the name does not resolve"),
-        (urllib3.exceptions.ConnectTimeoutError, "the connection timed out"),
         (urllib3.exceptions.NewConnectionError, "the connection was refused"),
+        (urllib3.exceptions.ConnectTimeoutError, "the connection timed out"),
         (urllib3.exceptions.ReadTimeoutError, "no answer came in time"),
         (urllib3.exceptions.IncompleteRead, "the answer was cut short"),
         (azure_errors.IncompleteReadError, "the answer was cut short"),

@@ -304,10 +304,8 @@ class TenantWriter:
                 batched.append(position)
         for start in range(0, len(batched), MAX_REQUESTS):
             group = batched[start : start + MAX_REQUESTS]
-            for position, outcome in zip(
-                group, self._send_twenty([requests[p] for p in group]), strict=True
-            ):
-                outcomes[position] = outcome
+            sent = self._send_twenty([requests[position] for position in group])
+            outcomes.update(zip(group, sent, strict=True))
         return [outcomes[position] for position in range(len(requests))]
 
     def _send_twenty(self, requests: Sequence[WriteRequest]) -> list[WriteOutcome]:
