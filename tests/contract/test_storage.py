@@ -68,9 +68,16 @@ def azurite_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
     process = subprocess.Popen(
         [
-            str(AZURITE), "--blobHost", "127.0.0.1", "--blobPort", str(port), "--silent",
-            "--skipApiVersionCheck", "--location", str(tmp_path_factory.mktemp("azurite")),
-        ],  # fmt: skip
+            str(AZURITE),
+            "--blobHost",
+            "127.0.0.1",
+            "--blobPort",
+            str(port),
+            "--silent",
+            "--skipApiVersionCheck",
+            "--location",
+            str(tmp_path_factory.mktemp("azurite")),
+        ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

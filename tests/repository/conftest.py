@@ -87,9 +87,7 @@ class Place:
         parent: repositories.Manifest | None = None,
         at: dt.datetime = dt.datetime(2026, 11, 23, 12, 0, 0, tzinfo=dt.UTC),
     ) -> repositories.Manifest:
-        return write_snapshot(
-            self.repository, batches, tenant_id=tenant_id, parent=parent, at=at
-        )
+        return write_snapshot(self.repository, batches, tenant_id=tenant_id, parent=parent, at=at)
 
     def files(self, folder: str = "") -> list[Path]:
         return sorted(path for path in (self.root / folder).rglob("*") if path.is_file())

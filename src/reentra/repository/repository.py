@@ -301,10 +301,16 @@ class Repository:
             )
         path = manifest_path(self._keyring, tenant_id, snapshot_id)
         if parent is not None:
-            known = self.load_manifest(tenant_id, parent.id)
+            try:
+                known = self.load_manifest(tenant_id, parent.id)
+            except errors.NotFound as error:
+                raise errors.RepositoryDamaged(
+                    f"The parent {parent.id} is missing; the snapshot is not committed."
+                ) from error
             if known.ref != parent:
                 raise errors.RepositoryDamaged(
-                    f"The parent {parent.id} is not the manifest that it was when it was read."
+                    f"The parent {parent.id} is not the manifest that it was when it was read;"
+                    " the snapshot is not committed."
                 )
         for segment in segments:
             self._require_stored(segment)

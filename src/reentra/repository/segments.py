@@ -433,9 +433,7 @@ class SegmentReader:
 
     def _open_file(self, segment: SegmentInfo) -> pq.ParquetFile:
         key = self._keyring.derive(segment.generation, f"segment/{segment.path}")
-        source = io.BufferedReader(
-            _StoredFile(self._storage, segment.path, segment.size_bytes), buffer_size=64 * 1024
-        )
+        source = _StoredFile(self._storage, segment.path, segment.size_bytes)
         file = _guarded(
             segment,
             lambda: pq.ParquetFile(
