@@ -203,6 +203,7 @@ class Tenant:
         self._directory: dict[str, Record] = {}
         self._bin: dict[str, dict[str, Record]] = {}
         self._aside: dict[str, Record] = {}
+        self._aside_by_end: dict[str, dict[str, None]] = {}
         self._forward: dict[str, dict[str, dict[str, int]]] = {nav: {} for nav in NAVIGATIONS}
         self._reverse: dict[str, dict[str, dict[str, int]]] = {nav: {} for nav in NAVIGATIONS}
         self._index: dict[tuple[str, str], dict[str, str | dict[str, None]]] = {
@@ -368,9 +369,9 @@ class Tenant:
         self._touch(record)
         record.born_at = record.written_at
         self._note(record, ChangeKind.RESTORED, tuple(record.props))
-        for dependent in [r for r in self._aside.values() if record.id in ends_of(r)]:
+        for dependent in self._set_aside_with(record):
             if all(self.find(end) is not None for end in ends_of(dependent)):
-                del self._aside[dependent.id]
+                self._take_back(dependent)
                 self._insert(dependent)
                 self._touch(dependent)
                 dependent.born_at = dependent.written_at
@@ -390,8 +391,8 @@ class Tenant:
                     self.purge(child)
         for dependent in self.dependents(record.id):
             self.purge(dependent)
-        for dependent in [r for r in self._aside.values() if record.id in ends_of(r)]:
-            del self._aside[dependent.id]
+        for dependent in self._set_aside_with(record):
+            self._take_back(dependent)
         for nav in NAVIGATIONS:
             for target in self.all_targets(nav, record.id):
                 self._drop_link(nav, record.id, target)
@@ -572,7 +573,7 @@ class Tenant:
             if line["in"] == "live":
                 self._insert(record)
             elif line["in"] == "aside":
-                self._aside[record.id] = record
+                self._put_aside(record)
             else:
                 record.deleted_at = datetime.fromisoformat(line["deleted_at"]).astimezone(UTC)
                 name = BASE_COLLECTION.get(record.type, record.type)
@@ -657,7 +658,23 @@ class Tenant:
     def _set_aside(self, record: Record) -> None:
         self._take_out(record)
         self._note(record, ChangeKind.PURGED)
+        self._put_aside(record)
+
+    def _put_aside(self, record: Record) -> None:
         self._aside[record.id] = record
+        for end in ends_of(record):
+            self._aside_by_end.setdefault(end, {})[record.id] = None
+
+    def _take_back(self, record: Record) -> None:
+        del self._aside[record.id]
+        for end in ends_of(record):
+            waiting = self._aside_by_end.get(end, {})
+            waiting.pop(record.id, None)
+            if not waiting:
+                self._aside_by_end.pop(end, None)
+
+    def _set_aside_with(self, record: Record) -> list[Record]:
+        return [self._aside[id_] for id_ in self._aside_by_end.get(record.id, ())]
 
     def _any(self, id_: str) -> Record | None:
         found = self._directory.get(id_)
