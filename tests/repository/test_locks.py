@@ -247,17 +247,19 @@ def test_a_lock_that_cannot_be_read_excludes_until_it_is_old(place: Place) -> No
 
 
 def test_a_lock_for_one_tenant_commits_for_no_other(place: Place) -> None:
-    with place.repository.lock_tenant("one", "backup") as lock:
-        with pytest.raises(errors.UsageError):
-            place.repository.commit(
-                lock=lock,
-                tenant_id="two",
-                snapshot_id=place.repository.new_snapshot_id(dt.datetime.now(dt.UTC)),
-                created_at=dt.datetime.now(dt.UTC),
-                parent=None,
-                segments=(),
-                payload={},
-            )
+    with (
+        place.repository.lock_tenant("one", "backup") as lock,
+        pytest.raises(errors.UsageError),
+    ):
+        place.repository.commit(
+            lock=lock,
+            tenant_id="two",
+            snapshot_id=place.repository.new_snapshot_id(dt.datetime.now(dt.UTC)),
+            created_at=dt.datetime.now(dt.UTC),
+            parent=None,
+            segments=(),
+            payload={},
+        )
 
 
 def test_who_cannot_write_reads_without_a_lock(place: Place) -> None:
