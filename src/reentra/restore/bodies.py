@@ -1,0 +1,390 @@
+"""Bodies: what is sent to Graph to make an object, or to make an object be as it was.
+
+Pure. Sources of the facts: learn.microsoft.com/graph/api (the create and update pages of each
+type), learn.microsoft.com/graph/use-the-api (PATCH merges at the first level; an explicit ``null``
+clears).
+"""
+
+from __future__ import annotations
+
+import copy
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+from reentra.directory import canonical
+from reentra.directory.kinds import KINDS
+
+GUEST_REDIRECT_URL = "https://myapplications.microsoft.com"
+
+# What changes along with something else, and is therefore no finding of its own: copies of the
+# application in its service principal, addresses that follow `mail`, licences that have steps of
+# their own, and stamps.
+_FOLLOWS: Mapping[str, frozenset[str]] = {
+    "user": frozenset({
+        "assignedLicenses", "identities", "imAddresses", "securityIdentifier",
+        "externalUserState", "createdDateTime",
+    }),
+    "group": frozenset({"assignedLicenses", "securityIdentifier", "createdDateTime"}),
+    "application": frozenset({"publisherDomain", "createdDateTime"}),
+    "servicePrincipal": frozenset({
+        "appDisplayName", "appDescription", "appRoles", "displayName", "info",
+        "oauth2PermissionScopes", "servicePrincipalNames", "signInAudience", "createdDateTime",
+    }),
+}  # fmt: skip
+_CREATED_SECOND = ("identifierUris",)
+_APPLICATION_SECOND = ("preAuthorizedApplications", "knownClientApplications")
+
+
+class AbsentReason(enum.StrEnum):
+    """Why a kind of object is never created or never written."""
+
+    SYNCED = "synced"
+    MAIL_ENABLED = "mail_enabled"
+    MANAGED_IDENTITY = "managed_identity"
+    BUILT_IN = "built_in"
+    KIND = "kind"
+
+
+def comparable(kind: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``properties`` in the form in which a restore compares them.
+
+    Expanded copies of other objects are reduced to their ids, and what a server adds on its own
+    inside a writable property is left out.
+    """
+    result = dict(properties)
+    if kind == "conditionalAccessPolicy":
+        grant = result.get("grantControls")
+        if isinstance(grant, Mapping) and isinstance(grant.get("authenticationStrength"), Mapping):
+            strength = {"id": grant["authenticationStrength"].get("id")}
+            result["grantControls"] = {**grant, "authenticationStrength": strength}
+    elif kind == "oAuth2PermissionGrant" and isinstance(result.get("scope"), str):
+        result["scope"] = " ".join(sorted(result["scope"].split()))  # a set, written as a text
+    elif kind == "application" and isinstance(result.get("info"), Mapping):
+        result["info"] = {k: v for k, v in result["info"].items() if k != "logoUrl"}
+    return result
+
+
+def digest(kind: str, properties: Mapping[str, Any]) -> bytes:
+    """Return 16 bytes that are equal exactly when a restore finds no difference."""
+    return canonical.digest(kind, comparable(kind, properties))
+
+
+def differing(kind: str, desired: Mapping[str, Any], live: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of the properties that differ and count."""
+    left = canonical.canonical_properties(kind, comparable(kind, desired))
+    right = canonical.canonical_properties(kind, comparable(kind, live))
+    return frozenset(
+        name for name in left.keys() | right.keys() if left.get(name) != right.get(name)
+    )
+
+
+def is_synced(properties: Mapping[str, Any]) -> bool:
+    """Tell whether an on-premises directory is the master of the object."""
+    return properties.get("onPremisesSyncEnabled") is True
+
+
+def is_dynamic(kind: str, properties: Mapping[str, Any]) -> bool:
+    """Tell whether the members follow from a rule, so that nobody can write them."""
+    if kind == "group":
+        return "DynamicMembership" in (properties.get("groupTypes") or ())
+    return kind == "administrativeUnit" and properties.get("membershipType") == "Dynamic"
+
+
+def is_mail_enabled_only(kind: str, properties: Mapping[str, Any]) -> bool:
+    """Tell whether Exchange owns the group: distribution and mail-enabled security groups."""
+    return (
+        kind == "group"
+        and properties.get("mailEnabled") is True
+        and "Unified" not in (properties.get("groupTypes") or ())
+    )
+
+
+def is_guest_by_invitation(properties: Mapping[str, Any]) -> bool:
+    """Tell whether the user came by invitation, and can only come back by another one."""
+    if properties.get("userType") != "Guest":
+        return False
+    return bool(properties.get("externalUserState")) or "#EXT#" in (
+        properties.get("userPrincipalName") or ""
+    )
+
+
+def never_written(kind: str, properties: Mapping[str, Any]) -> AbsentReason | None:
+    """Return why an object of this kind is not Reentra's to write, or ``None`` when it is."""
+    row = KINDS[kind]
+    if not (row.writable or row.create_only or row.update_only):
+        return AbsentReason.KIND
+    if kind == "unifiedRoleDefinition" and properties.get("isBuiltIn") is True:
+        return AbsentReason.BUILT_IN
+    if kind == "servicePrincipal" and properties.get("servicePrincipalType") == "ManagedIdentity":
+        return AbsentReason.MANAGED_IDENTITY
+    if is_mail_enabled_only(kind, properties):
+        return AbsentReason.MAIL_ENABLED
+    return None
+
+
+REASONS: Mapping[AbsentReason, tuple[str, str]] = {
+    AbsentReason.SYNCED: (
+        "An on-premises directory is its master.",
+        "Restore it in Active Directory; synchronisation brings it back here.",
+    ),
+    AbsentReason.MAIL_ENABLED: (
+        "Distribution and mail-enabled security groups belong to Exchange, not to Graph.",
+        "Restore it with Exchange Online PowerShell.",
+    ),
+    AbsentReason.MANAGED_IDENTITY: (
+        "A managed identity lives and dies with its Azure resource.",
+        "Create the Azure resource again, then restore its assignments.",
+    ),
+    AbsentReason.BUILT_IN: ("It is built in and belongs to Microsoft.", ""),
+    AbsentReason.KIND: ("Graph cannot write objects of this kind.", ""),
+}  # fmt: skip
+
+
+def read_only_differences(kind: str, names: frozenset[str]) -> frozenset[str]:
+    """Return those of ``names`` that nobody can write and that are a finding of their own."""
+    row = KINDS[kind]
+    return (
+        names - row.writable - row.update_only - row.create_only - _FOLLOWS.get(kind, frozenset())
+    )
+
+
+def target_values(kind: str, desired: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the value of every property that an update may write; unset ones as ``None``.
+
+    This is what an object out of the recycle bin is held against, since nobody can see there
+    which of its properties differ.
+    """
+    row = KINDS[kind]
+    return {name: desired.get(name) for name in sorted(row.writable | row.update_only)}
+
+
+def update_bodies(
+    kind: str, desired: Mapping[str, Any], live: Mapping[str, Any], names: frozenset[str]
+) -> tuple[dict[str, Any], ...]:
+    """Return the PATCH bodies, to be sent in this order, that put ``names`` back.
+
+    Only writable names count. An enabled app role or scope that changes or goes must be disabled
+    first, and a scope must exist before a client is pre-authorised for it: those take two.
+    """
+    row = KINDS[kind]
+    chosen = names & (row.writable | row.update_only)
+    chosen = chosen & row.synced_writable if is_synced(live) else chosen
+    chosen = frozenset(name for name in chosen if _may_update(kind, name, desired, live))
+    if not chosen:
+        return ()
+    want = comparable(kind, desired)
+    have = comparable(kind, live)
+    body = {name: _put(want.get(name), have.get(name)) for name in sorted(chosen)}
+    if kind == "group" and chosen & {
+        "groupTypes", "membershipRule", "membershipRuleProcessingState"
+    } and is_dynamic(kind, desired):  # fmt: skip
+        for name in ("groupTypes", "membershipRule", "membershipRuleProcessingState"):
+            body[name] = want.get(name)
+    if kind == "namedLocation" and want.get("@odata.type"):
+        body = {"@odata.type": want["@odata.type"], **body}
+    if kind == "unifiedRoleDefinition" and "rolePermissions" in body:
+        body["rolePermissions"] = stripped(body["rolePermissions"])
+    if kind != "application":
+        return (body,)
+    bodies = []
+    preparation = _disabled_first(body, have)
+    if preparation:
+        bodies.append(preparation)
+    api = body.get("api")
+    if isinstance(api, Mapping) and _preauthorises_new_scopes(api, have.get("api") or {}):
+        known = (have.get("api") or {}).get("preAuthorizedApplications") or []
+        kept = [item for item in known if _scope_ids_of(item) <= _scope_ids(api)]
+        bodies.append({**body, "api": {**api, "preAuthorizedApplications": kept}})
+        body = {"api": dict(api)}
+    bodies.append(body)
+    return tuple(bodies)
+
+
+def refused_updates(
+    kind: str, desired: Mapping[str, Any], live: Mapping[str, Any], names: frozenset[str]
+) -> dict[str, tuple[str, str]]:
+    """Return, for those of ``names`` that an update must not send, the reason and what to do."""
+    row = KINDS[kind]
+    result: dict[str, tuple[str, str]] = {}
+    for name in sorted(names):
+        if name in row.create_only and name not in row.writable | row.update_only:
+            result[name] = (
+                "It can only be set when the object is created.",
+                "Delete the object and restore it again if the value matters.",
+            )
+        elif name in row.writable | row.update_only:
+            if is_synced(live) and name not in row.synced_writable:
+                result[name] = REASONS[AbsentReason.SYNCED]
+            elif not _may_update(kind, name, desired, live):
+                result[name] = (
+                    "Graph does not let this value be changed once the object exists.",
+                    "",
+                )
+    return result
+
+
+def create_body(kind: str, desired: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body of the POST that makes the object anew.
+
+    Holds what Graph takes at creation, without nulls and empty lists; what must wait for other
+    objects is in ``second_body``. No password.
+    """
+    row = KINDS[kind]
+    want = comparable(kind, desired)
+    names = row.writable | row.create_only | row.required
+    body = {
+        name: stripped(want[name])
+        for name in sorted(names)
+        if want.get(name) is not None and want.get(name) != []
+    }
+    if kind == "user" and not body.get("mailNickname"):
+        body["mailNickname"] = (want.get("userPrincipalName") or "").partition("@")[0]
+    if kind == "application":
+        for name in _CREATED_SECOND:
+            body.pop(name, None)
+        if isinstance(body.get("api"), dict):
+            body["api"] = {k: v for k, v in body["api"].items() if k not in _APPLICATION_SECOND}
+        body = {name: value for name, value in body.items() if value != {}}
+    if kind == "conditionalAccessPolicy":
+        body = {name: value for name, value in body.items() if value != {}}
+    return body
+
+
+def second_body(kind: str, desired: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is written once the object exists, or ``{}``: addresses with its own new id,
+    and references that may lead back to it."""
+    if kind != "application":
+        return {}
+    want = comparable(kind, desired)
+    body: dict[str, Any] = {}
+    for name in _CREATED_SECOND:
+        if want.get(name):
+            body[name] = copy.deepcopy(want[name])
+    api = want.get("api")
+    if isinstance(api, Mapping) and any(api.get(name) for name in _APPLICATION_SECOND):
+        body["api"] = stripped(api)
+    return body
+
+
+def invitation_body(desired: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the invitation that brings a guest back, or ``None`` when no address is known.
+
+    No message is sent: the operator decides when guests hear of it.
+    """
+    address = desired.get("mail") or next(iter(desired.get("otherMails") or ()), "")
+    if not address:
+        alias = (desired.get("userPrincipalName") or "").partition("#EXT#")[0]
+        mailbox, underscore, domain = alias.rpartition("_")
+        address = f"{mailbox}@{domain}" if underscore and "." in domain else ""
+    if not address:
+        return None
+    body = {
+        "invitedUserEmailAddress": address,
+        "inviteRedirectUrl": GUEST_REDIRECT_URL,
+        "sendInvitationMessage": False,
+        "invitedUserType": "Guest",
+    }
+    if desired.get("displayName"):
+        body["invitedUserDisplayName"] = desired["displayName"]
+    return body
+
+
+def stripped(value: Any) -> Any:
+    """Return a copy without nulls, empty lists and empty objects, at every depth."""
+    if isinstance(value, Mapping):
+        items = {key: stripped(item) for key, item in value.items()}
+        return {key: item for key, item in items.items() if item not in (None, [], {})}
+    if isinstance(value, list):
+        return [stripped(item) for item in value]
+    return value
+
+
+def _put(desired: Any, live: Any) -> Any:
+    """Return what to send so that ``desired`` holds.
+
+    An object is sent whole, and members that only the live one has are sent as ``null``: some
+    services merge nested objects, others replace them, and this is right for both.
+    """
+    if desired is None:
+        return [] if isinstance(live, list) else None
+    if isinstance(desired, Mapping):
+        have = live if isinstance(live, Mapping) else {}
+        result = {key: _put(item, have.get(key)) for key, item in desired.items()}
+        for key, item in have.items():
+            if key not in desired and item is not None and not key.startswith("@"):
+                result[key] = [] if isinstance(item, list) else None
+        return result
+    return copy.deepcopy(desired)
+
+
+def _may_update(kind: str, name: str, desired: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
+    """Tell whether Graph takes a new value of a writable property on this very object."""
+    if kind == "group":
+        if name == "visibility":
+            return "HiddenMembership" not in (desired.get(name), live.get(name))
+        if name == "groupTypes":
+            changed = set(desired.get(name) or ()) ^ set(live.get(name) or ())
+            return changed == {"DynamicMembership"}
+    if kind == "user" and name == "userPrincipalName":
+        return not (is_guest_by_invitation(desired) and is_guest_by_invitation(live))
+    if kind == "user" and name == "onPremisesExtensionAttributes":
+        return not is_synced(live)
+    if kind == "domain" and name == "isDefault":
+        return desired.get(name) is True  # another domain takes it over; nobody can give it up
+    return not (kind == "unifiedRoleDefinition" and live.get("isBuiltIn") is True)
+
+
+def _disabled_first(body: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the PATCH that disables the app roles and scopes that ``body`` changes or removes."""
+    result: dict[str, Any] = {}
+    if "appRoles" in body:
+        roles = _with_disabled(live.get("appRoles") or [], body["appRoles"] or [])
+        if roles is not None:
+            result["appRoles"] = roles
+    api = body.get("api")
+    if isinstance(api, Mapping):
+        have = live.get("api") or {}
+        scopes = _with_disabled(
+            have.get("oauth2PermissionScopes") or [], api.get("oauth2PermissionScopes") or []
+        )
+        if scopes is not None:
+            result["api"] = {**have, "oauth2PermissionScopes": scopes}
+    return result
+
+
+def _with_disabled(
+    live: list[dict[str, Any]], desired: list[dict[str, Any]]
+) -> list[dict[str, Any]] | None:
+    wanted = {item.get("id"): item for item in desired}
+    result = []
+    is_changed = False
+    for item in live:
+        want = wanted.get(item.get("id"))
+        same = want is not None and _without_state(want) == _without_state(item)
+        if item.get("isEnabled") is True and not same:
+            result.append({**item, "isEnabled": False})
+            is_changed = True
+        else:
+            result.append(dict(item))
+    return result if is_changed else None
+
+
+def _without_state(item: Mapping[str, Any]) -> Any:
+    kept = {key: value for key, value in item.items() if key not in ("isEnabled", "origin")}
+    return canonical.canonical_value(kept)
+
+
+def _scope_ids(api: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(scope.get("id", "") for scope in api.get("oauth2PermissionScopes") or ())
+
+
+def _scope_ids_of(authorisation: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(authorisation.get("delegatedPermissionIds") or ())
+
+
+def _preauthorises_new_scopes(api: Mapping[str, Any], live_api: Mapping[str, Any]) -> bool:
+    existing = _scope_ids(live_api)
+    return any(
+        not _scope_ids_of(item) <= existing for item in api.get("preAuthorizedApplications") or ()
+    )

@@ -1,0 +1,294 @@
+"""Matching: which live object each object of the snapshot is now, and which are gone.
+
+By id (through the identity map); users then by userPrincipalName; links between objects, settings
+and service principals by what makes them unique. Reads the tenant through ``TenantState`` only,
+and keeps bodies only of what differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from reentra.directory.kinds import KINDS, IdForm, ObjectKind
+from reentra.directory.objects import DirectoryObject
+from reentra.restore import bodies
+from reentra.restore.draft import Draft, chunks
+
+
+@dataclass(slots=True)
+class KindMatch:
+    """The result for one kind. Ids are the snapshot's.
+
+    Live bodies are kept as bytes: a plan for a hundred thousand changed objects fits in memory.
+    """
+
+    kind: str
+    differing: dict[str, tuple[str, bytes]] = field(default_factory=dict)  # live id, live body
+    absent: list[str] = field(default_factory=list)
+    in_bin: dict[str, str] = field(default_factory=dict)  # id in the recycle bin
+
+    def live_object(self, old_id: str) -> DirectoryObject:
+        live_id, body = self.differing[old_id]
+        return DirectoryObject(self.kind, live_id, orjson.loads(body))
+
+
+def match_objects(draft: Draft, kind: str) -> KindMatch:
+    """Match the selected objects of a kind that is not a link."""
+    row = KINDS[kind]
+    result = KindMatch(kind)
+    expected: dict[str, tuple[str, bytes]] = {}
+    for item in _selected_objects(draft, kind):
+        properties = draft.identity.rewritten(kind, item.properties)
+        live_id = draft.identity.current(item.id)
+        if live_id in expected and live_id != item.id:
+            continue
+        expected[live_id] = (item.id, bodies.digest(kind, properties))
+    if not expected:
+        return result
+    seen = 0
+    for item in _live_objects(draft, row, expected):
+        seen += 1
+        known = expected.pop(item.id, None)
+        if known is not None:
+            _pair(draft, result, known, item)
+    if draft.selection.takes_whole(kind):
+        draft.totals[kind] = seen
+    _second_chance(draft, row, result, expected)
+    if row.has_recycle_bin and expected:
+        _look_in_bin(draft, kind, result, expected)
+    result.absent = sorted(old_id for old_id, _digest in expected.values())
+    draft.missing.update(result.absent)
+    return result
+
+
+def match_links(draft: Draft, kind: str) -> KindMatch:
+    """Match the selected objects of a kind that joins others: an equal natural key is the same."""
+    row = KINDS[kind]
+    result = KindMatch(kind)
+    wanted: dict[tuple[str, ...], tuple[str, bytes]] = {}
+    ends: set[str] = set()
+    first = end_properties(row)[0]
+    for item in _selected_links(draft, row):
+        properties = draft.identity.rewritten(kind, item.properties)
+        wanted[natural_key(row, properties)] = (item.id, bodies.digest(kind, properties))
+        ends.add(str(properties.get(first) or ""))
+    if not wanted:
+        return result
+    live: Iterable[DirectoryObject]
+    if _takes_all(draft, kind):
+        live = draft.live.list_objects(kind)
+    else:
+        live = (
+            item
+            for chunk in chunks(sorted(ends - {""}))
+            for item in draft.live.find_objects(kind, first, chunk)
+        )
+    for item in live:
+        known = wanted.pop(natural_key(row, item.properties), None)
+        if known is None:
+            continue
+        draft.present[known[0]] = item.id
+        if bodies.differing(kind, {}, item.properties) and known[1] != bodies.digest(
+            kind, item.properties
+        ):
+            result.differing[known[0]] = (item.id, orjson.dumps(dict(item.properties)))
+    result.absent = sorted(old_id for old_id, _digest in wanted.values())
+    return result
+
+
+def natural_key(row: ObjectKind, properties: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what makes an object of ``row`` the same as another; absent and ``/`` are one scope.
+
+    GUIDs and names compare in lower case.
+    """
+    values = []
+    for name in row.natural_key:
+        value = properties.get(name)
+        if name == "directoryScopeId" and not value and not properties.get("appScopeId"):
+            value = "/"
+        values.append(str(value or "").lower())
+    return tuple(values)
+
+
+def end_properties(row: ObjectKind) -> tuple[str, ...]:
+    """Return the top-level properties of a link that name the objects it joins."""
+    return tuple(
+        reference.pointer
+        for reference in row.references
+        if "/" not in reference.pointer and reference.form in (IdForm.OBJECT_ID, IdForm.SCOPE)
+    )
+
+
+def ends_of(
+    row: ObjectKind, properties: Mapping[str, Any]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each object that a link joins, with the kinds that it may be of."""
+    for reference in row.references:
+        value = properties.get(reference.pointer)
+        if not isinstance(value, str) or not value:
+            continue
+        if reference.form is IdForm.SCOPE:
+            value = value.rpartition("/")[2]
+        if value:
+            yield value, reference.kinds
+
+
+def _pair(draft: Draft, result: KindMatch, known: tuple[str, bytes], item: DirectoryObject) -> None:
+    old_id, digest = known
+    draft.present[old_id] = item.id
+    draft.selected_live[item.id] = item.kind
+    if bodies.digest(item.kind, item.properties) != digest:
+        result.differing[old_id] = (item.id, orjson.dumps(dict(item.properties)))
+
+
+def _selected_objects(draft: Draft, kind: str) -> Iterator[DirectoryObject]:
+    if draft.selection.takes_whole(kind):
+        yield from draft.desired.list_objects(kind)
+        return
+    ids = draft.selection.ids_of(kind)
+    found = draft.desired.load_objects(kind, ids)
+    for object_id in ids:
+        if object_id in found:
+            yield found[object_id]
+            continue
+        olds = list(draft.identity.olds_of(object_id))
+        earlier = draft.desired.load_objects(kind, olds) if olds else {}
+        if earlier:
+            yield from earlier.values()
+        else:
+            draft.warnings.append(
+                f"{kind}/{object_id} is not in the snapshot {draft.desired.label}."
+            )
+
+
+def _live_objects(
+    draft: Draft, row: ObjectKind, expected: Mapping[str, object]
+) -> Iterator[DirectoryObject]:
+    if draft.selection.takes_whole(row.name) or row.is_singleton:
+        yield from draft.live.list_objects(row.name)
+        return
+    for chunk in chunks(sorted(expected)):
+        yield from draft.live.load_objects(row.name, chunk).values()
+
+
+def _second_chance(
+    draft: Draft, row: ObjectKind, result: KindMatch, expected: dict[str, tuple[str, bytes]]
+) -> None:
+    """Match what its present id did not find: by old id, then by what makes it unique."""
+    moved = {old: live_id for live_id, (old, _digest) in expected.items() if old != live_id}
+    if moved:
+        for old_id, item in draft.live.load_objects(row.name, sorted(moved)).items():
+            _pair(draft, result, expected.pop(moved[old_id]), item)
+    if not expected:
+        return
+    if row.is_singleton or row.name == "organization":
+        only = next(iter(draft.live.list_objects(row.name)), None)
+        if only is not None:
+            _pair(draft, result, expected.pop(next(iter(expected))), only)
+        return
+    property_name = _unique_property(row)
+    if not property_name:
+        return
+    wanted: dict[str, str] = {}
+    for chunk in chunks(sorted(old for old, _digest in expected.values())):
+        for item in draft.desired.load_objects(row.name, chunk).values():
+            value = draft.identity.rewritten(row.name, item.properties).get(property_name)
+            if isinstance(value, str) and value:
+                wanted[value.lower()] = draft.identity.current(item.id)
+    if not wanted:
+        return
+    for item in draft.live.find_objects(row.name, property_name, sorted(wanted)):
+        live_id = wanted.get(str(item.get(property_name) or "").lower())
+        if live_id is None or live_id not in expected:
+            continue
+        if item.id in draft.selected_live or draft.desired.load_objects(row.name, [item.id]):
+            draft.held[str(item.get(property_name)).lower()] = item.id
+            continue  # it is an object of the snapshot in its own right
+        old_id = expected[live_id][0]
+        draft.match(row.name, old_id, item.id)
+        _pair(draft, result, expected.pop(live_id), item)
+        draft.warnings.append(
+            f"{row.name} {value_for_people(item, property_name)} was removed and added again: "
+            f"{old_id} is {item.id} now."
+        )
+
+
+def value_for_people(item: DirectoryObject, property_name: str) -> str:
+    """Return the value by which an object was recognised."""
+    return str(item.get(property_name) or item.id)
+
+
+def _unique_property(row: ObjectKind) -> str:
+    """Return the property by which an object of the kind is looked for after its id.
+
+    An application has one service principal in a tenant, and a template one group setting: a
+    second one cannot be created, so the first one is it.
+    """
+    if row.name == "user":
+        return "userPrincipalName"
+    if row.name == "servicePrincipal":
+        return "appId"
+    return row.natural_key[0] if row.is_settings and row.natural_key else ""
+
+
+def _look_in_bin(
+    draft: Draft, kind: str, result: KindMatch, expected: dict[str, tuple[str, bytes]]
+) -> None:
+    candidates: dict[str, str] = {}
+    for live_id, (old_id, _digest) in expected.items():
+        candidates[live_id] = live_id
+        candidates.setdefault(old_id, live_id)
+    for chunk in chunks(sorted(candidates)):
+        for bin_id in draft.live.load_deleted(kind, chunk):
+            live_id = candidates[bin_id]
+            if live_id in expected:
+                result.in_bin[expected.pop(live_id)[0]] = bin_id
+
+
+def _takes_all(draft: Draft, kind: str) -> bool:
+    """Tell whether links of ``kind`` can be selected without naming each object."""
+    if draft.selection.takes_whole(kind):
+        return True
+    return draft.options.relationships and any(
+        draft.selection.takes_whole(end)
+        for reference in KINDS[kind].references
+        for end in reference.kinds
+    )
+
+
+def _is_link_selected(draft: Draft, row: ObjectKind, item: DirectoryObject) -> bool:
+    selection = draft.selection
+    if not selection.is_everything and selection.contains(row.name, item.id):
+        return True
+    if not draft.options.relationships:
+        return False
+    return selection.is_everything or any(
+        draft.is_end_selected(kinds, end) for end, kinds in ends_of(row, item.properties)
+    )
+
+
+def _selected_links(draft: Draft, row: ObjectKind) -> Iterator[DirectoryObject]:
+    """Stream the links that are selected themselves or, with relationships, through an end."""
+    if _takes_all(draft, row.name):
+        for item in draft.desired.list_objects(row.name):
+            if _is_link_selected(draft, row, item):
+                yield item
+        return
+    seen: set[str] = set()
+    named = draft.selection.ids_of(row.name)
+    candidates = list(draft.desired.load_objects(row.name, named).values()) if named else []
+    if draft.options.relationships:
+        for reference in row.references:
+            ids = [one for kind in reference.kinds for one in draft.selection.ids_of(kind)]
+            if reference.form is IdForm.SCOPE:
+                ids = [f"/{one}" for one in ids] + [f"/administrativeUnits/{one}" for one in ids]
+            if ids:
+                candidates += draft.desired.find_objects(row.name, reference.pointer, ids)
+    for item in candidates:
+        if item.id not in seen and _is_link_selected(draft, row, item):
+            seen.add(item.id)
+            yield item

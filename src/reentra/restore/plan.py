@@ -1,0 +1,295 @@
+"""Plans: what a restore would do, as a document that can be read, stored, checked and applied."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from reentra import clock, errors
+from reentra.directory.kinds import KINDS
+from reentra.directory.objects import ObjectRef
+from reentra.directory.selection import Selection
+from reentra.directory.state import LiveState, TenantState
+from reentra.restore import order, principal_names, safety
+from reentra.restore.draft import Draft, RestoreOptions
+from reentra.restore.identity import NO_IDENTITY, IdentityMap
+from reentra.restore.licences import LicencePlanner
+from reentra.restore.links import plan_links
+from reentra.restore.object_steps import plan_kind
+from reentra.restore.observed import ObservedTenant, Reads, digest_again
+from reentra.restore.safety import Refusal
+from reentra.restore.steps import Action, Look, Password, Step, Unrestorable
+
+PLAN_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePlan:
+    """What a restore would do. Holds no secret.
+
+    ``base`` is the digest of the live objects and links in ``reads``, which are exactly those
+    that the plan was made from. ``matched`` are objects that were recognised under another id.
+    """
+
+    id: str
+    tenant_id: str
+    snapshot: str
+    created_at: dt.datetime
+    selection: Selection
+    options: RestoreOptions
+    steps: tuple[Step, ...]
+    refusals: tuple[Refusal, ...]
+    warnings: tuple[str, ...]
+    unrestorable: tuple[Unrestorable, ...]
+    base: str
+    reads: Reads
+    matched: IdentityMap = NO_IDENTITY
+    estimated_seconds: float = 0.0
+    totals: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.steps
+
+    @property
+    def needs_default_password(self) -> bool:
+        return any(step.password is not Password.NOT_NEEDED for step in self.steps)
+
+    @property
+    def open_refusals(self) -> list[Refusal]:
+        """The refusals that stand in the way of applying it."""
+        return safety.open_refusals(self.refusals, self.options.overruled)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return action -> kind (or relationship) -> number of steps."""
+        counted: dict[str, Counter[str]] = {}
+        for step in self.steps:
+            counted.setdefault(step.action.value, Counter())[
+                step.relationship or step.ref.kind
+            ] += 1
+        return {action: dict(sorted(by.items())) for action, by in sorted(counted.items())}
+
+    def checked_count(self) -> int:
+        """Return how many steps look again after an undelete and may turn out to write nothing."""
+        return sum(1 for step in self.steps if step.look is not Look.NOT_NEEDED)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "version": PLAN_VERSION,
+            "id": self.id,
+            "tenant_id": self.tenant_id,
+            "snapshot": self.snapshot,
+            "created_at": clock.iso(self.created_at),
+            "selection": self.selection.to_json(),
+            "options": self.options.to_json(),
+            "counts": self.counts(),
+            "checked_after_undelete": self.checked_count(),
+            "estimated_seconds": self.estimated_seconds,
+            "needs_default_password": self.needs_default_password,
+            "refusals": [refusal.to_json() for refusal in self.refusals],
+            "warnings": list(self.warnings),
+            "unrestorable": [item.to_json() for item in self.unrestorable],
+            "steps": [step.to_json() for step in self.steps],
+            "matched": self.matched.to_json(),
+            "totals": dict(self.totals),
+            "base": self.base,
+            "reads": self.reads.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> RestorePlan:
+        """Read a plan.
+
+        Raises: ``errors.UsageError`` when it is none, or one of a newer version.
+        """
+        if not isinstance(value, Mapping) or "steps" not in value or "base" not in value:
+            raise errors.UsageError(
+                "This is not a restore plan.", hint="Save one with `reentra restore --preview`."
+            )
+        if value.get("version") != PLAN_VERSION:
+            raise errors.UsageError(
+                f"The plan has version {value.get('version')!r}; this Reentra reads version "
+                f"{PLAN_VERSION}.",
+                hint="Make the plan again.",
+            )
+        return cls(
+            id=value["id"],
+            tenant_id=value["tenant_id"],
+            snapshot=value["snapshot"],
+            created_at=clock.parse_iso(value["created_at"]),
+            selection=Selection.from_json(value["selection"]),
+            options=RestoreOptions.from_json(value["options"]),
+            steps=tuple(Step.from_json(item) for item in value["steps"]),
+            refusals=tuple(Refusal.from_json(item) for item in value["refusals"]),
+            warnings=tuple(value["warnings"]),
+            unrestorable=tuple(Unrestorable.from_json(item) for item in value["unrestorable"]),
+            base=value["base"],
+            reads=Reads.from_json(value["reads"]),
+            matched=IdentityMap.from_json(value["matched"]),
+            estimated_seconds=value["estimated_seconds"],
+            totals=value.get("totals", {}),
+        )
+
+
+def plan_restore(
+    desired: TenantState,
+    live: LiveState,
+    selection: Selection,
+    options: RestoreOptions,
+    identity: IdentityMap = NO_IDENTITY,
+    *,
+    created_at: dt.datetime,
+    granted: frozenset[str] | None = None,
+) -> RestorePlan:
+    """Return the plan that makes ``live`` equal ``desired`` inside ``selection``.
+
+    Reads both states and writes nothing. What is equal already gets no step. ``granted`` are the
+    application permissions held; steps that lack theirs are left out and listed. ``None`` means
+    that nobody knows, and Graph will tell.
+    """
+    observed = ObservedTenant(live)
+    draft = Draft(desired, observed, selection, options, identity, granted)
+    licences = LicencePlanner(draft)
+    for row in sorted(KINDS.values(), key=lambda row: row.phase):
+        if _is_touched(draft, row.name):
+            plan_kind(draft, row.name, licences)
+    if options.relationships:
+        plan_links(draft)
+    principal_names.settle_names(draft)
+    steps = order.ordered(_permitted(draft))
+    refusals = [
+        *safety.share_refusals(steps, draft.totals, options.max_changed_share),
+        *safety.administrator_refusals(steps, _administrators(live, steps)),
+    ]
+    plan = RestorePlan(
+        id="",
+        tenant_id=desired.tenant_id,
+        snapshot=desired.label,
+        created_at=created_at,
+        selection=selection,
+        options=options,
+        steps=tuple(steps),
+        refusals=tuple(refusals),
+        warnings=tuple(dict.fromkeys(draft.warnings)),
+        unrestorable=tuple(draft.unrestorable),
+        base=observed.digest(),
+        reads=observed.reads(),
+        matched=draft.matched,
+        estimated_seconds=order.estimated_seconds(steps),
+        totals=draft.totals,
+    )
+    content = orjson.dumps(plan.to_json(), option=orjson.OPT_SORT_KEYS)
+    return dataclasses.replace(plan, id=hashlib.blake2b(content, digest_size=8).hexdigest())
+
+
+def check_still_valid(plan: RestorePlan, live: LiveState) -> None:
+    """Make the plan's reads again and compare.
+
+    Raises: ``errors.StalePlan`` when what the plan was made from is no longer so.
+    """
+    if live.tenant_id != plan.tenant_id:
+        raise errors.Refused(
+            f"The plan is for tenant {plan.tenant_id}, not for {live.tenant_id}.",
+            hint="Apply it to the tenant that it was made for.",
+        )
+    if digest_again(live, plan.reads) != plan.base:
+        raise errors.StalePlan(
+            f"The tenant changed since plan {plan.id} was made at {clock.iso(plan.created_at)}."
+        )
+
+
+def ensure_not_refused(plan: RestorePlan) -> None:
+    """Raise ``errors.Refused`` when a refusal of the plan stands."""
+    standing = plan.open_refusals
+    if standing:
+        first = standing[0]
+        more = f" And {len(standing) - 1} more." if len(standing) > 1 else ""
+        raise errors.Refused(f"{first.message}{more}", hint=first.hint)
+
+
+def _is_touched(draft: Draft, kind: str) -> bool:
+    row = KINDS[kind]
+    selection = draft.selection
+    if not row.is_link:
+        return selection.touches(kind)
+    if not selection.is_everything and selection.touches(kind):
+        return True
+    if not draft.options.relationships:
+        return False
+    return any(selection.touches(end) for reference in row.references for end in reference.kinds)
+
+
+def _permitted(draft: Draft) -> list[Step]:
+    """Return the steps that the application may take, and list the others as unrestorable."""
+    if draft.granted is None:
+        return draft.steps
+    lacking: dict[tuple[str, tuple[str, ...]], int] = {}
+    left_out: set[str] = set()
+    kept: list[Step] = []
+    for step in order.ordered(draft.steps):
+        missing = safety.missing_for(step, draft.granted)
+        if missing:
+            key = (step.relationship or step.ref.kind, missing)
+            lacking[key] = lacking.get(key, 0) + 1
+            left_out.add(step.id)
+        elif any(other in left_out for other in step.depends_on):
+            left_out.add(step.id)
+        else:
+            kept.append(step)
+    for (what, missing), count in sorted(lacking.items()):
+        kind = what.partition(".")[0]
+        draft.unrestorable.append(
+            Unrestorable(
+                ObjectRef(kind, ""),
+                KINDS[kind].title,
+                what if "." in what else "object",
+                f"The application lacks {', '.join(missing)}: {count} steps are left out.",
+                "Grant it, have an administrator consent, and plan again.",
+                count,
+                "missing_permission",
+            )
+        )
+    return kept
+
+
+def _administrators(live: LiveState, steps: Sequence[Step]) -> list[safety.Administrator]:
+    """Load who can administer the tenant now, when the plan takes a sign-in away from anybody."""
+    takes_away = any(
+        step.ref.kind == "user"
+        and (
+            step.action is Action.DELETE
+            or (step.action is Action.UPDATE and step.body.get("accountEnabled") is False)
+        )
+        for step in steps
+    )
+    if not takes_away:
+        return []
+    try:
+        assignments = live.find_objects(
+            "unifiedRoleAssignment", "roleDefinitionId", [safety.GLOBAL_ADMINISTRATOR]
+        )
+    except errors.Forbidden:
+        return []
+    principals = {
+        str(item.get("principalId"))
+        for item in assignments
+        if item.get("directoryScopeId") in ("/", None)
+    }
+    users = live.load_objects("user", sorted(principals))
+    groups = sorted(principals - users.keys())
+    if groups:
+        members = live.load_relationships("group.members", groups)
+        users.update(live.load_objects("user", sorted({link.target_id for link in members})))
+    return [
+        safety.Administrator(
+            user.id, str(user.get("displayName") or user.id), user.get("accountEnabled") is True
+        )
+        for user in users.values()
+    ]
