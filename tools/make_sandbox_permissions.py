@@ -39,7 +39,7 @@ _TARGET = Path(__file__).resolve().parents[1] / "src/reentra/sandbox/data/permis
 def main(source: str) -> None:
     """Write the table."""
     table: dict[str, dict[str, list[str]]] = {}
-    with open(source, encoding="utf-8", newline="") as handle:
+    with Path(source).open(encoding="utf-8", newline="") as handle:
         for row in csv.reader(handle, delimiter="\t"):
             path, method, least, others, delegated = row[:5]
             if not _SERVED.match(path):

@@ -30,9 +30,7 @@ def main() -> None:
         given.seed,
         given.users,
         given.state,
-        options=Options(
-            throttle=given.throttle, replication_delay_seconds=given.replication_delay
-        ),
+        options=Options(throttle=given.throttle, replication_delay_seconds=given.replication_delay),
         secret_file=given.secret_file,
         on_ready=lambda ready: print(ready.line(), flush=True),
     )

@@ -92,7 +92,7 @@ COLLECTIONS = (
 )  # fmt: skip
 
 
-def _state(sandbox: Sandbox, given: Mapping[str, Any]) -> dict[str, Any]:
+def _state(sandbox: Sandbox, _: Mapping[str, Any]) -> dict[str, Any]:
     tenant = sandbox.tenant
     return {
         "tenant_id": tenant.tenant_id,
@@ -109,15 +109,15 @@ def _state(sandbox: Sandbox, given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _digest(sandbox: Sandbox, given: Mapping[str, Any]) -> dict[str, Any]:
+def _digest(sandbox: Sandbox, _: Mapping[str, Any]) -> dict[str, Any]:
     return {"digest": state_digest(sandbox.tenant)}
 
 
-def _counters(sandbox: Sandbox, given: Mapping[str, Any]) -> dict[str, Any]:
+def _counters(sandbox: Sandbox, _: Mapping[str, Any]) -> dict[str, Any]:
     return sandbox.counters.to_json()
 
 
-def _reset_counters(sandbox: Sandbox, given: Mapping[str, Any]) -> dict[str, Any]:
+def _reset_counters(sandbox: Sandbox, _: Mapping[str, Any]) -> dict[str, Any]:
     sandbox.counters.reset()
     return {}
 
@@ -155,14 +155,14 @@ def _script(sandbox: Sandbox, given: Mapping[str, Any]) -> dict[str, Any]:
     return fault.to_json()
 
 
-def _list_faults(sandbox: Sandbox, given: Mapping[str, Any]) -> dict[str, Any]:
+def _list_faults(sandbox: Sandbox, _: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "faults": [fault.to_json() for fault in sandbox.faults.queue],
         "unused": [fault.to_json() for fault in sandbox.faults.unused()],
     }
 
 
-def _clear_faults(sandbox: Sandbox, given: Mapping[str, Any]) -> dict[str, Any]:
+def _clear_faults(sandbox: Sandbox, _: Mapping[str, Any]) -> dict[str, Any]:
     sandbox.faults.clear()
     return {}
 
@@ -182,12 +182,12 @@ def _grant(sandbox: Sandbox, given: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _expire_tokens(sandbox: Sandbox, given: Mapping[str, Any]) -> dict[str, Any]:
+def _expire_tokens(sandbox: Sandbox, _: Mapping[str, Any]) -> dict[str, Any]:
     sandbox.tokens.expire_all()
     return {}
 
 
-def _expire_pages(sandbox: Sandbox, given: Mapping[str, Any]) -> dict[str, Any]:
+def _expire_pages(sandbox: Sandbox, _: Mapping[str, Any]) -> dict[str, Any]:
     sandbox.world.results.expire_all()
     return {}
 

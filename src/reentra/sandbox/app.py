@@ -1,4 +1,4 @@
-"""One sandbox: a tenant with its faults, limits and clients, and the way of every request through it.
+"""One sandbox: a tenant with its faults, limits and clients, and every request's way through it.
 
 `Sandbox.handle` is the whole service as a function from request to response; `SandboxServer` puts
 it behind a socket on a thread of this process.
@@ -18,16 +18,15 @@ import orjson
 
 from reentra.sandbox import admin, batch, delta, paging, permissions, render, routes, seed, tls
 from reentra.sandbox.clock import Clock, timestamp
-from reentra.sandbox.errors import GraphError, bad_request, denied
+from reentra.sandbox.errors import GraphError, bad_request, denied, not_found
 from reentra.sandbox.faults import STATUS_CODES, Fault, FaultKind, Faults, When
 from reentra.sandbox.http import HttpServer, Request, Response
-from reentra.sandbox.rules_shape import WriteContext, WriteResult
 from reentra.sandbox.rules_shape import Route as WriteRoute
-from reentra.sandbox.tenant import Record, Tenant, TenantOptions
+from reentra.sandbox.rules_shape import WriteContext, WriteResult
+from reentra.sandbox.tenant import Tenant, TenantOptions
 from reentra.sandbox.throttle import Throttle
 from reentra.sandbox.tokens import TokenService
 from reentra.sandbox.world import (
-    UNKNOWN_OPERATION,
     Answer,
     Call,
     Counters,
@@ -108,6 +107,7 @@ class Sandbox:
         self.world = World(tenant, self.options, tokens, throttle)
         self.world.settle()
         self._router = _router()
+        self._requests = 0
 
     @property
     def tenant(self) -> Tenant:
@@ -346,7 +346,7 @@ class Sandbox:
 
     def _request_id(self, call: Call) -> str:
         if not call.request_id:
-            self._requests = getattr(self, "_requests", 0) + 1
+            self._requests += 1
             call.request_id = f"5a4db0c5-0000-4000-8000-{self._requests:012x}"
         return call.request_id
 
@@ -394,10 +394,10 @@ class Sandbox:
                 response.delay_seconds = fault.seconds or 0.0
             elif fault.kind is FaultKind.RESET:
                 response.cut_after_bytes = len(response.body) // 2
-        if self.options.gzip and len(response.body) >= _GZIP_FROM_BYTES:
-            if "gzip" in call.headers.get("accept-encoding", ""):
-                response.body = gzip.compress(response.body, 1)
-                response.headers["Content-Encoding"] = "gzip"
+        wants_gzip = "gzip" in call.headers.get("accept-encoding", "")
+        if self.options.gzip and wants_gzip and len(response.body) >= _GZIP_FROM_BYTES:
+            response.body = gzip.compress(response.body, 1)
+            response.headers["Content-Encoding"] = "gzip"
         return response
 
 
@@ -415,6 +415,7 @@ def _parsed(body: bytes) -> Any:
 
 def _writer(route: WriteRoute) -> routes.Handle:
     """Return the handler that carries a write out and renders what it gives back."""
+
     def handle(call: Call) -> Answer:
         assert call.caller is not None
         world = call.world
@@ -440,8 +441,6 @@ def _require_replicated(call: Call, id_: str) -> None:
     """A replica that has not seen an object yet cannot change it."""
     record = call.tenant.find(id_)
     if record is not None and not call.world.is_visible(record):
-        from reentra.sandbox.errors import not_found
-
         raise not_found(id_)
 
 
@@ -464,11 +463,6 @@ def _written(call: Call, result: WriteResult) -> Answer:
         values["@odata.context"] = f"{call.root_url}/$metadata#{call.operation.split('/')[-1]}"
     values.update(result.body or {})
     return Answer(result.status, orjson.dumps(values), headers)
-
-
-def find_record(tenant: Tenant, id_: str) -> Record | None:
-    """Return a directory object, live or in the recycle bin."""
-    return tenant.find(id_) or tenant.find_deleted(id_)
 
 
 # --- in a thread of this process ------------------------------------------------------------
@@ -520,6 +514,3 @@ class SandboxServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-__all__ = ["UNKNOWN_OPERATION", "Sandbox", "SandboxServer", "find_record"]

@@ -117,7 +117,7 @@ def _next_round(call: Call, type_: str, context: str, token: str) -> Answer:
         except LogTruncated:
             raise expired(call, select) from None
     entries = (change for change in log if change.seq <= end and (not ids or change.id in ids))
-    items = _gathered(call.tenant, entries, _tracked(round_), _navs(round_))
+    items = _gathered(entries, _tracked(round_), _navs(round_))
     return _begin(call, context, round_, items)
 
 
@@ -139,9 +139,7 @@ def _continue(call: Call, type_: str, context: str, token: str) -> Answer:
         raise paging.page_token_invalid()
     result = call.world.results.find(str(fields["k"]), f"delta/{type_}")
     round_: _Round = result.state
-    return _page(
-        call, context, round_, result.items, str(fields["k"]), int(fields["o"]), fields
-    )
+    return _page(call, context, round_, result.items, str(fields["k"]), int(fields["o"]), fields)
 
 
 def _select(call: Call, type_: str) -> tuple[str, ...] | None:
@@ -240,11 +238,10 @@ class _Gathered:
 
 
 def _gathered(
-    tenant: Tenant, changes: Iterable[Change], tracked: frozenset[str], navs: tuple[str, ...]
+    changes: Iterable[Change], tracked: frozenset[str], navs: tuple[str, ...]
 ) -> Iterator[_Item]:
     """Sum the change log up by object, in the order of each object's latest change."""
     found: dict[str, _Gathered] = {}
-    type_of: dict[str, str] = {}
     for change in changes:
         entry = found.pop(change.id, None) or _Gathered()
         found[change.id] = entry
@@ -265,22 +262,19 @@ def _gathered(
             is_removed = change.kind is ChangeKind.UNLINKED
             links = entry.links.setdefault(change.nav, {})
             links.pop(change.target, None)
-            links[change.target] = _Link(
-                change.target, change.target_type or type_of.get(change.target, "user"), is_removed
-            )
-            type_of[change.target] = change.target_type
+            links[change.target] = _Link(change.target, change.target_type, is_removed)
     for id_, entry in found.items():
         if entry.removed:
             for reason in entry.removed:
                 yield _Item(id_, removed=reason)
             continue
-        links = {nav: list(by_target.values()) for nav, by_target in entry.links.items()}
+        changed = {nav: list(by_target.values()) for nav, by_target in entry.links.items()}
         if entry.is_restored:
             yield _Item(id_, links_now=True)
         elif entry.is_whole:
-            yield _Item(id_, links=links)
-        elif entry.names & tracked or links:
-            yield _Item(id_, frozenset(entry.names), links)
+            yield _Item(id_, links=changed)
+        elif entry.names & tracked or changed:
+            yield _Item(id_, frozenset(entry.names), changed)
 
 
 def _begin(call: Call, context: str, round_: _Round, items: Iterable[_Item]) -> Answer:
@@ -373,9 +367,7 @@ def _page(
     else:
         head["@odata.deltaLink"] = _link(call, "$deltatoken", _delta_token(call, round_))
     minimal = call.prefers("return=minimal")
-    parts = [
-        part for item in page if (part := _rendered(call, round_, item, minimal)) is not None
-    ]
+    parts = [part for item in page if (part := _rendered(call, round_, item, minimal)) is not None]
     return Answer(200, render.join_page(head, parts))
 
 

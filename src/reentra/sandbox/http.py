@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server on asyncio: keep-alive, chunked bodies, TLS, and connections that break on demand.
+"""A small HTTP/1.1 server on asyncio: keep-alive, chunked bodies, TLS, resets on demand.
 
 The sandbox needs raw access to the socket (a reply lost half way, a reset) and pages of two
 megabytes at a hundred a second from one process, so it speaks HTTP itself.
@@ -113,7 +113,7 @@ class _Connection(asyncio.Protocol):
         self._peer = str(peer[0]) if peer else ""
         self._open.add(self)
 
-    def connection_lost(self, exc: BaseException | None) -> None:
+    def connection_lost(self, exc: BaseException | None) -> None:  # noqa: ARG002
         self._open.discard(self)
         self._transport = None
 

@@ -1,4 +1,4 @@
-"""What hangs on an object: members, owners, managers, licences, assignments, both directions."""
+"""Addresses below an object: its relationships, licences and contained objects."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from reentra.sandbox import reads, render
+from reentra.sandbox import reads, relations, render
 from reentra.sandbox.errors import GraphError, denied, not_found
 from reentra.sandbox.reads import Listing
 from reentra.sandbox.tenant import Record
@@ -18,202 +18,6 @@ MIXED = Listing("directoryObject", "directoryObjects", is_mixed=True)
 # Navigations of v1.0 whose list leaves service principals out, a known issue of Graph.
 _HIDES_SERVICE_PRINCIPALS = frozenset(("group.members", "group.owners"))
 
-
-def related(call: Call, record: Record, name: str) -> list[Record]:
-    """Return the live objects behind a navigation, in order, whatever their type."""
-    tenant = call.tenant
-    nav = f"{record.type}.{name}"
-    compute = _COMPUTED.get(nav) or _COMPUTED.get(f"*.{name}")
-    if compute is not None:
-        return compute(call, record)
-    found = (tenant.find(id_) for id_ in tenant.targets(nav, record.id))
-    return [target for target in found if target is not None]
-
-
-def expanded(call: Call, record: Record, name: str) -> list[Record] | Record | None:
-    """Return what $expand puts into an object: a list, one object, or None.
-
-    Raises:
-        GraphError: 400 for a navigation that cannot be expanded.
-    """
-    if f"{record.type}.{name}" in _SINGLE:
-        found = call.world.visible(related(call, record, name))
-        return found[0] if found else None
-    if name in _NOT_EXPANDABLE or not can_follow(record.type, name):
-        raise GraphError(
-            400, "Request_UnsupportedQuery", f"The navigation '{name}' cannot be expanded."
-        )
-    return call.world.visible(related(call, record, name))
-
-
-def can_follow(type_: str, name: str) -> bool:
-    """Tell whether the sandbox knows what a navigation holds."""
-    nav = f"{type_}.{name}"
-    return nav in _STORED or nav in _COMPUTED or f"*.{name}" in _COMPUTED
-
-
-_STORED = frozenset(
-    (
-        "group.members",
-        "group.owners",
-        "user.manager",
-        "user.sponsors",
-        "application.owners",
-        "servicePrincipal.owners",
-        "administrativeUnit.members",
-        "device.registeredOwners",
-        "device.registeredUsers",
-    )
-)
-_SINGLE = frozenset(
-    (
-        "user.manager",
-        "unifiedRoleAssignment.principal",
-        "unifiedRoleAssignment.roleDefinition",
-        "unifiedRoleAssignment.directoryScope",
-    )
-)
-_NOT_EXPANDABLE = frozenset(("licenseDetails", "extensions"))
-
-
-def _sources(*navs: str) -> Callable[[Call, Record], list[Record]]:
-    def follow(call: Call, record: Record) -> list[Record]:
-        tenant = call.tenant
-        found: dict[str, Record] = {}
-        for nav in navs:
-            for id_ in tenant.sources(nav, record.id):
-                source = tenant.find(id_)
-                if source is not None:
-                    found[id_] = source
-        return list(found.values())
-
-    return follow
-
-
-def _member_of(call: Call, record: Record) -> list[Record]:
-    found = _sources("group.members", "administrativeUnit.members")(call, record)
-    return found + _roles_of(call, record)
-
-
-def _roles_of(call: Call, record: Record) -> list[Record]:
-    """Return the activated directory roles that a principal is assigned at tenant scope."""
-    tenant = call.tenant
-    roles: dict[str, Record] = {}
-    for assignment in tenant.by("unifiedRoleAssignment", "principalId", record.id):
-        if assignment.props.get("directoryScopeId") != "/":
-            continue
-        role = tenant.one(
-            "directoryRole", "roleTemplateId", str(assignment.props.get("roleDefinitionId"))
-        )
-        if role is not None:
-            roles[role.id] = role
-    return list(roles.values())
-
-
-def _role_members(call: Call, record: Record) -> list[Record]:
-    tenant = call.tenant
-    template = str(record.props.get("roleTemplateId", ""))
-    ids = list(tenant.targets("directoryRole.members", record.id))
-    for assignment in tenant.by("unifiedRoleAssignment", "roleDefinitionId", template):
-        if assignment.props.get("directoryScopeId") == "/":
-            ids.append(str(assignment.props.get("principalId")))
-    found = (tenant.find(id_) for id_ in dict.fromkeys(ids))
-    return [principal for principal in found if principal is not None]
-
-
-def _transitive_member_of(call: Call, record: Record) -> list[Record]:
-    found: dict[str, Record] = {}
-    waiting = [record]
-    while waiting:
-        for container in _member_of(call, waiting.pop()):
-            if container.id not in found:
-                found[container.id] = container
-                if container.type == "group":
-                    waiting.append(container)
-    return list(found.values())
-
-
-def _transitive_members(call: Call, record: Record) -> list[Record]:
-    tenant = call.tenant
-    found: dict[str, Record] = {}
-    waiting = [record.id]
-    while waiting:
-        for id_ in tenant.targets("group.members", waiting.pop()):
-            member = tenant.find(id_)
-            if member is not None and id_ not in found:
-                found[id_] = member
-                if member.type == "group":
-                    waiting.append(id_)
-    return list(found.values())
-
-
-def _by(type_: str, key: str) -> Callable[[Call, Record], list[Record]]:
-    return lambda call, record: call.tenant.by(type_, key, record.id)
-
-
-def _of_ids(type_: str, nav: str) -> Callable[[Call, Record], list[Record]]:
-    def follow(call: Call, record: Record) -> list[Record]:
-        found = (call.tenant.get(type_, id_) for id_ in call.tenant.targets(nav, record.id))
-        return [each for each in found if each is not None]
-
-    return follow
-
-
-def _assignments(call: Call, record: Record) -> list[Record]:
-    """Return app role assignments; a user's list has those of its groups too."""
-    found = list(call.tenant.by("appRoleAssignment", "principalId", record.id))
-    if record.type == "user":
-        for group_id in call.tenant.sources("group.members", record.id):
-            found += call.tenant.by("appRoleAssignment", "principalId", group_id)
-    return found
-
-
-def _principal(call: Call, record: Record) -> list[Record]:
-    found = call.tenant.find(str(record.props.get("principalId", "")))
-    return [found] if found is not None else []
-
-
-def _role_definition(call: Call, record: Record) -> list[Record]:
-    found = call.tenant.get("unifiedRoleDefinition", str(record.props.get("roleDefinitionId", "")))
-    return [found] if found is not None else []
-
-
-def _directory_scope(call: Call, record: Record) -> list[Record]:
-    scope = str(record.props.get("directoryScopeId") or "/")
-    found = call.tenant.find(scope.rpartition("/")[2]) if scope != "/" else None
-    return [found] if found is not None else []
-
-
-_COMPUTED: Mapping[str, Callable[[Call, Record], list[Record]]] = {
-    "*.memberOf": _member_of,
-    "*.transitiveMemberOf": _transitive_member_of,
-    "group.transitiveMembers": _transitive_members,
-    "user.directReports": _sources("user.manager"),
-    "user.ownedObjects": _sources(
-        "group.owners", "application.owners", "servicePrincipal.owners", "device.registeredOwners"
-    ),
-    "servicePrincipal.ownedObjects": _sources(
-        "group.owners", "application.owners", "servicePrincipal.owners"
-    ),
-    "user.ownedDevices": _sources("device.registeredOwners"),
-    "user.registeredDevices": _sources("device.registeredUsers"),
-    "directoryRole.members": _role_members,
-    "*.appRoleAssignments": _assignments,
-    "servicePrincipal.appRoleAssignedTo": _by("appRoleAssignment", "resourceId"),
-    "servicePrincipal.oauth2PermissionGrants": _by("oAuth2PermissionGrant", "clientId"),
-    "user.oauth2PermissionGrants": _by("oAuth2PermissionGrant", "principalId"),
-    "administrativeUnit.scopedRoleMembers": _by("scopedRoleMembership", "administrativeUnitId"),
-    "application.federatedIdentityCredentials": _of_ids(
-        "federatedIdentityCredential", "application.federatedIdentityCredentials"
-    ),
-    "application.extensionProperties": _of_ids(
-        "extensionProperty", "application.extensionProperties"
-    ),
-    "group.settings": _of_ids("groupSetting", "group.settings"),
-    "unifiedRoleAssignment.principal": _principal,
-    "unifiedRoleAssignment.roleDefinition": _role_definition,
-    "unifiedRoleAssignment.directoryScope": _directory_scope,
-}
 
 _CONTAINED = {
     "appRoleAssignments": "appRoleAssignment",
@@ -258,14 +62,14 @@ def list_related(type_: str, name: str) -> Callable[[Call], Answer]:
             listing = MIXED
 
         def records() -> Iterable[Record]:
-            found = related(call, owner, name)
+            found = relations.related(call, owner, name)
             if f"{type_}.{name}" in _HIDES_SERVICE_PRINCIPALS and call.cast != "servicePrincipal":
                 found = [record for record in found if record.type != "servicePrincipal"]
             if call.cast is not None:
                 found = [record for record in found if record.type == call.cast]
             return found
 
-        return reads.list_records(call, listing, records, expanded)
+        return reads.list_records(call, listing, records)
 
     return handle
 
@@ -277,7 +81,7 @@ def get_contained(type_: str, name: str) -> Callable[[Call], Answer]:
     def handle(call: Call) -> Answer:
         owner = owner_of(call, type_)
         wanted = call.params["target"].lower()
-        for record in related(call, owner, name):
+        for record in relations.related(call, owner, name):
             if record.id.lower() == wanted or (
                 contained == "federatedIdentityCredential"
                 and str(record.props.get("name", "")).lower() == wanted
@@ -294,7 +98,7 @@ def get_single(type_: str, name: str) -> Callable[[Call], Answer]:
 
     def handle(call: Call) -> Answer:
         owner = owner_of(call, type_)
-        found = call.world.visible(related(call, owner, name))
+        found = call.world.visible(relations.related(call, owner, name))
         if not found:
             raise not_found(name)
         if call.wants_refs:
@@ -303,9 +107,7 @@ def get_single(type_: str, name: str) -> Callable[[Call], Answer]:
                 "@odata.id": f"{call.root_url}/directoryObjects/{found[0].id}",
             }
             return Answer(200, orjson.dumps(body))
-        return reads.get_record(
-            call, found[0], found[0].id, "directoryObjects", shows_type=True
-        )
+        return reads.get_record(call, found[0], found[0].id, "directoryObjects", shows_type=True)
 
     return handle
 
@@ -366,7 +168,7 @@ def get_by_ids(call: Call) -> Answer:
         record = call.tenant.find(id_)
         if record is not None and (any_type or record.type.lower() in types):
             found[record.id] = record
-    return reads.list_records(call, MIXED, found.values, expanded)
+    return reads.list_records(call, MIXED, found.values)
 
 
 def member_groups(call: Call) -> Answer:
@@ -378,7 +180,7 @@ def member_groups(call: Call) -> Answer:
     wants_groups = call.path.lower().endswith("getmembergroups")
     ids = [
         container.id
-        for container in _transitive_member_of(call, record)
+        for container in relations.transitive_member_of(call, record)
         if (container.type == "group" or not wants_groups)
         and (not only_security or container.props.get("securityEnabled", True))
     ]

@@ -1,4 +1,4 @@
-"""Pages: results frozen at the first request, opaque tokens bound to the query, links that expire."""
+"""Pages: results frozen at the first request, opaque tokens bound to the query."""
 
 from __future__ import annotations
 

@@ -301,7 +301,7 @@ def parse_search(text: str) -> Predicate:
     terms = re.findall(r'"([A-Za-z]+):([^"]*)"', text)
     if not terms:
         raise bad_request(
-            "Syntax error: the $search clause must be of the form \"property:value\" in quotes."
+            'Syntax error: the $search clause must be of the form "property:value" in quotes.'
         )
     by_or = re.search(r'"\s+OR\s+"', text) is not None
 

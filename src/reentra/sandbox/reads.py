@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from reentra.sandbox import paging, query, render, schema
+from reentra.sandbox import paging, permissions, query, relations, render, schema
 from reentra.sandbox.clock import timestamp
 from reentra.sandbox.errors import GraphError, bad_request, denied, not_found, policy_not_found
 from reentra.sandbox.faults import FaultKind
@@ -28,41 +28,48 @@ SIGN_IN_PAGE = 500
 
 # What $filter accepts, by type; the directory refuses the rest.
 FILTERABLE: Mapping[str, frozenset[str]] = {
-    "user": frozenset(
-        """id accountEnabled ageGroup assignedLicenses assignedPlans businessPhones city companyName
-        consentProvidedForMinor country createdDateTime creationType department displayName
-        employeeHireDate employeeId employeeType externalUserState faxNumber givenName identities
-        imAddresses jobTitle lastPasswordChangeDateTime mail mailNickname mobilePhone
-        officeLocation onPremisesDistinguishedName onPremisesExtensionAttributes
-        onPremisesImmutableId onPremisesLastSyncDateTime onPremisesSamAccountName
-        onPremisesSecurityIdentifier onPremisesSyncEnabled otherMails passwordPolicies postalCode
-        preferredLanguage proxyAddresses showInAddressList state streetAddress surname
-        usageLocation userPrincipalName userType""".split()
-    ),
-    "group": frozenset(
-        """id assignedLicenses classification createdDateTime description displayName groupTypes
-        hasMembersWithLicenseErrors isAssignableToRole mail mailEnabled mailNickname
-        membershipRule membershipRuleProcessingState onPremisesLastSyncDateTime
-        onPremisesSecurityIdentifier onPremisesSyncEnabled preferredLanguage proxyAddresses
-        renewedDateTime securityEnabled securityIdentifier uniqueName visibility""".split()
-    ),
-    "application": frozenset(
-        """id appId createdDateTime description disabledByMicrosoftStatus displayName
-        identifierUris info notes publisherDomain requiredResourceAccess signInAudience tags
-        uniqueName""".split()
-    ),
-    "servicePrincipal": frozenset(
-        """id accountEnabled alternativeNames appDisplayName appId appOwnerOrganizationId
-        appRoleAssignmentRequired createdByAppId description displayName homepage info
-        preferredSingleSignOnMode publisherName servicePrincipalNames servicePrincipalType
-        signInAudience tags""".split()
-    ),
-    "device": frozenset(
-        """id accountEnabled approximateLastSignInDateTime deviceCategory deviceId deviceOwnership
-        displayName enrollmentProfileName isCompliant isManaged isRooted mdmAppId operatingSystem
-        operatingSystemVersion onPremisesSyncEnabled physicalIds profileType
-        registrationDateTime systemLabels trustType""".split()
-    ),
+    "user": frozenset((
+        "id", "accountEnabled", "ageGroup", "assignedLicenses", "assignedPlans",
+        "businessPhones", "city", "companyName", "consentProvidedForMinor", "country",
+        "createdDateTime", "creationType", "department", "displayName", "employeeHireDate",
+        "employeeId", "employeeType", "externalUserState", "faxNumber", "givenName",
+        "identities", "imAddresses", "jobTitle", "lastPasswordChangeDateTime", "mail",
+        "mailNickname", "mobilePhone", "officeLocation", "onPremisesDistinguishedName",
+        "onPremisesExtensionAttributes", "onPremisesImmutableId",
+        "onPremisesLastSyncDateTime", "onPremisesSamAccountName",
+        "onPremisesSecurityIdentifier", "onPremisesSyncEnabled", "otherMails",
+        "passwordPolicies", "postalCode", "preferredLanguage", "proxyAddresses",
+        "showInAddressList", "state", "streetAddress", "surname", "usageLocation",
+        "userPrincipalName", "userType",
+    )),
+    "group": frozenset((
+        "id", "assignedLicenses", "classification", "createdDateTime", "description",
+        "displayName", "groupTypes", "hasMembersWithLicenseErrors", "isAssignableToRole",
+        "mail", "mailEnabled", "mailNickname", "membershipRule",
+        "membershipRuleProcessingState", "onPremisesLastSyncDateTime",
+        "onPremisesSecurityIdentifier", "onPremisesSyncEnabled", "preferredLanguage",
+        "proxyAddresses", "renewedDateTime", "securityEnabled", "securityIdentifier",
+        "uniqueName", "visibility",
+    )),
+    "application": frozenset((
+        "id", "appId", "createdDateTime", "description", "disabledByMicrosoftStatus",
+        "displayName", "identifierUris", "info", "notes", "publisherDomain",
+        "requiredResourceAccess", "signInAudience", "tags", "uniqueName",
+    )),
+    "servicePrincipal": frozenset((
+        "id", "accountEnabled", "alternativeNames", "appDisplayName", "appId",
+        "appOwnerOrganizationId", "appRoleAssignmentRequired", "createdByAppId",
+        "description", "displayName", "homepage", "info", "preferredSingleSignOnMode",
+        "publisherName", "servicePrincipalNames", "servicePrincipalType", "signInAudience",
+        "tags",
+    )),
+    "device": frozenset((
+        "id", "accountEnabled", "approximateLastSignInDateTime", "deviceCategory",
+        "deviceId", "deviceOwnership", "displayName", "enrollmentProfileName",
+        "isCompliant", "isManaged", "isRooted", "mdmAppId", "operatingSystem",
+        "operatingSystemVersion", "onPremisesSyncEnabled", "physicalIds", "profileType",
+        "registrationDateTime", "systemLabels", "trustType",
+    )),
     "administrativeUnit": frozenset(("id", "description", "displayName", "membershipType")),
     "directoryRole": frozenset(("id", "displayName", "roleTemplateId")),
     "unifiedRoleDefinition": frozenset(
@@ -109,9 +116,6 @@ _KNOWN_OPTIONS = frozenset(
      "$skiptoken", "$format")
 )  # fmt: skip
 
-Expander = Callable[[Call, Record, str], Any]
-"""Gives what an object's navigation holds: a list of records, one record, or None."""
-
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -134,9 +138,7 @@ class _ListState:
     seq: int
 
 
-def list_records(
-    call: Call, listing: Listing, records: Callable[[], Iterable[Record]], expander: Expander
-) -> Answer:
+def list_records(call: Call, listing: Listing, records: Callable[[], Iterable[Record]]) -> Answer:
     """Answer a list: the page that the query asks for.
 
     ``records`` is only asked for the first page; later pages come from the frozen result.
@@ -156,9 +158,11 @@ def list_records(
         if listing.type in ADVANCED_TYPES and not call.is_eventual:
             raise bad_request("$count is not currently supported.")
         return Answer(200, str(len(items)).encode(), content_type="text/plain")
-    key = call.world.results.keep(paging.Result(bound, items, state)) if _is_long(
-        call, state, items
-    ) else ""
+    key = (
+        call.world.results.keep(paging.Result(bound, items, state))
+        if _is_long(call, state, items)
+        else ""
+    )
     return _page(call, state, items, key, 0, False)
 
 
@@ -378,15 +382,13 @@ def object_values(
     shows_keys: bool = False,
 ) -> dict[str, Any]:
     """Return one object as a client sees it, with what was expanded."""
-    from reentra.sandbox.navigation import expanded
-
     wanted = render.shape(record.type, select, shows_type, shows_keys)
     if shows_type and not may_read_type(call, record.type):
         return {"@odata.type": f"#microsoft.graph.{record.type}", "id": record.id,
                 **dict(wanted.fields)}  # fmt: skip
     values = render.values_of(record, wanted, call.world.props(record, stale=call.stale))
     for item in expand:
-        found = expanded(call, record, item.name)
+        found = relations.expanded(call, record, item.name)
         if isinstance(found, list):
             values[item.name] = [
                 object_values(call, each, item.select, (), _is_mixed(record.type, item.name))
@@ -417,12 +419,10 @@ _READERS: Mapping[str, str] = {
 
 def may_read_type(call: Call, type_: str) -> bool:
     """Tell whether the caller may read objects of a type beyond their id."""
-    from reentra.sandbox.permissions import is_allowed
-
     path = _READERS.get(type_)
     if path is None or not call.world.options.enforce_permissions:
         return True
-    return is_allowed("GET", path, call.roles)
+    return permissions.is_allowed("GET", path, call.roles)
 
 
 def _context(call: Call, state: _ListState) -> str:

@@ -11,10 +11,11 @@ import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import orjson
+
 from reentra.sandbox import delta, reads, render, schema
 from reentra.sandbox.errors import GraphError, bad_request, not_found
 from reentra.sandbox.navigation import (
-    expanded,
     get_by_ids,
     get_contained,
     get_single,
@@ -171,9 +172,7 @@ class Router:
             else:
                 node = node.static.setdefault(segment.lower(), _Node())
             at += 1
-        node.entries.setdefault(route.method, []).append(
-            _Entry(route, tuple(names), tuple(keys))
-        )
+        node.entries.setdefault(route.method, []).append(_Entry(route, tuple(names), tuple(keys)))
         self.routes.append(route)
 
     def find(
@@ -271,9 +270,7 @@ def _lists(type_: str, context: str, *, is_paged: bool = True) -> Handle:
     listing = Listing(type_, context, is_paged)
 
     def handle(call: Call) -> Answer:
-        return reads.list_records(
-            call, listing, lambda: call.tenant.collection(type_).values(), expanded
-        )
+        return reads.list_records(call, listing, lambda: call.tenant.collection(type_).values())
 
     return handle
 
@@ -308,14 +305,12 @@ def _tenant_settings(call: Call) -> Answer:
             if not tenant.sources("group.settings", record.id)
         ]
 
-    return reads.list_records(call, Listing("groupSetting", "groupSettings"), records, expanded)
+    return reads.list_records(call, Listing("groupSetting", "groupSettings"), records)
 
 
 def _get_directory_object(call: Call) -> Answer:
     id_ = call.params["id"]
-    return reads.get_record(
-        call, call.tenant.find(id_), id_, "directoryObjects", shows_type=True
-    )
+    return reads.get_record(call, call.tenant.find(id_), id_, "directoryObjects", shows_type=True)
 
 
 def _list_deleted(call: Call) -> Answer:
@@ -327,7 +322,7 @@ def _list_deleted(call: Call) -> Answer:
     type_ = call.cast
     context = f"directoryObjects/microsoft.graph.{type_}"
     listing = Listing(type_, context)
-    return reads.list_records(call, listing, lambda: call.tenant.deleted(type_), expanded)
+    return reads.list_records(call, listing, lambda: call.tenant.deleted(type_))
 
 
 def query_needs_cast() -> GraphError:
@@ -349,7 +344,7 @@ def _list_deleted_policies(type_: str, context: str) -> Handle:
 
     def handle(call: Call) -> Answer:
         _check_policy_bin(call)
-        return reads.list_records(call, listing, lambda: call.tenant.deleted(type_), expanded)
+        return reads.list_records(call, listing, lambda: call.tenant.deleted(type_))
 
     return handle
 
@@ -371,29 +366,26 @@ def _check_policy_bin(call: Call) -> None:
         raise bad_request("Resource not found for the segment 'deletedItems'.")
 
 
-def _list_role_templates(call: Call) -> Answer:
-    import orjson
+def _role_template(role: schema.BuiltInRole) -> dict[str, str | None]:
+    return {
+        "id": role.id,
+        "deletedDateTime": None,
+        "description": role.display_name,
+        "displayName": role.display_name,
+    }
 
-    parts = [
-        orjson.dumps(
-            {"id": role.id, "deletedDateTime": None, "description": role.display_name,
-             "displayName": role.display_name}
-        )
-        for role in schema.builtin_roles()
-    ]  # fmt: skip
+
+def _list_role_templates(call: Call) -> Answer:
+    parts = [orjson.dumps(_role_template(role)) for role in schema.builtin_roles()]
     context = f"{call.root_url}/$metadata#directoryRoleTemplates"
     return Answer(200, render.join_page({"@odata.context": context}, parts))
 
 
 def _get_role_template(call: Call) -> Answer:
-    import orjson
-
+    context = f"{call.root_url}/$metadata#directoryRoleTemplates/$entity"
     for role in schema.builtin_roles():
         if role.id == call.params["id"].lower():
-            context = f"{call.root_url}/$metadata#directoryRoleTemplates/$entity"
-            values = {"@odata.context": context, "id": role.id, "deletedDateTime": None,
-                      "description": role.display_name, "displayName": role.display_name}  # fmt: skip
-            return Answer(200, orjson.dumps(values))
+            return Answer(200, orjson.dumps({"@odata.context": context, **_role_template(role)}))
     raise not_found(call.params["id"])
 
 
@@ -412,7 +404,7 @@ def _domain_references(call: Call) -> Answer:
         return found
 
     listing = Listing("directoryObject", "directoryObjects", is_mixed=True)
-    return reads.list_records(call, listing, records, expanded)
+    return reads.list_records(call, listing, records)
 
 
 _CA = "/identity/conditionalAccess"
@@ -441,14 +433,17 @@ READ_ROUTES: tuple[tuple[str, str, Handle], ...] = (
     *(
         ("GET", f"/{path}/{{id}}/{name}", list_related(type_, name))
         for type_, path, names in (
-            ("user", "users", "directReports sponsors memberOf transitiveMemberOf ownedObjects "
-             "ownedDevices registeredDevices appRoleAssignments oauth2PermissionGrants"),
-            ("group", "groups", "members owners memberOf transitiveMembers transitiveMemberOf "
-             "appRoleAssignments settings"),
+            ("user", "users",
+             """directReports sponsors memberOf transitiveMemberOf ownedObjects ownedDevices
+             registeredDevices appRoleAssignments oauth2PermissionGrants"""),
+            ("group", "groups",
+             """members owners memberOf transitiveMembers transitiveMemberOf appRoleAssignments
+             settings"""),
             ("application", "applications",
              "owners federatedIdentityCredentials extensionProperties"),
-            ("servicePrincipal", "servicePrincipals", "owners memberOf transitiveMemberOf "
-             "ownedObjects appRoleAssignedTo appRoleAssignments oauth2PermissionGrants"),
+            ("servicePrincipal", "servicePrincipals",
+             """owners memberOf transitiveMemberOf ownedObjects appRoleAssignedTo
+             appRoleAssignments oauth2PermissionGrants"""),
             ("device", "devices", "registeredOwners registeredUsers memberOf transitiveMemberOf"),
             ("administrativeUnit", "directory/administrativeUnits", "members scopedRoleMembers"),
             ("directoryRole", "directoryRoles", "members"),

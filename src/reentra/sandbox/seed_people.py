@@ -9,28 +9,39 @@ from typing import Any, Final
 
 from reentra.sandbox.rules_shape import security_identifier
 
-FIRST_NAMES: Final = tuple(
-    """Ada Adele Alex Alina Amara Amir Ana Andre Anna Anton Aria Arjun Astrid Aylin Beatriz Ben
-    Bianca Bruno Camila Carla Carlos Cem Chen Chiara Clara Daan Dana Daniel Daria David Diego Dina
-    Elena Elias Elif Emil Emma Enzo Erik Esra Eva Fatima Felix Finn Fiona Freja Gabriel Giulia Grace
-    Hana Hans Hassan Helena Hugo Ida Ines Ingrid Iris Isaac Ivan Jakub Jana Jens Joana Johan Jonas
-    Julia Kai Karim Kasper Katja Kenji Lara Lars Laura Lea Leila Leon Lina Linh Luca Lucia Luis Maja
-    Malik Mara Marco Maria Marta Mateo Maya Mei Mia Milan Mina Mohammed Nadia Naomi Nils Nina Noah
-    Nora Olga Oliver Omar Oscar Paula Pedro Petra Priya Rafael Ravi Rosa Ruben Sana Sara Selma Simon
-    Sofia Stefan Sven Tara Theo Tomas Uma Vera Victor Wei Yara Yusuf Zoe""".split()
-)
-LAST_NAMES: Final = tuple(
-    """Abbas Adams Aydin Bakker Barros Becker Bell Berg Bianchi Brandt Castro Chen Costa Cruz Dahl
-    Dang Davies Demir Diaz Dietrich Dubois Duarte Eriksen Evans Farias Ferrari Fischer Fontaine
-    Foster Garcia Gomez Greco Gruber Haas Hansen Hassan Hayes Hoffmann Holm Horvat Hughes Ito Ivanov
-    Jansen Jensen Johnson Jones Kaya Keller Khan Kim Klein Koch Kovac Kowalski Krause Kumar Lange
-    Larsen Lee Lehmann Lima Lind Lopez Lund Maier Marino Martin Mendes Meyer Moreau Moreno Morris
-    Mueller Murphy Nagy Nakamura Nguyen Nielsen Novak Nowak Okafor Olsen Ortega Osman Park Patel
-    Pereira Peters Petrov Popescu Quinn Ramos Reyes Ribeiro Ricci Richter Rojas Romano Rossi Roth
-    Sato Schmidt Schneider Schulz Silva Singh Smith Sousa Suzuki Svensson Tanaka Thomas Torres Tran
-    Vargas Varga Vogel Wagner Walker Wang Weber Weiss Wilson Winkler Wolf Wong Wood Yilmaz Young
-    Zhang Zimmermann""".split()
-)
+FIRST_NAMES: Final = (
+    "Ada", "Adele", "Alex", "Alina", "Amara", "Amir", "Ana", "Andre", "Anna", "Anton",
+    "Aria", "Arjun", "Astrid", "Aylin", "Beatriz", "Ben", "Bianca", "Bruno", "Camila",
+    "Carla", "Carlos", "Cem", "Chen", "Chiara", "Clara", "Daan", "Dana", "Daniel", "Daria",
+    "David", "Diego", "Dina", "Elena", "Elias", "Elif", "Emil", "Emma", "Enzo", "Erik",
+    "Esra", "Eva", "Fatima", "Felix", "Finn", "Fiona", "Freja", "Gabriel", "Giulia",
+    "Grace", "Hana", "Hans", "Hassan", "Helena", "Hugo", "Ida", "Ines", "Ingrid", "Iris",
+    "Isaac", "Ivan", "Jakub", "Jana", "Jens", "Joana", "Johan", "Jonas", "Julia", "Kai",
+    "Karim", "Kasper", "Katja", "Kenji", "Lara", "Lars", "Laura", "Lea", "Leila", "Leon",
+    "Lina", "Linh", "Luca", "Lucia", "Luis", "Maja", "Malik", "Mara", "Marco", "Maria",
+    "Marta", "Mateo", "Maya", "Mei", "Mia", "Milan", "Mina", "Mohammed", "Nadia", "Naomi",
+    "Nils", "Nina", "Noah", "Nora", "Olga", "Oliver", "Omar", "Oscar", "Paula", "Pedro",
+    "Petra", "Priya", "Rafael", "Ravi", "Rosa", "Ruben", "Sana", "Sara", "Selma", "Simon",
+    "Sofia", "Stefan", "Sven", "Tara", "Theo", "Tomas", "Uma", "Vera", "Victor", "Wei",
+    "Yara", "Yusuf", "Zoe",
+)  # fmt: skip
+LAST_NAMES: Final = (
+    "Abbas", "Adams", "Aydin", "Bakker", "Barros", "Becker", "Bell", "Berg", "Bianchi",
+    "Brandt", "Castro", "Chen", "Costa", "Cruz", "Dahl", "Dang", "Davies", "Demir", "Diaz",
+    "Dietrich", "Dubois", "Duarte", "Eriksen", "Evans", "Farias", "Ferrari", "Fischer",
+    "Fontaine", "Foster", "Garcia", "Gomez", "Greco", "Gruber", "Haas", "Hansen", "Hassan",
+    "Hayes", "Hoffmann", "Holm", "Horvat", "Hughes", "Ito", "Ivanov", "Jansen", "Jensen",
+    "Johnson", "Jones", "Kaya", "Keller", "Khan", "Kim", "Klein", "Koch", "Kovac",
+    "Kowalski", "Krause", "Kumar", "Lange", "Larsen", "Lee", "Lehmann", "Lima", "Lind",
+    "Lopez", "Lund", "Maier", "Marino", "Martin", "Mendes", "Meyer", "Moreau", "Moreno",
+    "Morris", "Mueller", "Murphy", "Nagy", "Nakamura", "Nguyen", "Nielsen", "Novak",
+    "Nowak", "Okafor", "Olsen", "Ortega", "Osman", "Park", "Patel", "Pereira", "Peters",
+    "Petrov", "Popescu", "Quinn", "Ramos", "Reyes", "Ribeiro", "Ricci", "Richter", "Rojas",
+    "Romano", "Rossi", "Roth", "Sato", "Schmidt", "Schneider", "Schulz", "Silva", "Singh",
+    "Smith", "Sousa", "Suzuki", "Svensson", "Tanaka", "Thomas", "Torres", "Tran", "Vargas",
+    "Varga", "Vogel", "Wagner", "Walker", "Wang", "Weber", "Weiss", "Wilson", "Winkler",
+    "Wolf", "Wong", "Wood", "Yilmaz", "Young", "Zhang", "Zimmermann",
+)  # fmt: skip
 DEPARTMENTS: Final = (
     "Sales", "Marketing", "Finance", "Engineering", "Operations", "Human Resources", "Legal",
     "Research", "Customer Care", "Purchasing", "Logistics", "Quality", "IT", "Facilities",
@@ -70,9 +81,7 @@ _NO_DATES: Final = "2024-11-04T08:00:00Z"
 def bulk_guid(kind: str, index: int) -> str:
     """Return the object id of the index-th bulk object of a kind."""
     text = hashlib.blake2b(f"{kind}/{index}".encode(), digest_size=16).hexdigest()
-    return intern(
-        f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
-    )
+    return intern(f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}")
 
 
 def moment(number: int, first_year: int = 2019, years: int = 6) -> str:
@@ -142,7 +151,10 @@ def user_rows(
             "passwordPolicies": policies,
             "postalCode": post,
             "preferredLanguage": language,
-            "proxyAddresses": [f"SMTP:{mail}", f"smtp:{first[0].lower()}{last.lower()}{index}@{domain}"],
+            "proxyAddresses": [
+                f"SMTP:{mail}",
+                f"smtp:{first[0].lower()}{last.lower()}{index}@{domain}",
+            ],
             "securityIdentifier": security_identifier(id_),
             "showInAddressList": True,
             "signInSessionsValidFromDateTime": created,

@@ -1,4 +1,4 @@
-"""The small seed: one of every kind and of every relationship, written through Graph's own rules."""
+"""The small seed: one of every kind and relationship, written through Graph's own rules."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _SYNCED: Final = (
 )
 
 
-def plant_small(planter: Planter, domain: str, initial_domain: str) -> None:
+def plant_small(planter: Planter, domain: str) -> None:
     """Add the small tenant's objects and links."""
     _plant_people(planter, domain)
     _plant_groups(planter)
@@ -88,9 +88,7 @@ def _user_body(alias: str, name: str, job: str, department: str, country: str, d
 def _plant_people(planter: Planter, domain: str) -> None:
     tenant = planter.tenant
     for alias, name, job, department, country, manager in _PEOPLE:
-        planter.create(
-            alias, "/users", _user_body(alias, name, job, department, country, domain)
-        )
+        planter.create(alias, "/users", _user_body(alias, name, job, department, country, domain))
         if manager:
             planter.reference(
                 "/users/{id}/manager/$ref", planter.ids[manager], id=planter.ids[alias]
@@ -164,14 +162,28 @@ def _plant_groups(planter: Planter) -> None:
             "description": "Finance and controlling",
         },
     )
-    planter.create("admins", "/groups", _security_group(
-        "Role Administrators", "role-admins", isAssignableToRole=True, visibility="Private"))
-    planter.create("operations", "/groups", _security_group(
-        "Operations (dynamic)", "operations-dynamic", groupTypes=["DynamicMembership"],
-        membershipRule='user.department -eq "Operations"', membershipRuleProcessingState="On"))
+    planter.create(
+        "admins",
+        "/groups",
+        _security_group(
+            "Role Administrators", "role-admins", isAssignableToRole=True, visibility="Private"
+        ),
+    )
+    planter.create(
+        "operations",
+        "/groups",
+        _security_group(
+            "Operations (dynamic)",
+            "operations-dynamic",
+            groupTypes=["DynamicMembership"],
+            membershipRule='user.department -eq "Operations"',
+            membershipRuleProcessingState="On",
+        ),
+    )
     planter.create("licensed", "/groups", _security_group("Licence: Suite", "licence-suite"))
-    planter.create("exempt", "/groups", _security_group(
-        "Conditional Access exemptions", "ca-exempt"))
+    planter.create(
+        "exempt", "/groups", _security_group("Conditional Access exemptions", "ca-exempt")
+    )
     planter.create("nested", "/groups", _security_group("All commercial staff", "commercial"))
     planter.create("app-users", "/groups", _security_group("Expense app users", "expense-users"))
     synced = planter.create("synced", "/groups", _security_group("Warehouse", "warehouse"))
@@ -278,9 +290,7 @@ def _plant_applications(planter: Planter, domain: str) -> None:
             ],
         },
     )  # fmt: skip
-    expense_sp = planter.create(
-        "expense", "/servicePrincipals", {"appId": expense.props["appId"]}
-    )
+    expense_sp = planter.create("expense", "/servicePrincipals", {"appId": expense.props["appId"]})
     client_sp = planter.create("client", "/servicePrincipals", {"appId": client.props["appId"]})
     planter.write("PATCH", "/servicePrincipals/{id}",
                   {"appRoleAssignmentRequired": True, "notes": "Restricted to finance"},
@@ -365,9 +375,7 @@ def _plant_units(planter: Planter) -> None:
                    {"displayName": "Works council", "visibility": "HiddenMembership"})  # fmt: skip
     for name in ("lina.costa", "ana.silva", "sales", "device-0"):
         planter.reference(f"{_UNITS}/{{id}}/members/$ref", ids[name], id=unit.id)
-    planter.reference(
-        f"{_UNITS}/{{id}}/members/$ref", ids["karim.abbas"], id=ids["hidden unit"]
-    )
+    planter.reference(f"{_UNITS}/{{id}}/members/$ref", ids["karim.abbas"], id=ids["hidden unit"])
     planter.create(
         "scoped role",
         f"{_UNITS}/{{id}}/scopedRoleMembers",
@@ -439,16 +447,30 @@ def _plant_policies(planter: Planter) -> None:
     role = ids["Global Administrator definition"]
     expense = tenant.collection("application")[ids["expense app"]].props["appId"]
     for name, state, users, applications, locations, grant in (
-        ("mfa for administrators", "enabled",
-         {"includeRoles": [role], "excludeGroups": [ids["exempt"]]},
-         ["All"], None, {"operator": "OR", "builtInControls": ["mfa"]}),
-        ("block foreign countries", "enabledForReportingButNotEnforced",
-         {"includeUsers": ["All"], "excludeUsers": [ids["breakglass"]]}, ["All"],
-         {"includeLocations": ["All"], "excludeLocations": [countries.id, office.id]},
-         {"operator": "OR", "builtInControls": ["block"]}),
-        ("expenses from managed devices", "enabled",
-         {"includeGroups": [ids["app-users"]], "excludeUsers": [ids["breakglass"]]}, [expense],
-         None, {"operator": "AND", "builtInControls": ["mfa", "compliantDevice"]}),
+        (
+            "mfa for administrators",
+            "enabled",
+            {"includeRoles": [role], "excludeGroups": [ids["exempt"]]},
+            ["All"],
+            None,
+            {"operator": "OR", "builtInControls": ["mfa"]},
+        ),
+        (
+            "block foreign countries",
+            "enabledForReportingButNotEnforced",
+            {"includeUsers": ["All"], "excludeUsers": [ids["breakglass"]]},
+            ["All"],
+            {"includeLocations": ["All"], "excludeLocations": [countries.id, office.id]},
+            {"operator": "OR", "builtInControls": ["block"]},
+        ),
+        (
+            "expenses from managed devices",
+            "enabled",
+            {"includeGroups": [ids["app-users"]], "excludeUsers": [ids["breakglass"]]},
+            [expense],
+            None,
+            {"operator": "AND", "builtInControls": ["mfa", "compliantDevice"]},
+        ),
     ):
         conditions: dict[str, Any] = {
             "clientAppTypes": ["all"],

@@ -12,6 +12,7 @@ from reentra.sandbox import seed
 from reentra.sandbox.app import Sandbox, SandboxServer
 from reentra.sandbox.clock import Clock
 from reentra.sandbox.tenant import Tenant
+from reentra.sandbox.tokens import ClientSecret
 from reentra.sandbox.world import Options
 
 
@@ -102,7 +103,7 @@ def _write_secret(sandbox: Sandbox, secret_file: Path) -> None:
     # Random for each start: the clock's own sequence is the same for the same seed.
     secret = Clock(seed=int(Clock().seconds() * 1e6)).new_secret()
     for client in sandbox.tokens.clients():
-        client.secrets = [seed.ClientSecret(secret)]
+        client.secrets = [ClientSecret(secret)]
     secret_file.parent.mkdir(parents=True, exist_ok=True)
     secret_file.touch(mode=0o600, exist_ok=True)
     secret_file.chmod(0o600)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 import ssl
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class TlsFiles:
         return context
 
 
-def write_tls_files(folder: Path, now: datetime.datetime) -> TlsFiles:
+def write_tls_files(folder: Path, now: dt.datetime) -> TlsFiles:
     """Make an authority and a certificate for localhost in the folder.
 
     Files that are there already are kept, so that a client that trusts them goes on working;
@@ -47,8 +47,8 @@ def write_tls_files(folder: Path, now: datetime.datetime) -> TlsFiles:
         return files
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Reentra Sandbox CA")])
-    start = now - datetime.timedelta(days=_BACKDATED_DAYS)
-    end = now + datetime.timedelta(days=_VALID_DAYS)
+    start = now - dt.timedelta(days=_BACKDATED_DAYS)
+    end = now + dt.timedelta(days=_VALID_DAYS)
     ca_certificate = (
         x509.CertificateBuilder()
         .subject_name(ca_name)
@@ -102,7 +102,7 @@ def write_tls_files(folder: Path, now: datetime.datetime) -> TlsFiles:
     return files
 
 
-def _is_usable(files: TlsFiles, now: datetime.datetime) -> bool:
+def _is_usable(files: TlsFiles, now: dt.datetime) -> bool:
     if not (files.ca_file.exists() and files.certificate_file.exists() and files.key_file.exists()):
         return False
     certificate = x509.load_pem_x509_certificate(files.certificate_file.read_bytes())
