@@ -66,7 +66,7 @@ def test_built_in_roles_and_permissions_are_all_there() -> None:
 
 
 @needs_facts
-@pytest.mark.parametrize("type_", ("user", "group"))
+@pytest.mark.parametrize("type_", ["user", "group"])
 def test_the_curated_default_set_agrees_with_the_documented_one(type_: str) -> None:
     documented = {
         row["property"]
@@ -79,20 +79,21 @@ def test_the_curated_default_set_agrees_with_the_documented_one(type_: str) -> N
 
 
 @needs_facts
-@pytest.mark.parametrize("type_", ("user", "group", "application", "servicePrincipal", "device"))
+@pytest.mark.parametrize("type_", ["user", "group", "application", "servicePrincipal", "device"])
 def test_what_the_documentation_marks_as_read_only_is_so_here(type_: str) -> None:
     known = schema.entity(type_).properties
     # Known false alarms of the documentation's wording.
     writable = {("user", "onPremisesExtensionAttributes")}
     for row in rows("properties.tsv"):
         flags = row["flags"].split(",")
-        if row["type"] == type_ and row["prop_or_nav"] == "prop" and "RO" in flags:
-            if (type_, row["property"]) not in writable:
-                assert known[row["property"]].rule is not schema.Rule.WRITABLE, row["property"]
+        if row["type"] != type_ or row["prop_or_nav"] != "prop" or "RO" not in flags:
+            continue
+        if (type_, row["property"]) not in writable:
+            assert known[row["property"]].rule is not schema.Rule.WRITABLE, row["property"]
 
 
 @needs_facts
-@pytest.mark.parametrize("type_", ("user", "group"))
+@pytest.mark.parametrize("type_", ["user", "group"])
 def test_what_must_be_asked_for_by_name_is_not_in_the_default_set(type_: str) -> None:
     default = set(schema.entity(type_).default_select)
     for row in rows("properties.tsv"):

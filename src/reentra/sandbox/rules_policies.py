@@ -71,12 +71,12 @@ _NOT_MATCHING: Final = (
 
 
 @contextmanager
-def _as_schema_error() -> Iterator[None]:
+def _as_schema_error(text: str) -> Iterator[None]:
     try:
         yield
     except GraphError as refused:
         if refused.code == "Request_BadRequest":
-            raise bad_policy(SCHEMA, f"{_NOT_MATCHING} {refused.message}") from refused
+            raise bad_policy(SCHEMA, f"{text} {refused.message}") from refused
         raise
 
 
@@ -108,7 +108,7 @@ def _checked_policy(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what the body sets and the whole policy as it will be, both checked."""
     _require_premium(tenant)
-    with _as_schema_error():
+    with _as_schema_error(_NOT_MATCHING):
         given = checked(tenant, "conditionalAccessPolicy", object_body(body), before)
         _refuse_annotations(body)
         for name in ("displayName", "state", "conditions"):
@@ -385,13 +385,14 @@ def _checked_location(
         )
     if before is not None and declared != before.type:
         raise bad_policy(SCHEMA, "The type of a named location cannot be changed.")
-    with _as_schema_error():
+    ranges = body.get("ipRanges")
+    for entry in ranges if isinstance(ranges, list) else ():
+        _check_range(entry if isinstance(entry, dict) else {})
+    with _as_schema_error("Incoming NamedLocation object does not match the schema."):
         props = checked(tenant, declared, body, before)
         for name in ("displayName", "ipRanges", "countriesAndRegions"):
             if name in props and not props[name]:
                 raise bad_request(f"'{name}' cannot be empty.")
-    for entry in props.get("ipRanges") or ():
-        _check_range(entry)
     for code in props.get("countriesAndRegions") or ():
         if re.fullmatch(r"[A-Z]{2}", code) is None:
             raise bad_policy(SCHEMA, f"'{code}' is not a two-letter country or region code.")
