@@ -17,6 +17,7 @@ import orjson
 from reentra import clock as clocks
 from reentra import errors, progress, settings
 from reentra.connections import Connections, write_private
+from reentra.identities import Identities
 
 if TYPE_CHECKING:
     from reentra.catalog import Catalog
@@ -116,6 +117,10 @@ class Application:
         from reentra.database import Part
 
         return Catalog(self._database(Part.CATALOG), self.repository)
+
+    @functools.cached_property
+    def identities(self) -> Identities:
+        return Identities(self.repository)
 
     @functools.cached_property
     def jobs(self) -> JobStore:

@@ -136,13 +136,13 @@ def download(run: Run) -> TaskResult:
     written = write_zip(
         application.catalog.state(tenant_id, run.parameters["snapshot"]),
         Selection.from_json(run.parameters["selection"]),
-        relationships=bool(run.parameters["relationships"]),
-        path=path,
+        path,
+        has_relationships=bool(run.parameters["relationships"]),
+        clock=application.clock,
         listener=listener,
     )
     return TaskResult(
-        TaskStatus.SUCCEEDED,
-        {"snapshot": run.parameters["snapshot"], "file": str(path), **written.to_json()},
+        TaskStatus.SUCCEEDED, {"snapshot": run.parameters["snapshot"], **written.to_json()}
     )
 
 

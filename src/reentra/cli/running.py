@@ -45,16 +45,18 @@ def run(
     tenant: str = "",
     parameters: Mapping[str, Any] | None = None,
     default_password_file: Path | None = None,
+    default_password: str = "",
 ) -> tuple[str, TaskResult]:
     """Run a task to its end, after the jobs that a killed process left behind.
 
+    ``default_password`` is the one that the caller has asked for already, if any.
     Raises: ``Interrupted`` when it was stopped; whatever the task raised.
     """
     application.repository  # noqa: B018  the passphrase is asked for before anything is begun
     jobs = runner(application)
     try:
         with screen.progress() as listener:
-            context = _context(application, listener, default_password_file)
+            context = _context(application, listener, default_password_file, default_password)
             _take_up_left_behind(jobs, screen, context)
             with _Stopping(screen) as stopping:
                 return jobs.run(
@@ -77,7 +79,7 @@ def resume(
     jobs = runner(application)
     try:
         with screen.progress() as listener, _Stopping(screen) as stopping:
-            context = _context(application, listener, default_password_file)
+            context = _context(application, listener, default_password_file, "")
             result = jobs.resume(job.id, context, on_start=stopping.follow)
     finally:
         jobs.close()
@@ -138,9 +140,12 @@ class _Stopping:
 
 
 def _context(
-    application: Application, listener: progress.Listener, default_password_file: Path | None
+    application: Application,
+    listener: progress.Listener,
+    default_password_file: Path | None,
+    given: str,
 ) -> TaskContext:
-    remembered: list[str] = []
+    remembered = [given] if given else []
 
     def ask() -> str:
         if not remembered:

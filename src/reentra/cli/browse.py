@@ -1,0 +1,203 @@
+"""``reentra browse``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from reentra import clock as clocks
+from reentra import errors
+from reentra.cli import session, viewing
+from reentra.cli.options import DEFAULT_COMMON, Common, TenantName
+from reentra.cli.screen import Screen, escaped, plural
+from reentra.directory.kinds import KINDS
+from reentra.directory.relationships import RELATIONSHIPS, relationships_of
+
+if TYPE_CHECKING:
+    from reentra.app import Application
+    from reentra.directory.objects import Relationship
+
+app = App(name="browse")
+
+
+@app.default
+def browse(
+    name: TenantName,
+    kind: Annotated[str, Parameter(help="Show the objects of this kind.")] = "",
+    id: Annotated[str, Parameter(help="Show this object.")] = "",  # noqa: A002
+    /,
+    *,
+    snapshot: viewing.SnapshotName = "latest",
+    text: Annotated[str, Parameter(help="Only objects whose name holds this.")] = "",
+    offset: Annotated[int, Parameter(help="Skip so many objects.")] = 0,
+    limit: Annotated[int, Parameter(help="Show at most so many objects.")] = 100,
+    common: Common = DEFAULT_COMMON,
+) -> int:
+    """Show the kinds of a snapshot with counts, the objects of a kind, or one object.
+
+    Example: reentra browse contoso group --text sales
+    """
+    screen = Screen(as_json=common.json)
+    if kind and kind not in KINDS:
+        raise errors.UsageError(
+            f"There is no kind {kind!r}.", hint=f"Kinds are: {', '.join(sorted(KINDS))}."
+        )
+    with session.opened(common) as application:
+        seen = viewing.open_snapshot(application, screen, name, snapshot)
+        if id:
+            _show_object(screen, seen, kind, id)
+        elif kind:
+            _show_kind(application, screen, seen, kind, text, offset, limit)
+        else:
+            _show_kinds(screen, seen)
+    return 0
+
+
+def _show_kinds(screen: Screen, seen: viewing.SeenSnapshot) -> None:
+    kinds = {kind: summary for kind, summary in seen.summary.info.kinds.items() if kind in KINDS}
+    screen.say(f"Snapshot [bold]{seen.snapshot_id}[/]")
+    screen.table(
+        ("Kind", "Title", "Objects", "Coverage"),
+        (
+            (
+                kind,
+                KINDS[kind].title,
+                f"{summary.objects:,}",
+                "complete"
+                if summary.coverage.is_complete
+                else f"{summary.coverage.status.value}: {summary.coverage.reason}",
+            )
+            for kind, summary in kinds.items()
+        ),
+        numbers=(2,),
+    )
+    screen.result(
+        {
+            "snapshot": seen.snapshot_id,
+            "kinds": {kind: viewing.kind_document(summary) for kind, summary in kinds.items()},
+        }
+    )
+
+
+def _show_kind(
+    application: Application,
+    screen: Screen,
+    seen: viewing.SeenSnapshot,
+    kind: str,
+    text: str,
+    offset: int,
+    limit: int,
+) -> None:
+    page = application.catalog.list_page(
+        seen.tenant_id, seen.snapshot_id, kind, text=text, offset=offset, limit=limit
+    )
+    screen.table(
+        ("Id", "Name", "Modified (UTC)"),
+        (
+            (row.id, row.name, clocks.iso(row.modified_at)[:19].replace("T", " "))
+            for row in page.rows
+        ),
+    )
+    shown = f"{offset + 1:,} to {offset + len(page.rows):,} of " if page.rows else ""
+    screen.say(f"{shown}{plural(page.total, 'object')} in snapshot {seen.snapshot_id}")
+    screen.result(
+        {
+            "snapshot": seen.snapshot_id,
+            "kind": kind,
+            "total": page.total,
+            "offset": offset,
+            "objects": [
+                {
+                    "id": row.id,
+                    "display_name": row.name,
+                    "modified_at": clocks.iso(row.modified_at),
+                }
+                for row in page.rows
+            ],
+        }
+    )
+
+
+def _show_object(screen: Screen, seen: viewing.SeenSnapshot, kind: str, object_id: str) -> None:
+    found = seen.state.load_objects(kind, [object_id]).get(object_id)
+    if found is None:
+        raise errors.NotFound(
+            f"Snapshot {seen.snapshot_id} has no {kind} {object_id}.",
+            hint=f"`reentra search` finds objects; `reentra browse NAME {kind}` lists them.",
+        )
+    links = _links_of(seen, kind, object_id)
+    title = viewing.title_of(found)
+    screen.say(f"[bold]{escaped(title)}[/]  {kind}  {object_id}")
+    screen.table(
+        ("Property", "Value"),
+        (
+            (property_name, _shown(value))
+            for property_name, value in sorted(found.properties.items())
+            if value not in (None, [], "")
+        ),
+    )
+    if links:
+        screen.table(
+            ("Relationship", "", "Object", "Id"),
+            (
+                (
+                    RELATIONSHIPS[link["relationship"]].title,
+                    "to" if link["direction"] == "to" else "from",
+                    f"{link['target_name']} ({link['target_kind']})",
+                    link["target"],
+                )
+                for link in links
+            ),
+        )
+    screen.result(
+        {
+            "snapshot": seen.snapshot_id,
+            "kind": kind,
+            "id": object_id,
+            "display_name": title,
+            "properties": dict(found.properties),
+            "relationships": links,
+        }
+    )
+
+
+def _links_of(seen: viewing.SeenSnapshot, kind: str, object_id: str) -> list[dict[str, Any]]:
+    outgoing: list[Relationship] = []
+    incoming: list[Relationship] = []
+    for row in relationships_of(kind):
+        outgoing.extend(seen.state.load_relationships(row.name, [object_id]))
+    for row in RELATIONSHIPS.values():
+        if not row.target_kinds or kind in row.target_kinds:
+            incoming.extend(seen.state.load_relationships_to(row.name, [object_id]))
+    others = {link.target_id for link in outgoing} | {link.source_id for link in incoming}
+    names = seen.state.load_names(sorted(others))
+    return [
+        *(_link("to", link.kind, link.target_id, link.target_kind, names) for link in outgoing),
+        *(
+            _link("from", link.kind, link.source_id, RELATIONSHIPS[link.kind].source_kind, names)
+            for link in incoming
+        ),
+    ]
+
+
+def _link(
+    direction: str,
+    relationship: str,
+    other_id: str,
+    other_kind: str,
+    names: dict[str, tuple[str, str]],
+) -> dict[str, Any]:
+    kind, name = names.get(other_id, (other_kind, ""))
+    return {
+        "relationship": relationship,
+        "direction": direction,
+        "target": other_id,
+        "target_kind": kind or other_kind,
+        "target_name": name or other_id,
+    }
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,172 @@
+"""``reentra compare``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from reentra.cli import session, viewing
+from reentra.cli.options import DEFAULT_COMMON, Common, Kinds, TenantName
+from reentra.cli.screen import Screen, escaped, plural
+
+if TYPE_CHECKING:
+    from reentra.app import Application
+    from reentra.compare import Comparison, ObjectChange
+    from reentra.directory.selection import Selection
+
+app = App(name="compare")
+
+_COLOURS = {"created": "green", "modified": "yellow", "deleted": "red", "equal": "dim"}
+_SIGNS = {"created": "+", "modified": "~", "deleted": "-", "equal": "="}
+_SHOWN_CHARACTERS = 100
+
+
+@app.default
+def compare(
+    name: TenantName,
+    before: Annotated[str, Parameter(help="The first snapshot.")],
+    after: Annotated[str, Parameter(help="The second snapshot, older or newer, or live.")],
+    /,
+    *,
+    kind: Kinds = (),
+    id: Annotated[  # noqa: A002
+        tuple[str, ...],
+        Parameter(name="--id", negative="", help="One object, by its id or KIND/ID; repeatable."),
+    ] = (),
+    all: Annotated[  # noqa: A002
+        bool, Parameter(negative="", help="Show what is equal too.")
+    ] = False,
+    common: Common = DEFAULT_COMMON,
+) -> int:
+    """Show what differs between two snapshots, or between a snapshot and the tenant as it is now.
+
+    A snapshot is an id, its unique beginning, latest, or a time. An object that a restore had to
+    create anew is recognized. Kinds that one side does not know whole are named, and nothing of
+    them is called deleted.
+
+    Example: reentra compare contoso 2026-11-20 live --kind conditionalAccessPolicy
+    """
+    screen = Screen(as_json=common.json)
+    with session.opened(common) as application:
+        found = comparison(application, screen, name, before, after, kind, id, is_all=all)
+        changes = []
+        for change in found:
+            if screen.as_json:
+                changes.append(change.to_json())
+            else:
+                show_change(screen, change)
+        for part in found.incomplete:
+            screen.warn(
+                f"{part.name} is {part.coverage.status.value} in {part.state}: "
+                f"{part.coverage.reason or 'no reason is recorded'}"
+            )
+        if not screen.as_json:
+            show_counts(screen, found)
+    screen.result(changes)
+    return 0
+
+
+def comparison(
+    application: Application,
+    screen: Screen,
+    name: str,
+    before: str,
+    after: str,
+    kinds: tuple[str, ...] = (),
+    ids: tuple[str, ...] = (),
+    *,
+    is_all: bool = False,
+) -> Comparison:
+    """Compare what two texts name, seeing through new ids. It is read while it is iterated over."""
+    from reentra.compare import compare as compared
+    from reentra.directory.state import TenantState
+
+    tenant_id = viewing.synced_tenant(application, screen, name)
+    first = viewing.snapshot_of(application, tenant_id, before)
+    candidates = None
+    second: TenantState
+    if after == viewing.LIVE:
+        second = application.open_tenant(name).live
+    else:
+        other = viewing.snapshot_of(application, tenant_id, after)
+        second = other.state
+        candidates = application.catalog.candidates(
+            tenant_id, first.snapshot_id, other.snapshot_id
+        )
+    known = application.identities.load(tenant_id)
+    return compared(
+        first.state,
+        second,
+        _selection([first.state, second], kinds, ids),
+        candidates=None if is_all else candidates,
+        identity={**known.objects, **known.apps},
+        include_equal=is_all,
+    )
+
+
+def show_change(screen: Screen, change: ObjectChange) -> None:
+    """Print one change for a person."""
+    word = change.change.value
+    colour = _COLOURS[word]
+    renamed = f" [dim](now {change.new_id})[/]" if change.new_id else ""
+    screen.say(
+        f"[{colour}]{_SIGNS[word]} {change.kind}[/] [bold]{escaped(change.display_name)}[/] "
+        f"[dim]{change.id}[/]{renamed}"
+    )
+    if word == "modified":
+        for item in change.properties:
+            screen.say(
+                f"    {escaped(item.path)}: [red]{_value(item.before)}[/] "
+                f"-> [green]{_value(item.after)}[/]"
+            )
+    for link in change.relationships:
+        sign = {"added": "[green]+[/]", "removed": "[red]-[/]"}.get(link.change.value, "=")
+        target = escaped(link.target_name or link.target_id)
+        screen.say(f"    {sign} {link.relationship} {target} [dim]{link.target_id}[/]")
+
+
+def show_counts(screen: Screen, found: Comparison) -> None:
+    """Print how many of each kind changed how."""
+    rows = [
+        (kind, *(f"{counts.get(word, 0):,}" for word in ("created", "modified", "deleted")))
+        for kind, counts in found.counts.items()
+    ]
+    if rows:
+        screen.table(("Kind", "Created", "Modified", "Deleted"), rows, numbers=(1, 2, 3))
+    total = sum(
+        count
+        for counts in found.counts.values()
+        for word, count in counts.items()
+        if word != "equal"
+    )
+    screen.say(
+        f"{plural(total, 'object')} changed between {found.before} and {found.after}."
+        if total
+        else f"Nothing differs between {found.before} and {found.after}."
+    )
+
+
+def _selection(states: list[Any], kinds: tuple[str, ...], ids: tuple[str, ...]) -> Selection:
+    from reentra.directory.selection import Selection
+
+    full = []
+    for text in ids:
+        if "/" in text:
+            full.append(text)
+        elif len(kinds) == 1:
+            full.append(f"{kinds[0]}/{text}")
+        else:
+            full.append(f"{viewing.find_kind(states, text)}/{text}")
+    # One object of one kind means that object, not the whole kind beside it.
+    return Selection.parse(() if ids else kinds, full)
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if len(text) > _SHOWN_CHARACTERS:
+        text = text[:_SHOWN_CHARACTERS] + "…"
+    return escaped(text)

@@ -1,0 +1,120 @@
+"""Restore plans for people, and in files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+
+from reentra import errors
+from reentra.cli.screen import Screen, escaped, plural
+
+if TYPE_CHECKING:
+    from reentra.restore.plan import RestorePlan
+
+_MOST_LINES = 15
+_ACTIONS = {
+    "undelete": "Bring back from the recycle bin",
+    "create": "Create anew (new id)",
+    "invite": "Invite anew (new id)",
+    "update": "Change back",
+    "assign_licenses": "Assign licences",
+    "add_relationship": "Add links",
+    "remove_relationship": "Remove links",
+    "delete": "Delete",
+}
+
+
+def show(screen: Screen, plan: RestorePlan, saved_at: Path | None) -> None:
+    """Print a plan for a person: counts, examples, warnings, what cannot be restored."""
+    if screen.as_json:
+        return
+    screen.say(f"Plan [bold]{plan.id}[/] from snapshot [bold]{escaped(plan.snapshot)}[/]")
+    if plan.is_empty:
+        screen.say("[green]✓[/] Nothing to do: inside the selection the tenant equals the snapshot.")
+    else:
+        counts = plan.counts()
+        screen.table(
+            ("Action", "What", "Steps"),
+            (
+                (_ACTIONS.get(action, action), what, f"{number:,}")
+                for action in _ACTIONS
+                for what, number in counts.get(action, {}).items()
+            ),
+            numbers=(2,),
+        )
+        for step in plan.steps[:_MOST_LINES]:
+            screen.say(f"  {escaped(step.summary)}")
+        if len(plan.steps) > _MOST_LINES:
+            screen.say(f"  [dim]... and {len(plan.steps) - _MOST_LINES:,} more; --json has all[/]")
+        screen.say()
+        screen.say(
+            f"{plural(len(plan.steps), 'step')}, at least {_duration(plan.estimated_seconds)} "
+            "at Graph's write limit."
+        )
+        if plan.checked_count():
+            screen.say(
+                f"{plan.checked_count():,} of them are checked after the recycle bin gave its "
+                "objects back, and skipped where nothing is left to do."
+            )
+    for warning in plan.warnings[:_MOST_LINES]:
+        screen.say(f"[yellow]![/] {escaped(warning)}")
+    if plan.unrestorable:
+        reasons: Counter[tuple[str, str, str, str]] = Counter()
+        for item in plan.unrestorable:
+            reasons[item.ref.kind, item.what, item.reason, item.instead] += item.count
+        screen.say()
+        screen.say("Cannot be restored through Graph:")
+        for (kind, what, reason, instead), number in reasons.most_common(_MOST_LINES):
+            screen.say(f"  {number:,} x {kind} {what}: {escaped(reason)}")
+            if instead:
+                screen.say(f"      [dim]{escaped(instead)}[/]")
+        if len(reasons) > _MOST_LINES:
+            screen.say(f"  [dim]... and {len(reasons) - _MOST_LINES} more reasons[/]")
+    for refusal in plan.open_refusals:
+        screen.say(f"[red]Refused:[/] {escaped(refusal.message)} {escaped(refusal.hint)}")
+        if refusal.overrule:
+            screen.say(f"  To do it all the same: --overrule {refusal.overrule}")
+    if saved_at is not None:
+        screen.say(f"Saved in {escaped(str(saved_at))}; `reentra restore --plan FILE` applies it.")
+
+
+def save(path: Path, plan: RestorePlan) -> None:
+    """Write a plan to a file that only its owner may read.
+
+    Raises: ``UsageError`` when that cannot be done.
+    """
+    try:
+        path.touch(mode=0o600)
+        path.write_bytes(orjson.dumps(plan.to_json(), option=orjson.OPT_INDENT_2) + b"\n")
+    except OSError as failure:
+        raise errors.UsageError(
+            f"The plan cannot be written to {path}: {failure.strerror}.",
+            hint="Choose another file.",
+        ) from failure
+
+
+def ensure_replaceable(path: Path) -> None:
+    """Let pass a file that is not there yet, or that holds a plan.
+
+    Raises: ``UsageError``: nothing else is ever overwritten.
+    """
+    if not path.exists():
+        return
+    try:
+        document = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        document = None
+    if not isinstance(document, dict) or "steps" not in document:
+        raise errors.UsageError(
+            f"{path} exists and is no restore plan.", hint="Choose another file for the plan."
+        )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"
