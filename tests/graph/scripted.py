@@ -23,7 +23,7 @@ from reentra.graph.client import GraphClient, connect
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 APP = "99999999-8888-7777-6666-555555555555"
-SECRET = "canary-secret-Zx81~never-in-a-log"  # noqa: S105
+SECRET = "canary-secret-Zx81~never-in-a-log"
 
 
 class FakeClock:

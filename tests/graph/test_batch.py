@@ -102,7 +102,7 @@ def test_only_throttled_parts_are_sent_again_after_the_longest_wait(
         answering(
             failed(429, Retry_After="5"),
             ok({"n": 1}),
-            failed(429, **{"retry_after": "11"}),
+            failed(429, retry_after="11"),
             failed(503),
         ),
         answering(ok({"n": 0}), ok({"n": 2}), ok({"n": 3})),

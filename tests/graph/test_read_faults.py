@@ -276,7 +276,7 @@ def test_a_refused_connection_is_unavailable_and_says_so(
     with graph.client(clock, max_failures=3) as client:
         client.granted_roles()
         graph.stop()
-        with pytest.raises(errors.Unavailable, match="refused|broke"):
+        with pytest.raises(errors.Unavailable, match="refused"):
             client.get("users/a")
     assert len(clock.slept) == 2
 

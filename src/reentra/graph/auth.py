@@ -95,12 +95,12 @@ class TenantCredential:
                 wanted = options or TokenRequestOptions()
                 self._token = self._source.get_token_info(*scopes, options=wanted)
             except azure_errors.ClientAuthenticationError as failure:
+                # azure-identity folds failures of the network into refusals of the credential.
+                if _is_network_failure(failure):
+                    raise _unreachable(failure, self._connection) from None
                 raise token_error(str(failure.message), self._connection) from None
-            except azure_errors.AzureError:
-                raise errors.Unavailable(
-                    f"The token authority {self._connection.endpoints.authority} "
-                    f"could not be reached, or did not answer as one."
-                ) from None
+            except azure_errors.AzureError as failure:
+                raise _unreachable(failure, self._connection) from None
             except (OSError, ValueError) as failure:
                 raise errors.ConfigurationError(
                     f"The {self._connection.credential.value} credential cannot be used: "
@@ -314,6 +314,29 @@ _AADSTS = re.compile(r"AADSTS(\d+)")
 _TRACE = re.compile(r"(?:Trace ID|trace_id)[\"':\s]*([0-9a-fA-F-]{36})")
 
 
+def _is_network_failure(failure: BaseException) -> bool:
+    cause: BaseException | None = failure
+    while cause is not None:
+        if isinstance(cause, azure_errors.ServiceRequestError | azure_errors.ServiceResponseError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+def _unreachable(
+    failure: azure_errors.AzureError, connection: TenantConnection
+) -> errors.Unavailable:
+    authority = connection.endpoints.authority
+    if "CERTIFICATE_VERIFY_FAILED" in str(failure):
+        return errors.Unavailable(
+            f"The token authority {authority} showed a TLS certificate that is not trusted.",
+            hint="Give the authority that signed it with --ca-file.",
+        )
+    return errors.Unavailable(
+        f"The token authority {authority} could not be reached, or did not answer as one."
+    )
+
+
 def token_error(said: str, connection: TenantConnection) -> errors.Unauthenticated:
     """Return our error for the authority's refusal; only its code and trace id are carried over.
 
@@ -324,6 +347,9 @@ def token_error(said: str, connection: TenantConnection) -> errors.Unauthenticat
     trace = _TRACE.search(said)
     what, hint = _TOKEN_ERRORS.get(code, ("", ""))
     reason = what or "the authority gave no token"
+    if not code and "authority configuration" in said:
+        reason = "the authority does not know the tenant"
+        hint = "Check --tenant-id, and --cloud or --authority."
     if not code and connection.credential is CredentialKind.MANAGED_IDENTITY:
         reason = "this machine offers no such managed identity"
         hint = "Assign the identity to the machine, or connect with another kind of credential."
@@ -373,6 +399,11 @@ class TokenPolicy(BearerTokenCredentialPolicy[HttpRequest, HttpResponse]):
         super().__init__(credential, scope, enable_cae=True)
         self._tenant_credential = credential
         self._scope = scope
+
+    def forget_token(self) -> None:
+        """Let the next request carry a fresh token."""
+        self._tenant_credential.refresh()
+        self._token = None
 
     def send(
         self, request: PipelineRequest[HttpRequest]

@@ -91,9 +91,10 @@ class GraphClient:
             self._options["connection_verify"] = ca_file
         else:
             self._options["connection_verify"] = session.verify
+        self._token_policy = auth.TokenPolicy(credential, self._scope)
         self._pipeline: Pipeline[HttpRequest, HttpResponse] = Pipeline(
             RequestsTransport(session=session, use_env_settings=False),
-            [self._policy, auth.TokenPolicy(credential, self._scope)],
+            [self._policy, self._token_policy],
         )
 
     def __repr__(self) -> str:
@@ -334,7 +335,7 @@ class GraphClient:
 
     def refresh_token(self) -> None:
         """Forget the token, so that the next request carries a fresh one."""
-        self._credential.refresh()
+        self._token_policy.forget_token()
 
     def _token(self) -> AccessTokenInfo:
         return self._credential.get_token_info(self._scope)

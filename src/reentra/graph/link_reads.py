@@ -54,9 +54,24 @@ class LinkReads:
         for page in self._client.delta(source.delta_path, {"$select": f"id,{row.property}"}):
             for item in page.items:
                 apply_delta(row.property, item, links)
+        # A delta keeps the links of what is in the recycle bin; the tenant does not show them
+        # (learn.microsoft.com/graph/delta-query-groups).
+        deleted = self._deleted_ids(row.target_kinds)
         for source_id, targets in links.items():
             for target_id, target_kind in targets.items():
-                yield objects.Relationship(row.name, source_id, target_id, target_kind)
+                if target_id not in deleted:
+                    yield objects.Relationship(row.name, source_id, target_id, target_kind)
+
+    def _deleted_ids(self, target_kinds: Iterable[str]) -> frozenset[str]:
+        found: set[str] = set()
+        for kind in target_kinds:
+            if kind in kinds.KINDS and kinds.KINDS[kind].has_recycle_bin:
+                path = f"directory/deletedItems/microsoft.graph.{kind}"
+                try:
+                    found.update(item["id"] for item in self._client.items(path, {"$select": "id"}))
+                except (errors.Forbidden, errors.InvalidRequest):
+                    continue  # no bin to look into: the delta's word stands
+        return frozenset(found)
 
     def _list_by_expand(
         self, row: relationships.RelationshipKind
@@ -99,8 +114,14 @@ class LinkReads:
         wanted = list(dict.fromkeys(source_ids))
         found = {link.key: link for link in self._of_sources(row, wanted)}
         if row.name in _HIDES_SERVICE_PRINCIPALS and wanted:
-            for link in self._hidden_service_principals(row, wanted):
-                found.setdefault(link.key, link)
+            hidden = [
+                link
+                for link in self._hidden_service_principals(row, wanted)
+                if link.key not in found
+            ]
+            # A delta still tells of those that were deleted; getByIds does not.
+            alive = self.load_names([link.target_id for link in hidden]) if hidden else {}
+            found.update((link.key, link) for link in hidden if link.target_id in alive)
         return list(found.values())
 
     def _of_sources(
@@ -234,13 +255,29 @@ class LinkReads:
         wanted = [i for i in dict.fromkeys(ids) if _is_guid(i)]
         found: dict[str, tuple[str, str]] = {}
         for start in range(0, len(wanted), _GET_BY_IDS):
-            answer = self._client.read(
-                "directoryObjects/getByIds", {"ids": wanted[start : start + _GET_BY_IDS]}
-            )
-            for item in odata.page_from_body(answer, "directoryObjects/getByIds").items:
+            for item in self._get_by_ids(wanted[start : start + _GET_BY_IDS]):
                 kind = _kind_of(item) or str(item.get("@odata.type", "")).rpartition(".")[2]
                 found[item["id"]] = (kind, str(item.get("displayName") or ""))
         return found
+
+    def _get_by_ids(self, ids: Sequence[str]) -> Iterator[dict[str, Any]]:
+        path = "directoryObjects/getByIds"
+        pending = list(ids)
+        while pending:
+            page = odata.page_from_body(self._client.read(path, {"ids": pending}), path)
+            yield from page.items
+            if not page.next_link:
+                return
+            # Graph answers a thousand ids at once. A server that pages all the same may not let
+            # the answer of a POST go on by GET: then the rest is asked for anew.
+            seen = {item["id"] for item in page.items}
+            try:
+                yield from self._client.items(page.next_link)
+                return
+            except errors.InvalidRequest:
+                if not seen:
+                    raise
+            pending = [i for i in pending if i not in seen]
 
 
 def apply_delta(

@@ -374,7 +374,7 @@ def as_object(kind: str, item: Mapping[str, Any]) -> objects.DirectoryObject:
     object_id = item.get("id")
     if not isinstance(object_id, str) or not object_id:
         raise errors.Unavailable(f"Graph returned a {kind} without an id.")
-    properties = canonical.cleaned(dict(item))
+    properties = canonical.cleaned(item)
     if "@odata.type" in properties and "@odata.type" not in kinds.KINDS[kind].writable:
         del properties["@odata.type"]
     return objects.DirectoryObject(kind, object_id, properties)

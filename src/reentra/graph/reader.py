@@ -175,8 +175,17 @@ def _coverage_of_kind(
             )
         return state.COMPLETE
     if isinstance(refusal, errors.Forbidden):
-        reason = _lacking(missing) if missing else f"{refusal.message} {refusal.hint}".strip()
-        return state.Coverage(state.CoverageStatus.REFUSED, reason, permissions=missing)
+        if missing:
+            return state.Coverage(
+                state.CoverageStatus.REFUSED, _lacking(missing), permissions=missing
+            )
+        # The token says granted, or nothing: a licence, an Entra role, or a grant just withdrawn.
+        is_licence = "licen" in refusal.hint.lower() or "premium" in refusal.graph_code.lower()
+        return state.Coverage(
+            state.CoverageStatus.REFUSED,
+            refusal.message,
+            permissions=() if is_licence else row.read_permissions,
+        )
     if isinstance(refusal, errors.InvalidRequest | errors.GraphNotFound):
         return state.Coverage(
             state.CoverageStatus.REFUSED,
