@@ -145,21 +145,19 @@ class ModelTenant:
         return _found(kind, self.objects.get(kind, {}), property_name, values)
 
     def list_relationships(self, relationship: str) -> Iterator[Relationship]:
-        for link in list(self.links.values()):
-            if link.kind == relationship:
-                yield link
+        yield from self._links_of(relationship)
 
     def load_relationships(
         self, relationship: str, source_ids: Sequence[str]
     ) -> list[Relationship]:
         wanted = set(source_ids)
-        return [link for link in self.list_relationships(relationship) if link.source_id in wanted]
+        return [link for link in self._links_of(relationship) if link.source_id in wanted]
 
     def load_relationships_to(
         self, relationship: str, target_ids: Sequence[str]
     ) -> list[Relationship]:
         wanted = set(target_ids)
-        return [link for link in self.list_relationships(relationship) if link.target_id in wanted]
+        return [link for link in self._links_of(relationship) if link.target_id in wanted]
 
     def load_names(self, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
         wanted = set(ids)
@@ -170,6 +168,9 @@ class ModelTenant:
             for object_id in wanted & bodies.keys():
                 result[object_id] = (kind, str(bodies[object_id].get(title) or ""))
         return result
+
+    def _links_of(self, relationship: str) -> list[Relationship]:
+        return [link for link in self.links.values() if link.kind == relationship]
 
     # LiveState
 

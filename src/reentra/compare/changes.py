@@ -1,0 +1,151 @@
+"""What a comparison finds, as values."""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from reentra.compare.values import PropertyChange
+from reentra.directory.state import Coverage
+
+
+class Change(enum.StrEnum):
+    """What happened to an object. ``EQUAL`` is reported only on request."""
+
+    CREATED = "created"
+    MODIFIED = "modified"
+    DELETED = "deleted"
+    EQUAL = "equal"
+
+
+class LinkChange(enum.StrEnum):
+    """What happened to a link. ``EQUAL`` is reported only on request."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    EQUAL = "equal"
+
+
+class Candidates(Protocol):
+    """What may differ between two states; nothing else does. Empty means that nothing differs.
+
+    ``objects`` names ids by kind. ``sources`` names the ids at which links start, by relationship;
+    the sources of links whose target appeared or vanished belong to them.
+    """
+
+    @property
+    def objects(self) -> Mapping[str, Collection[str]]: ...
+
+    @property
+    def sources(self) -> Mapping[str, Collection[str]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RelationshipChange:
+    """One link that came or went, told at its source."""
+
+    relationship: str
+    change: LinkChange
+    target_id: str
+    target_kind: str = ""
+    target_name: str = ""
+    qualifier: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        value = {
+            "relationship": self.relationship,
+            "change": self.change.value,
+            "target": self.target_id,
+            "target_kind": self.target_kind,
+            "target_name": self.target_name,
+        }
+        return {**value, "qualifier": self.qualifier} if self.qualifier else value
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectChange:
+    """One object that changed, with its own links.
+
+    ``id`` is the one it had before (or has now, when it was created); ``new_id`` is set when it
+    has another one now.
+    """
+
+    change: Change
+    kind: str
+    id: str
+    display_name: str
+    properties: tuple[PropertyChange, ...] = ()
+    relationships: tuple[RelationshipChange, ...] = ()
+    new_id: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        value: dict[str, Any] = {
+            "change": self.change.value,
+            "kind": self.kind,
+            "id": self.id,
+            "display_name": self.display_name,
+            "properties": [item.to_json() for item in self.properties],
+            "relationships": [item.to_json() for item in self.relationships],
+        }
+        return {**value, "new_id": self.new_id} if self.new_id else value
+
+
+@dataclass(frozen=True, slots=True)
+class Incomplete:
+    """A kind or relationship of which one side knows only a part."""
+
+    name: str
+    state: str  # the side's label
+    coverage: Coverage
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "state": self.state, **self.coverage.to_json()}
+
+
+class Comparison:
+    """The changes between two states: iterate over it, as often as needed.
+
+    Bodies are read while iterating, a few hundred objects at a time.
+    """
+
+    def __init__(
+        self,
+        before: str,
+        after: str,
+        incomplete: tuple[Incomplete, ...],
+        counts: dict[str, Counter[Change]],
+        produce: Callable[[], Iterator[ObjectChange]],
+    ) -> None:
+        self.before = before
+        self.after = after
+        self.incomplete = incomplete
+        self._counts = counts
+        self._produce = produce
+
+    def __iter__(self) -> Iterator[ObjectChange]:
+        return self._produce()
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return kind -> change -> how many, for kinds that have any."""
+        return {
+            kind: {change.value: number for change, number in sorted(counter.items()) if number}
+            for kind, counter in self._counts.items()
+            if any(counter.values())
+        }
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing differs."""
+        return not any(
+            number
+            for counter in self._counts.values()
+            for change, number in counter.items()
+            if change is not Change.EQUAL
+        )
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [change.to_json() for change in self]

@@ -1,0 +1,257 @@
+"""Which links came and went. Holds one number per source, and links only where it differs.
+
+A link counts in a state unless its target is known not to be there: a delta-based snapshot keeps
+the membership of a soft-deleted user until Graph says otherwise, and nobody is a member who does
+not exist. Source: learn.microsoft.com/graph/delta-query-groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from reentra.compare.changes import Candidates, Change, LinkChange, RelationshipChange
+from reentra.compare.identity import Identities
+from reentra.compare.objects import LOADED_AT_ONCE, Entry, ObjectScan, chunks
+from reentra.directory.objects import Relationship
+from reentra.directory.relationships import RelationshipKind
+from reentra.directory.selection import Selection
+from reentra.directory.state import Coverage, TenantState
+
+_Links = dict[tuple[str, str], Relationship]  # (target's key, qualifier) -> link
+_MASK = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    state: TenantState
+    coverage: Mapping[str, Coverage]
+    absent: set[str]  # targets known not to be there, from the scan of objects
+
+    def is_whole(self, name: str) -> bool:
+        coverage = self.coverage.get(name)
+        return coverage is not None and coverage.is_complete
+
+
+class LinkScan:
+    """Finds changed links relationship by relationship and puts them into the scan's entries."""
+
+    def __init__(
+        self,
+        before: TenantState,
+        after: TenantState,
+        selection: Selection,
+        candidates: Candidates | None,
+        identities: Identities,
+        objects: ObjectScan,
+        *,
+        include_equal: bool,
+    ) -> None:
+        self._before = _Side(before, before.coverage(), objects.only_after)
+        self._after = _Side(after, after.coverage(), objects.only_before)
+        self._selection = selection
+        self._candidates = None if include_equal else candidates
+        self._identities = identities
+        self._objects = objects
+        self._include_equal = include_equal
+        self._chosen = {(ref.kind, identities.known(ref.id)) for ref in selection.refs}
+
+    def scan(self, row: RelationshipKind) -> None:
+        """Find the changes of one relationship."""
+        for sources in chunks(self._sources(row), LOADED_AT_ONCE):
+            wanted = [
+                source
+                for source in sources
+                if (row.source_kind, source) not in self._objects.unknown
+                and (self._include_equal or not self._is_deleted(row.source_kind, source))
+            ]
+            left = self._load(self._before, row, wanted)
+            right = self._load(self._after, row, wanted)
+            self._compare(row, left, right)
+
+    def _is_deleted(self, kind: str, source: str) -> bool:
+        entry = self._objects.entries.get((kind, source))
+        return entry is not None and entry.change is Change.DELETED
+
+    # Which sources to look at
+
+    def _sources(self, row: RelationshipKind) -> Iterable[str]:
+        known = self._identities.known
+        if self._candidates is not None:
+            return sorted({known(source) for source in self._candidates.sources.get(row.name, ())})
+        kinds = (row.source_kind, *row.target_kinds)
+        if any(self._selection.takes_whole(kind) for kind in kinds):
+            return self._differing(row)
+        sources = {known(source) for source in self._selection.ids_of(row.source_kind)}
+        targets = self._identities.spread(
+            target for kind in row.target_kinds for target in self._selection.ids_of(kind)
+        )
+        for side in (self._before, self._after) if targets else ():
+            for link in side.state.load_relationships_to(row.name, targets):
+                sources.add(known(link.source_id))
+        return sorted(sources)
+
+    def _differing(self, row: RelationshipKind) -> list[str]:
+        """Return the sources whose links differ: sums of hashes, no order, no links held."""
+        left = self._sums(self._before, row)
+        right = self._sums(self._after, row)
+        if self._include_equal:
+            return sorted(left.keys() | right.keys())
+        return sorted(
+            source for source in left.keys() | right.keys() if left.get(source) != right.get(source)
+        )
+
+    def _sums(self, side: _Side, row: RelationshipKind) -> dict[str, int]:
+        known = self._identities.known
+        sums: dict[str, int] = {}
+        for link in side.state.list_relationships(row.name):
+            source, target = known(link.source_id), known(link.target_id)
+            if target in side.absent or not self._is_meant(row, source, target, link.target_kind):
+                continue
+            number = hash((target, link.qualifier)) & _MASK
+            # The one more keeps a single link that hashes to zero apart from none.
+            sums[source] = (sums.get(source, 0) + number + 1) & _MASK
+        return sums
+
+    def _is_meant(self, row: RelationshipKind, source: str, target: str, target_kind: str) -> bool:
+        """Tell whether a link belongs to the selection: by its source or by its target."""
+        selection = self._selection
+        if selection.takes_whole(row.source_kind) or (row.source_kind, source) in self._chosen:
+            return True
+        kinds = (target_kind,) if target_kind else row.target_kinds
+        return any(selection.takes_whole(kind) or (kind, target) in self._chosen for kind in kinds)
+
+    # What differs at a source
+
+    def _load(self, side: _Side, row: RelationshipKind, sources: list[str]) -> dict[str, _Links]:
+        known = self._identities.known
+        result: dict[str, _Links] = {}
+        if not sources:
+            return result
+        for link in side.state.load_relationships(row.name, self._identities.spread(sources)):
+            source, target = known(link.source_id), known(link.target_id)
+            if self._is_meant(row, source, target, link.target_kind):
+                result.setdefault(source, {})[target, link.qualifier] = link
+        return result
+
+    def _compare(
+        self, row: RelationshipKind, left: dict[str, _Links], right: dict[str, _Links]
+    ) -> None:
+        nothing: _Links = {}
+        only_left: set[str] = set()
+        only_right: set[str] = set()
+        common: set[str] = set()
+        target_kinds: dict[str, str] = {}
+        for source in left.keys() | right.keys():
+            old, new = left.get(source, nothing), right.get(source, nothing)
+            only_left.update(target for target, _ in old.keys() - new.keys())
+            only_right.update(target for target, _ in new.keys() - old.keys())
+            common.update(target for target, _ in old.keys() & new.keys())
+            for links in (old, new):
+                for (target, _), link in links.items():
+                    if link.target_kind or target not in target_kinds:
+                        target_kinds[target] = link.target_kind
+        unsure = {
+            target for target in common if target_kinds[target] not in self._objects.exhausted
+        }
+        missing_before = (only_left | common) & self._before.absent
+        missing_before |= self._absent(
+            self._before, row, (only_left | unsure) - missing_before, target_kinds
+        )
+        missing_after = (only_right | common) & self._after.absent
+        missing_after |= self._absent(
+            self._after, row, (only_right | unsure) - missing_after, target_kinds
+        )
+        changes: dict[str, list[RelationshipChange]] = {}
+        for source in left.keys() | right.keys():
+            old = _counting(left.get(source, nothing), missing_before)
+            new = _counting(right.get(source, nothing), missing_after)
+            found = list(self._changes(row, old, new))
+            if found:
+                changes[source] = found
+        self._put(row, changes)
+
+    def _changes(
+        self, row: RelationshipKind, old: _Links, new: _Links
+    ) -> Iterator[RelationshipChange]:
+        if self._after.is_whole(row.name):
+            for key in old.keys() - new.keys():
+                yield _told(old[key], LinkChange.REMOVED)
+        if self._before.is_whole(row.name):
+            for key in new.keys() - old.keys():
+                yield _told(new[key], LinkChange.ADDED)
+        if self._include_equal:
+            for key in old.keys() & new.keys():
+                yield _told(old[key], LinkChange.EQUAL)
+
+    def _absent(
+        self,
+        side: _Side,
+        row: RelationshipKind,
+        targets: set[str],
+        target_kinds: Mapping[str, str],
+    ) -> set[str]:
+        """Return those of ``targets`` that are known not to be in a state."""
+        known = self._identities.known
+        absent: set[str] = set()
+        for piece in chunks(sorted(targets), LOADED_AT_ONCE):
+            present = {
+                known(name) for name in side.state.load_names(self._identities.spread(piece))
+            }
+            rest = [target for target in piece if target not in present]
+            for target, kinds in (
+                (target, (target_kinds[target],) if target_kinds[target] else row.target_kinds)
+                for target in rest
+            ):
+                if not all(side.is_whole(kind) for kind in kinds):
+                    continue
+                aliases = self._identities.spread([target])
+                if not any(side.state.load_objects(kind, aliases) for kind in kinds):
+                    absent.add(target)
+        return absent
+
+    # Where it is told
+
+    def _put(self, row: RelationshipKind, changes: Mapping[str, list[RelationshipChange]]) -> None:
+        kind = row.source_kind
+        entries = self._objects.entries
+        strangers = [source for source in changes if (kind, source) not in entries]
+        outside: set[str] = set()
+        if not self._selection.takes_whole(kind):
+            outside = {source for source in strangers if (kind, source) not in self._chosen}
+            self._judge_existence(kind, sorted(outside))
+        for source, found in changes.items():
+            entry = entries.get((kind, source))
+            if entry is None:
+                entry = entries[kind, source] = Entry(Change.MODIFIED)
+            elif entry.change is Change.EQUAL and any(
+                link.change is not LinkChange.EQUAL for link in found
+            ):
+                entry.change = Change.MODIFIED
+            entry.is_chosen = source not in outside
+            entry.links.extend(found)
+
+    def _judge_existence(self, kind: str, sources: list[str]) -> None:
+        """Say of objects outside the selection, of which a link is told, whether they are there."""
+        known = self._identities.known
+        for piece in chunks(sources, LOADED_AT_ONCE):
+            ids = self._identities.spread(piece)
+            left = {known(found) for found in self._before.state.load_objects(kind, ids)}
+            right = {known(found) for found in self._after.state.load_objects(kind, ids)}
+            for source in piece:
+                if source in left and source not in right and self._after.is_whole(kind):
+                    self._objects.entries[kind, source] = Entry(Change.DELETED)
+                elif source in right and source not in left and self._before.is_whole(kind):
+                    self._objects.entries[kind, source] = Entry(Change.CREATED)
+
+
+def _counting(links: _Links, missing: set[str]) -> _Links:
+    if not missing:
+        return links
+    return {key: link for key, link in links.items() if key[0] not in missing}
+
+
+def _told(link: Relationship, change: LinkChange) -> RelationshipChange:
+    return RelationshipChange(
+        link.kind, change, link.target_id, link.target_kind, "", link.qualifier
+    )
