@@ -100,8 +100,13 @@ def test_damage_is_named_with_the_snapshots_it_touches(filled: Filled, name: str
 
 def test_a_damaged_or_missing_parent_is_told_of_its_child_too(filled: Filled) -> None:
     flip(filled.manifest(filled.first))
-    touched = {s for problem in filled.check().problems for s in problem.snapshots}
-    assert touched == {filled.first.id, filled.second.id}
+    report = filled.check()
+    (problem,) = [one for one in report.problems if one.severity is Severity.DAMAGE]
+    assert problem.path.endswith(filled.first.id)
+    assert set(problem.snapshots) == {filled.first.id, filled.second.id}
+    (orphan,) = [one for one in report.problems if one.severity is Severity.INFORMATION]
+    assert orphan.path == filled.first.segments[0].path
+    assert "damaged manifest may" in orphan.what  # it is no garbage, for all that anybody knows
     filled.manifest(filled.first).unlink()
     damage = [one for one in filled.check().problems if one.severity is Severity.DAMAGE]
     assert [one.snapshots for one in damage] == [(filled.second.id,)]

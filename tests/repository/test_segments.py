@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from reentra import clock, errors
 from reentra import repository as repositories
-from reentra.repository import keys, segments, storage
+from reentra.repository import keys, segment_writer, segments, storage
 
 from .conftest import OBJECTS, Place, object_rows
 
@@ -23,7 +23,7 @@ KEYRING = keys.new_keyring("00112233445566778899aabbccddeeff", clock.SYSTEM.now(
 def write(
     store: storage.Storage, batches: list[pa.RecordBatch], **sizes: int
 ) -> tuple[repositories.SegmentInfo, ...]:
-    with segments.SegmentWriter(store, KEYRING, "objects", OBJECTS, **sizes) as writer:
+    with segment_writer.SegmentWriter(store, KEYRING, "objects", OBJECTS, **sizes) as writer:
         for batch in batches:
             writer.append(batch)
         return writer.close()
@@ -62,7 +62,7 @@ def test_an_aborted_writer_stores_nothing_and_leaves_no_file(
     monkeypatch.setattr("tempfile.tempdir", str(spool))
 
     def fail_half_way() -> None:
-        with segments.SegmentWriter(store, KEYRING, "objects", OBJECTS) as writer:
+        with segment_writer.SegmentWriter(store, KEYRING, "objects", OBJECTS) as writer:
             writer.append(object_rows(0, 5000))
             assert list(spool.iterdir())
             raise RuntimeError("killed")
@@ -79,7 +79,7 @@ def test_only_ciphertext_reaches_the_spool_and_the_store(
     spool = tmp_path / "spool"
     spool.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(spool))
-    with segments.SegmentWriter(
+    with segment_writer.SegmentWriter(
         store, KEYRING, "objects", OBJECTS, row_group_bytes=10_000
     ) as writer:
         writer.append(object_rows(0, 5000, note="confidential"))
@@ -95,7 +95,7 @@ def test_only_ciphertext_reaches_the_spool_and_the_store(
 def test_a_full_segment_is_closed_and_positions_tell_where_each_row_went(
     store: storage.Storage,
 ) -> None:
-    with segments.SegmentWriter(
+    with segment_writer.SegmentWriter(
         store, KEYRING, "objects", OBJECTS, segment_bytes=20_000, row_group_bytes=10_000
     ) as writer:
         where = [(first, writer.append(object_rows(first, 300))) for first in range(0, 6000, 300)]
@@ -183,7 +183,7 @@ def test_filters_and_cuts_answer_as_a_plain_list_does(
 def test_long_values_have_no_bounds_and_nulls_do_no_harm(store: storage.Storage) -> None:
     schema = pa.schema([("short", pa.string()), ("long", pa.string()), ("none", pa.string())])
     rows = pa.record_batch([["b", None, "a"], ["x" * 200, "y", "z"], [None] * 3], schema=schema)
-    with segments.SegmentWriter(store, KEYRING, "t", schema) as writer:
+    with segment_writer.SegmentWriter(store, KEYRING, "t", schema) as writer:
         writer.append(rows)
         (segment,) = writer.close()
     assert segment.bounds == {"short": ("a", "b")}
@@ -194,7 +194,7 @@ def test_long_values_have_no_bounds_and_nulls_do_no_harm(store: storage.Storage)
 
 def test_rows_of_another_schema_are_refused(store: storage.Storage) -> None:
     with (
-        segments.SegmentWriter(store, KEYRING, "objects", OBJECTS) as writer,
+        segment_writer.SegmentWriter(store, KEYRING, "objects", OBJECTS) as writer,
         pytest.raises(errors.UsageError),
     ):
         writer.append(pa.record_batch({"other": [1]}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import threading
 from collections.abc import Iterator
@@ -116,6 +117,7 @@ class TinyS3:
     objects: dict[str, bytes] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    ignores_conditions: bool = False
 
     def handler(self) -> type[BaseHTTPRequestHandler]:
         world = self
@@ -156,15 +158,21 @@ class TinyS3:
 
             def act(self, body: bytes) -> tuple[int, bytes]:
                 if self.command == "PUT":
-                    if self.path in world.objects and self.headers.get("If-None-Match"):
+                    is_taken = self.path in world.objects and not world.ignores_conditions
+                    if is_taken and self.headers.get("If-None-Match"):
                         return 412, b""
                     world.objects[self.path] = body
                     return 200, b""
+                if self.command == "POST":  # obstore deletes by S3's bulk request
+                    (key,) = re.findall(rb"<Key>(.*?)</Key>", body)
+                    world.objects.pop(f"/bucket/{key.decode()}", None)
+                    done = b"<Deleted><Key>" + key + b"</Key></Deleted>"
+                    return 200, b"<DeleteResult>" + done + b"</DeleteResult>"
                 if self.path not in world.objects:
                     return 404, b""
                 return 200, world.objects[self.path]
 
-            do_PUT = do_GET = do_HEAD = handle_any  # noqa: N815
+            do_PUT = do_GET = do_HEAD = do_POST = handle_any  # noqa: N815
 
         return Handler
 
@@ -259,6 +267,15 @@ def test_a_missing_right_is_told_at_once(failing: Failing) -> None:
     with pytest.raises(storage.StoreReadOnly):
         store.put_new("name", b"content")
     assert clock.slept == []
+
+
+def test_a_store_that_ignores_create_only_is_found_out(failing: Failing) -> None:
+    world, store, _ = failing
+    storage.require_create_only(store)
+    world.ignores_conditions = True
+    with pytest.raises(errors.ConfigurationError, match="create only"):
+        storage.require_create_only(store)
+    assert world.objects == {}
 
 
 def test_what_is_not_there_is_told_at_once(failing: Failing) -> None:

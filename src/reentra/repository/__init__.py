@@ -7,8 +7,8 @@ loss; a changed byte is told and never served; the store without the key tells s
 Invariants: the manifest is the only commit point, written last and create-only; all durable writes
 go through ``Storage``; every object has a key of its own, bound to its path.
 
-Read: ``storage``, ``keys``, ``sealed``, ``manifests``, ``segments``, ``locks``, ``repository``,
-``check``.
+Read: ``storage``, ``keys``, ``sealed``, ``manifests``, ``segments``,
+``segment_writer``, ``config``, ``documents``, ``locks``, ``repository``, ``check``.
 """
 
 from .check import CheckProblem, CheckReport, Severity, check_repository
@@ -16,7 +16,7 @@ from .keys import KdfCost
 from .locks import Lock, LockInfo
 from .manifests import Manifest, ManifestRef, SegmentInfo
 from .repository import Repository
-from .segments import RowPosition, SegmentWriter
+from .segment_writer import RowPosition, SegmentWriter
 from .storage import Storage, open_storage
 
 __all__ = [

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reentra import clock as clocks
 from reentra import errors, progress
 
+from .config import CONFIG_PATH, load_config, verify_config
+from .documents import parse_document
 from .keys import parse_slot
 from .manifests import SNAPSHOT_ID, Manifest, SegmentInfo, manifest_path, tenant_of_directory
-from .repository import (
-    CONFIG_PATH,
-    Repository,
-    load_config,
-    parse_document,
-    parse_manifest,
-    verify_config,
-)
-from .segments import Bounds, SegmentReader
+from .repository import PARALLEL_READS, Repository, parse_manifest
+from .segment_writer import Bounds
+from .segments import SegmentReader
 from .storage import NotStored, Stored, iterate_ranges
 
 ACTIVITY = "check"
@@ -106,24 +103,34 @@ def check_repository(
         return _Check(repository, listener).run(read_data, expected_heads or {})
 
 
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A segment that a manifest names, and the snapshots that name it."""
+
+    segment: SegmentInfo
+    tenant_id: str
+    snapshots: list[str]
+
+
 @dataclass(slots=True)
 class _Check:
     repository: Repository
     listener: progress.Listener
     problems: list[CheckProblem] = field(default_factory=list)
     manifests: dict[tuple[str, str], Manifest] = field(default_factory=dict)
+    children: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     rows: int = 0
     bytes_read: int = 0
 
     def run(self, read_data: bool, expected_heads: Mapping[str, str]) -> CheckReport:
         self._check_config()
         stored = {one.path: one for one in self.repository.storage.list_stored("")}
-        slots = self._check_slots(stored.values())
-        tenants = self._check_manifests(stored.values())
-        self._check_chains()
+        slots = self._check_slots(stored)
+        tenants = self._check_manifests(stored)
+        self._check_chains(stored)
         named = self._named_segments()
         self._check_segments(named, stored, read_data)
-        documents = self._check_documents(stored.values())
+        documents = self._check_documents(stored)
         self._check_heads(expected_heads)
         self._check_rest(stored.values(), named)
         order = list(Severity)
@@ -150,6 +157,20 @@ class _Check:
     ) -> None:
         self.problems.append(CheckProblem(path, what, severity, tuple(sorted(set(snapshots)))))
 
+    def _fetch_all(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Fetch small objects side by side; one that is gone since the listing is left out."""
+
+        def fetch(path: str) -> tuple[str, bytes | None]:
+            try:
+                return path, self.repository.storage.get(path)
+            except NotStored:
+                return path, None
+
+        with ThreadPoolExecutor(PARALLEL_READS) as pool:
+            for path, data in pool.map(fetch, paths):
+                if data is not None:
+                    yield path, data
+
     def _check_config(self) -> None:
         try:
             config = load_config(self.repository.storage)
@@ -159,22 +180,17 @@ class _Check:
         except (errors.RepositoryDamaged, errors.NotFound) as error:
             self._tell(CONFIG_PATH, error.message)
 
-    def _check_slots(self, stored: Iterable[Stored]) -> int:
+    def _check_slots(self, stored: Iterable[str]) -> int:
         slots = []
-        for one in stored:
-            if not one.path.startswith("keys/"):
-                continue
+        for path, data in self._fetch_all(path for path in stored if path.startswith("keys/")):
             try:
-                slot = parse_slot(self.repository.storage.get(one.path), one.path)
-            except NotStored:
-                continue
+                slot = parse_slot(data, path)
             except errors.RepositoryDamaged as error:
-                self._tell(one.path, error.message)
+                self._tell(path, error.message)
                 continue
             if slot.repository_id != self.repository.id:
-                self._tell(
-                    one.path, "The key slot belongs to another repository.", Severity.WARNING
-                )
+                what = "The key slot belongs to another repository."
+                self._tell(path, what, Severity.WARNING)
                 continue
             slots.append(slot)
         if not slots:
@@ -191,97 +207,103 @@ class _Check:
                 )
         return len(slots)
 
-    def _check_manifests(self, stored: Iterable[Stored]) -> set[str]:
+    def _check_manifests(self, stored: Iterable[str]) -> set[str]:
         keyring = self.repository.keyring
-        tenants: set[str] = set()
-        for one in stored:
-            parts = one.path.split("/")
+        tenants: dict[str, str] = {}
+        paths = []
+        for path in stored:
+            parts = path.split("/")
             if parts[0] != "manifests":
                 continue
             if len(parts) != 3 or not SNAPSHOT_ID.fullmatch(parts[2]):
-                self._tell(one.path, "It is no manifest's name.", Severity.WARNING)
+                self._tell(path, "It is no manifest's name.", Severity.WARNING)
                 continue
             try:
-                tenant_id = tenant_of_directory(keyring, parts[1])
+                tenants[parts[1]] = tenant_of_directory(keyring, parts[1])
             except errors.RepositoryDamaged:
-                self._tell(
-                    one.path, "Its folder is no tenant's of this repository.", Severity.WARNING
-                )
+                what = "Its folder is no tenant's of this repository."
+                self._tell(path, what, Severity.WARNING)
                 continue
-            tenants.add(tenant_id)
+            paths.append(path)
+        damaged: list[tuple[str, str, str, str]] = []
+        for path, data in self._fetch_all(paths):
+            _, directory, snapshot_id = path.split("/")
+            tenant_id = tenants[directory]
             try:
-                data = self.repository.storage.get(one.path)
-                manifest = parse_manifest(keyring, one.path, data, tenant_id)
-            except (NotStored, errors.RepositoryDamaged) as error:
-                self._tell(one.path, error.message, snapshots=[parts[2]])
+                manifest = parse_manifest(keyring, path, data, tenant_id)
+            except errors.RepositoryDamaged as error:
+                damaged.append((path, error.message, tenant_id, snapshot_id))
                 continue
             self.manifests[tenant_id, manifest.id] = manifest
-        return tenants
+            if manifest.parent is not None:
+                siblings = self.children.setdefault((tenant_id, manifest.parent.id), [])
+                siblings.append(manifest.id)
+        for path, what, tenant_id, snapshot_id in damaged:
+            self._tell(path, what, snapshots=self._touched(tenant_id, [snapshot_id]))
+        return set(tenants.values())
 
-    def _check_chains(self) -> None:
+    def _check_chains(self, stored: Mapping[str, Stored]) -> None:
         for (tenant_id, snapshot_id), manifest in self.manifests.items():
             if manifest.parent is None:
                 continue
-            path = manifest_path(self.repository.keyring, tenant_id, snapshot_id)
-            touched = self._descendants(tenant_id, {snapshot_id})
-            try:
-                parent_path = manifest_path(self.repository.keyring, tenant_id, manifest.parent.id)
-                data = self.repository.storage.get(parent_path)
-            except (NotStored, errors.NotFound):
+            keyring = self.repository.keyring
+            parent = self.manifests.get((tenant_id, manifest.parent.id))
+            if parent is None:
+                if SNAPSHOT_ID.fullmatch(manifest.parent.id):
+                    parent_path = manifest_path(keyring, tenant_id, manifest.parent.id)
+                    if parent_path in stored:
+                        continue  # it is there and damaged, which is told already
                 what = f"The snapshot {manifest.parent.id}, which it is built on, is missing."
-                self._tell(path, what, snapshots=touched)
-                continue
-            if hashlib.sha256(data).hexdigest() != manifest.parent.sha256:
+            elif parent.ref != manifest.parent:
                 what = f"The snapshot {manifest.parent.id} is not the one that it was built on."
-                self._tell(path, what, snapshots=touched)
+            else:
+                continue
+            path = manifest_path(keyring, tenant_id, snapshot_id)
+            self._tell(path, what, snapshots=self._touched(tenant_id, [snapshot_id]))
 
-    def _named_segments(self) -> dict[str, tuple[SegmentInfo, list[str]]]:
-        """Return each segment that a manifest names, with the snapshots that need it."""
-        named: dict[str, tuple[SegmentInfo, list[str]]] = {}
+    def _named_segments(self) -> dict[str, _Named]:
+        named: dict[str, _Named] = {}
         for (tenant_id, snapshot_id), manifest in self.manifests.items():
-            touched = self._descendants(tenant_id, {snapshot_id})
             for segment in manifest.segments:
-                known = named.setdefault(segment.path, (segment, []))
-                known[1].extend(touched)
-                if known[0] != segment:
-                    self._tell(segment.path, "Two manifests tell it differently.", Severity.DAMAGE)
+                known = named.setdefault(segment.path, _Named(segment, tenant_id, []))
+                known.snapshots.append(snapshot_id)
+                if known.segment != segment or known.tenant_id != tenant_id:
+                    what = "Two manifests tell this segment differently."
+                    self._tell(segment.path, what, snapshots=known.snapshots)
         return named
 
     def _check_segments(
-        self,
-        named: Mapping[str, tuple[SegmentInfo, list[str]]],
-        stored: Mapping[str, Stored],
-        read_data: bool,
+        self, named: Mapping[str, _Named], stored: Mapping[str, Stored], read_data: bool
     ) -> None:
-        total = sum(segment.size_bytes for segment, _ in named.values()) if read_data else None
+        total = sum(one.segment.size_bytes for one in named.values()) if read_data else None
         self.listener(progress.Started(ACTIVITY, total))
         reader = SegmentReader(self.repository.storage, self.repository.keyring)
-        for path, (segment, touched) in named.items():
-            found = stored.get(path)
-            if found is None:
-                self._tell(path, "The segment is missing.", snapshots=touched)
-            elif found.size_bytes != segment.size_bytes:
-                what = f"The segment has {found.size_bytes} bytes instead of {segment.size_bytes}."
-                self._tell(path, what, snapshots=touched)
-            elif read_data:
-                self._check_data(reader, segment, touched)
+        for path, one in named.items():
+            what = self._segment_problem(reader, one.segment, stored.get(path), read_data)
+            if what:
+                self._tell(path, what, snapshots=self._touched(one.tenant_id, one.snapshots))
             self.listener(progress.Advanced(ACTIVITY, self.bytes_read, total))
         summary = f"{len(self.manifests)} snapshots, {len(named)} segments"
         self.listener(progress.Finished(ACTIVITY, self.bytes_read, summary))
 
-    def _check_data(self, reader: SegmentReader, segment: SegmentInfo, touched: list[str]) -> None:
+    def _segment_problem(
+        self, reader: SegmentReader, segment: SegmentInfo, found: Stored | None, read_data: bool
+    ) -> str:
+        """Return what is wrong with a segment, empty when nothing is."""
+        storage = self.repository.storage
         try:
+            # A backup may have ended while the listing ran; the store itself has the last word.
+            size_bytes = found.size_bytes if found else storage.size(segment.path)
+            if size_bytes != segment.size_bytes:
+                return f"The segment has {size_bytes} bytes instead of {segment.size_bytes}."
+            if not read_data:
+                return ""
             digest = hashlib.sha256()
-            for chunk in iterate_ranges(self.repository.storage, segment.path, segment.size_bytes):
+            for chunk in iterate_ranges(storage, segment.path, segment.size_bytes):
                 digest.update(chunk)
                 self.bytes_read += len(chunk)
             if digest.hexdigest() != segment.sha256:
-                self._tell(
-                    segment.path,
-                    "The segment's SHA-256 is not the recorded one.",
-                    snapshots=touched,
-                )
-                return
+                return "The segment's SHA-256 is not the recorded one."
             rows = 0
             bounds: Bounds | None = None
             for batch in reader.scan(segment):
@@ -289,38 +311,34 @@ class _Check:
                 bounds.add(batch)
                 rows += batch.num_rows
         except NotStored:
-            self._tell(segment.path, "The segment is missing.", snapshots=touched)
-            return
+            return "The segment is missing."
         except errors.RepositoryDamaged as error:
-            self._tell(segment.path, error.message, snapshots=touched)
-            return
+            return error.message
         self.rows += rows
-        if rows != segment.rows or (bounds is not None and bounds.result() != segment.bounds):
-            what = "The segment's rows or bounds are not the recorded ones."
-            self._tell(segment.path, what, snapshots=touched)
+        if rows != segment.rows or bounds is None or bounds.result() != segment.bounds:
+            return "The segment's rows or bounds are not the recorded ones."
+        return ""
 
-    def _check_documents(self, stored: Iterable[Stored]) -> int:
+    def _check_documents(self, stored: Iterable[str]) -> int:
         keyring = self.repository.keyring
-        whole = 0
-        for one in stored:
-            parts = one.path.split("/")
+        names: dict[str, str] = {}
+        for path in stored:
+            parts = path.split("/")
             if parts[0] != "documents":
                 continue
             try:
                 if len(parts) != 3:
                     raise errors.RepositoryDamaged("It is no document's name.")
-                name = keyring.unblind(f"document/{parts[1]}", parts[2])
+                names[path] = keyring.unblind(f"document/{parts[1]}", parts[2])
             except errors.RepositoryDamaged as error:
-                self._tell(one.path, error.message, Severity.WARNING)
-                continue
+                self._tell(path, error.message, Severity.WARNING)
+        whole = 0
+        for path, data in self._fetch_all(names):
             try:
-                data = self.repository.storage.get(one.path)
-                parse_document(keyring, one.path, data, name)
+                parse_document(keyring, path, data, names[path])
                 whole += 1
-            except NotStored:
-                continue  # deleted since the listing, as documents may be
             except errors.RepositoryDamaged as error:
-                self._tell(one.path, error.message)
+                self._tell(path, error.message)
         return whole
 
     def _check_heads(self, expected_heads: Mapping[str, str]) -> None:
@@ -335,18 +353,21 @@ class _Check:
             )
             self._tell(path, what, snapshots=[snapshot_id])
 
-    def _check_rest(
-        self, stored: Iterable[Stored], named: Mapping[str, tuple[SegmentInfo, list[str]]]
-    ) -> None:
+    def _check_rest(self, stored: Iterable[Stored], named: Mapping[str, _Named]) -> None:
+        is_some_manifest_damaged = any(
+            one.path.startswith("manifests/") and one.severity is Severity.DAMAGE
+            for one in self.problems
+        )
         for one in stored:
             folder = one.path.partition("/")[0]
             if folder == "segments" and one.path not in named:
-                self._tell(
-                    one.path,
-                    f"No snapshot names this segment ({one.size_bytes} bytes): a backup was killed"
-                    " or is running. Harmless.",
-                    Severity.INFORMATION,
+                why = (
+                    "a damaged manifest may"
+                    if is_some_manifest_damaged
+                    else "a backup was killed or is running. Harmless"
                 )
+                what = f"No readable snapshot names this segment ({one.size_bytes} bytes): {why}."
+                self._tell(one.path, what, Severity.INFORMATION)
             elif folder not in _FOLDERS and one.path != CONFIG_PATH:
                 self._tell(one.path, "It does not belong here.", Severity.WARNING)
         found, unreadable = self.repository.lock_book.list_locks()
@@ -360,11 +381,13 @@ class _Check:
         for one in unreadable:
             self._tell(one.path, "The lock cannot be read.", Severity.WARNING)
 
-    def _descendants(self, tenant_id: str, snapshots: set[str]) -> set[str]:
+    def _touched(self, tenant_id: str, snapshots: Iterable[str]) -> set[str]:
         """Return these snapshots and all that are built on them."""
-        found = set(snapshots)
-        for (tenant, snapshot_id), manifest in sorted(self.manifests.items()):
-            # Ids sort by time, and a parent is older than its child: one pass is enough.
-            if tenant == tenant_id and manifest.parent and manifest.parent.id in found:
+        found: set[str] = set()
+        pending = list(snapshots)
+        while pending:
+            snapshot_id = pending.pop()
+            if snapshot_id not in found:
                 found.add(snapshot_id)
+                pending.extend(self.children.get((tenant_id, snapshot_id), ()))
         return found

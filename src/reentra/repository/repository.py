@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import hmac
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
@@ -19,18 +17,16 @@ import pyarrow as pa
 from reentra import clock as clocks
 from reentra import errors
 
+from . import documents
+from .config import CONFIG_PATH, load_config, load_slots, new_config, open_any, verify_config
 from .keys import (
-    FORMAT_VERSION,
     KdfCost,
     Keyring,
     Slot,
     SlotKind,
-    canonical_json,
     looks_like_recovery_key,
     new_keyring,
-    parse_canonical_json,
     parse_recovery_key,
-    parse_slot,
     passphrase_slot,
     recovery_slot,
     slot_path,
@@ -49,13 +45,12 @@ from .manifests import (
     tenant_of_directory,
 )
 from .sealed import SealedKind, seal, unseal
-from .segments import SegmentReader, SegmentWriter
-from .storage import AlreadyStored, NotStored, Storage
+from .segment_writer import SegmentWriter
+from .segments import SegmentReader
+from .storage import AlreadyStored, NotStored, Storage, require_create_only
 
-CONFIG_PATH = "config"
 PARALLEL_READS = 8
 
-_COLLECTION = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _DEFAULT_COST = KdfCost()
 
 
@@ -95,6 +90,7 @@ class Repository:
         """Make a repository and return it with its recovery key, which is never shown again.
 
         Raises: ``errors.AlreadyExists`` when there is one; it is left as it is.
+        ``errors.ConfigurationError`` when the store cannot hold one.
         """
         now = clock.now()
         try:
@@ -103,19 +99,14 @@ class Repository:
             pass
         else:
             raise _exists(storage)
+        require_create_only(storage)
         keyring = new_keyring(clocks.new_id(16), now)
         first_id, first = passphrase_slot(keyring, passphrase, now, cost)
         second_id, second, recovery_key = recovery_slot(keyring, now)
-        fields: dict[str, object] = {
-            "created_at": clocks.iso(now),
-            "format": FORMAT_VERSION,
-            "repository": keyring.repository_id,
-        }
-        config = canonical_json({**fields, "mac": keyring.config_mac(fields)})
         storage.put_new(slot_path(first_id), first)
         storage.put_new(slot_path(second_id), second)
         try:
-            storage.put_new(CONFIG_PATH, config)
+            storage.put_new(CONFIG_PATH, new_config(keyring, now))
         except AlreadyStored as error:
             for slot_id in (first_id, second_id):
                 with suppress(errors.StorageError):
@@ -134,7 +125,7 @@ class Repository:
         """
         config = load_config(storage)
         slots, damaged = load_slots(storage, str(config["repository"]))
-        keyring = _open_any(slots, secret)
+        keyring = open_any(slots, secret)
         if keyring is None:
             if damaged:
                 raise damaged[0]
@@ -244,7 +235,7 @@ class Repository:
         """
         with self.lock_exclusive("key rotation"):
             slots, _ = load_slots(self._storage, self.id)
-            current = _open_any(
+            current = open_any(
                 [slot for slot in slots if slot.kind is SlotKind.PASSPHRASE], passphrase
             )
             if current is None:
@@ -419,39 +410,22 @@ class Repository:
 
         Raises: ``errors.AlreadyExists`` when the name is taken; the old one stays.
         """
-        path = document_path(self._keyring, collection, name)
-        record = {"name": name, "value": value}
-        data = seal(self._keyring, SealedKind.DOCUMENT, path, record)
-        try:
-            self._storage.put_new(path, data)
-        except AlreadyStored as error:
-            raise errors.AlreadyExists(f"The document {collection}/{name} exists.") from error
+        documents.put_document(self._storage, self._keyring, collection, name, value)
 
     def load_document(self, collection: str, name: str) -> Any:
         """Fetch a document's value.
 
         Raises: ``errors.NotFound``.
         """
-        path = document_path(self._keyring, collection, name)
-        try:
-            data = self._storage.get(path)
-        except NotStored as error:
-            raise errors.NotFound(f"There is no document {collection}/{name}.") from error
-        return parse_document(self._keyring, path, data, name)
+        return documents.load_document(self._storage, self._keyring, collection, name)
 
     def list_documents(self, collection: str, prefix: str = "") -> list[str]:
         """Fetch the names in a collection that begin with ``prefix``, sorted."""
-        folder = _collection_folder(collection)
-        names = []
-        for stored in self._storage.list_stored(folder):
-            with suppress(errors.RepositoryDamaged):  # foreign objects are for `check` to tell
-                blinded = stored.path.rpartition("/")[2]
-                names.append(self._keyring.unblind(f"document/{collection}", blinded))
-        return sorted(name for name in names if name.startswith(prefix))
+        return documents.list_documents(self._storage, self._keyring, collection, prefix)
 
     def delete_document(self, collection: str, name: str) -> None:
         """Remove a document; nothing happens when there is none."""
-        self._storage.delete(document_path(self._keyring, collection, name))
+        documents.delete_document(self._storage, self._keyring, collection, name)
 
     # ---------------------------------------------------------------- locks
 
@@ -504,102 +478,6 @@ def parse_manifest(keyring: Keyring, path: str, data: bytes, tenant_id: str) -> 
     if manifest.id != path.rpartition("/")[2] or manifest.tenant_id != tenant_id:
         raise errors.RepositoryDamaged(f"The manifest {path} is another snapshot's.")
     return manifest
-
-
-def document_path(keyring: Keyring, collection: str, name: str) -> str:
-    """Return where a document is."""
-    return f"{_collection_folder(collection)}/{keyring.blind(f'document/{collection}', name)}"
-
-
-def parse_document(keyring: Keyring, path: str, data: bytes, name: str) -> Any:
-    """Return the value of the document stored at ``path``.
-
-    Raises: ``errors.RepositoryDamaged``, ``errors.UnsupportedFormat``.
-    """
-    record = unseal(keyring, SealedKind.DOCUMENT, path, data)
-    if record.get("name") != name or "value" not in record:
-        raise errors.RepositoryDamaged(f"The document {path} is another one's.")
-    return record["value"]
-
-
-def load_config(storage: Storage) -> dict[str, Any]:
-    """Fetch the configuration; its MAC is not verified yet.
-
-    Raises: ``errors.NotFound``, ``errors.RepositoryDamaged``, ``errors.UnsupportedFormat``.
-    """
-    try:
-        data = storage.get(CONFIG_PATH)
-    except NotStored as error:
-        raise errors.NotFound(
-            f"There is no repository at {storage.url}.",
-            hint="Make one with `reentra init`, or name the right place.",
-        ) from error
-    config = parse_canonical_json(data, CONFIG_PATH)
-    version = config.get("format")
-    if isinstance(version, int) and version > FORMAT_VERSION:
-        raise errors.UnsupportedFormat(
-            f"The repository at {storage.url} has format {version}; this version knows format"
-            f" {FORMAT_VERSION}."
-        )
-    try:
-        whole = (
-            version == FORMAT_VERSION
-            and len(bytes.fromhex(config["repository"])) == 16
-            and len(bytes.fromhex(config["mac"])) == 32
-        )
-        clocks.parse_iso(config["created_at"])
-    except (KeyError, TypeError, ValueError, AttributeError):
-        whole = False
-    if not whole:
-        raise errors.RepositoryDamaged("config is damaged: a field is missing or makes no sense.")
-    return config
-
-
-def verify_config(config: Mapping[str, Any], keyring: Keyring) -> None:
-    """Verify the configuration's MAC.
-
-    Raises: ``errors.RepositoryDamaged``.
-    """
-    fields = {name: value for name, value in config.items() if name != "mac"}
-    if not hmac.compare_digest(keyring.config_mac(fields), str(config["mac"])):
-        raise errors.RepositoryDamaged("config is damaged: it is not as it was written.")
-
-
-def load_slots(
-    storage: Storage, repository_id: str
-) -> tuple[list[Slot], list[errors.RepositoryDamaged]]:
-    """Fetch the key slots, newest generation first, and what is wrong with the others."""
-    slots: list[Slot] = []
-    damaged: list[errors.RepositoryDamaged] = []
-    for stored in storage.list_stored("keys"):
-        try:
-            slot = parse_slot(storage.get(stored.path), stored.path)
-            if slot.repository_id != repository_id:
-                raise errors.RepositoryDamaged(
-                    f"The key slot {stored.path} belongs to another repository, or config does."
-                )
-            slots.append(slot)
-        except NotStored:
-            continue  # removed since the listing
-        except errors.RepositoryDamaged as error:
-            damaged.append(error)
-    return sorted(slots, key=lambda slot: -slot.generation), damaged
-
-
-def _open_any(slots: Sequence[Slot], secret: str) -> Keyring | None:
-    for slot in slots:
-        keyring = slot.open(secret)
-        if keyring is not None:
-            return keyring
-    return None
-
-
-def _collection_folder(collection: str) -> str:
-    if not _COLLECTION.fullmatch(collection):
-        raise errors.UsageError(
-            f"{collection!r} is no name of a collection.", hint="This is a fault of the program."
-        )
-    return f"documents/{collection}"
 
 
 def _exists(storage: Storage) -> errors.AlreadyExists:

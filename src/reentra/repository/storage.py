@@ -441,6 +441,25 @@ def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")[:300]
 
 
+def require_create_only(storage: Storage) -> None:
+    """Try whether the store refuses to replace what is there, which every promise rests on.
+
+    Raises: ``errors.ConfigurationError`` when it does not, as some imitations of S3 do.
+    """
+    path = f"{TEMPORARY}/{clocks.new_id()}"
+    storage.put_new(path, b"first")
+    try:
+        storage.put_new(path, b"second")
+    except AlreadyStored:
+        return
+    finally:
+        storage.delete(path)
+    raise errors.ConfigurationError(
+        f"The store {storage.url} replaces objects that it was told to create only.",
+        hint="It cannot hold a repository; take a store that knows conditional writes.",
+    )
+
+
 def iterate_ranges(
     storage: Storage, path: str, size_bytes: int, chunk_bytes: int = 4 << 20
 ) -> Iterator[bytes]:
