@@ -148,8 +148,13 @@ class LinkChanges:
         known: dict[LinkTarget, Relationship],
         additions: Sequence[Relationship],
         removals: Sequence[Relationship],
-    ) -> None:
-        """Take in what a delta told about one source; ``known`` is brought up to date."""
+    ) -> bool:
+        """Take in what a delta told about one source; ``known`` is brought up to date.
+
+        Returns whether it told something new only: news that is known already means that the
+        delta tells the source anew, and perhaps without what was removed meanwhile.
+        """
+        is_news = all((link.target_id, link.qualifier) not in known for link in additions)
         wanted = dict(known)
         for link in removals:
             wanted.pop((link.target_id, link.qualifier), None)
@@ -160,6 +165,7 @@ class LinkChanges:
         self._write(known, wanted)
         known.clear()
         known.update(wanted)
+        return is_news
 
     def remove_sources(self, source_ids: Sequence[str]) -> None:
         """Take in that these sources are gone, and with them every link that the base knows."""

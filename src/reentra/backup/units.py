@@ -404,7 +404,8 @@ class _Unit:
             added, removed = entry.added.get(name, []), entry.removed.get(name, [])
             if added or removed:
                 known = by_source.setdefault(entry.id, {})
-                self._links[name].apply(known, added, removed)
+                if not self._links[name].apply(known, added, removed):
+                    self._reappeared.add(entry.id)
 
     def _existed_before(self, created_at: str) -> bool:
         """Tell whether a new-looking object is older than the parent: it came back from the bin.
@@ -432,7 +433,7 @@ class _Unit:
         self._refetch.clear()
 
     def _reload_reappeared(self, tracked: list[RelationshipKind]) -> None:
-        ids = sorted(self._reappeared & self._objects.seen.keys())
+        ids = sorted(self._reappeared - self._objects.deleted_ids)
         if not ids:
             return
         for row in tracked:

@@ -49,7 +49,8 @@ class _Item:
     changed: frozenset[str] | None = None
     links: dict[str, list[_Link]] = field(default_factory=dict)
     links_now: bool = False
-    """Take the links from the tenant when the page is rendered: all of them, as additions."""
+    """Take the links from the tenant when the page is rendered: all of them, as additions.
+    ``links`` then holds the removals that the round tells besides."""
     removed: str = ""
 
 
@@ -270,7 +271,8 @@ def _gathered(
             continue
         changed = {nav: list(by_target.values()) for nav, by_target in entry.links.items()}
         if entry.is_restored:
-            yield _Item(id_, links_now=True)
+            gone = {nav: [one for one in links if one.is_removed] for nav, links in changed.items()}
+            yield _Item(id_, links=gone, links_now=True)
         elif entry.is_whole:
             yield _Item(id_, links=changed)
         elif entry.names & tracked or changed:
@@ -405,6 +407,8 @@ def _rendered(call: Call, round_: _Round, item: _Item, minimal: bool) -> bytes |
     if item.links_now:
         for nav in _navs(round_):
             links = _all_links(call.tenant, f"{record.type}.{nav}", record.id)
+            present = {link.target for link in links}
+            links += [link for link in item.links.get(nav, ()) if link.target not in present]
             if links:
                 values[f"{nav}@delta"] = [_link_values(link) for link in links]
     else:

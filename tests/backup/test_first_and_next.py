@@ -1,0 +1,194 @@
+"""A first backup reads everything; later ones read and write only what changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reentra import errors, progress
+from reentra.backup.engine import BackupStatus
+from reentra.directory.kinds import KINDS
+from reentra.directory.state import CoverageStatus
+from tests.backup.support import World, assert_same_state, links_of, objects_of
+
+
+def first_user(world: World, **wanted: Any) -> str:
+    """Return the id of an ordinary cloud user that somebody manages."""
+    for item in world.live.list_objects("user"):
+        if not item.get("onPremisesSyncEnabled") and item.get("userType") == "Member":
+            return item.id
+    raise AssertionError("the seed has no cloud user")
+
+
+def plain_group(world: World) -> str:
+    """Return the id of an assigned cloud security group that has members."""
+    for item in world.live.list_objects("group"):
+        is_plain = not item.get("groupTypes") and not item.get("onPremisesSyncEnabled")
+        is_plain = is_plain and not item.get("isAssignableToRole") and not item.get("mailEnabled")
+        if is_plain and world.live.load_relationships("group.members", [item.id]):
+            return item.id
+    raise AssertionError("the seed has no plain group")
+
+
+def test_a_first_backup_holds_the_whole_tenant(world: World) -> None:
+    result = world.backup()
+    assert result.status is BackupStatus.COMPLETE
+    assert_same_state(world.snapshot(result), world.live)
+    for kind, summary in result.info.kinds.items():
+        assert summary.coverage.is_complete, kind
+        assert summary.objects == len(objects_of(world.live, kind)) > 0, kind
+        assert (summary.added, summary.changed, summary.deleted) == (summary.objects, 0, 0)
+
+
+def test_properties_that_must_be_asked_for_are_asked_for(world: World) -> None:
+    snapshot = world.snapshot(world.backup())
+    users = list(snapshot.list_objects("user"))
+    assert any(user.get("department") for user in users)
+    assert any(user.get("assignedLicenses") for user in users)
+    assert any(user.get("onPremisesSyncEnabled") for user in users)
+    assert any(group.get("assignedLicenses") for group in snapshot.list_objects("group"))
+
+
+def test_an_unchanged_tenant_writes_no_segment_and_asks_little(world: World) -> None:
+    world.backup()
+    asked = world.counted(lambda: None)
+    results = []
+    asked = world.counted(lambda: results.append(world.backup()))
+    assert results[0].status is BackupStatus.UNCHANGED
+    assert results[0].manifest.segments == ()
+    assert "GET /users" not in asked
+    assert "GET /groups" not in asked
+    assert asked["GET /users/delta"] == asked["GET /groups/delta"] == 1
+    assert_same_state(world.snapshot(results[0]), world.live)
+
+
+def test_a_second_backup_holds_what_changed_and_nothing_else(world: World) -> None:
+    world.backup()
+    user, group = first_user(world), plain_group(world)
+    world.admin.patch(f"/users/{user}", {"department": "Observatory", "jobTitle": None})
+    world.admin.patch(f"/groups/{group}", {"description": "changed"})
+    result = world.backup()
+    assert result.info.kinds["user"].changed == 1
+    assert result.info.kinds["group"].changed == 1
+    assert result.info.kinds["user"].added == result.info.kinds["user"].deleted == 0
+    assert sum(segment.rows for segment in result.manifest.segments) == 2
+    assert_same_state(world.snapshot(result), world.live)
+
+
+def test_a_cleared_property_is_cleared_in_the_next_snapshot(world: World) -> None:
+    user = first_user(world)
+    world.admin.patch(f"/users/{user}", {"department": "X"})
+    world.backup()
+    world.admin.patch(f"/users/{user}", {"department": None})
+    snapshot = world.snapshot(world.backup())
+    assert snapshot.load_objects("user", [user])[user].get("department") is None
+
+
+def test_links_added_and_removed_are_found(world: World) -> None:
+    world.backup()
+    group, user = plain_group(world), first_user(world)
+    member = world.live.load_relationships("group.members", [group])[0].target_id
+    world.admin.remove_reference(f"/groups/{group}/members/{member}/$ref")
+    bosses = [u.id for u in world.live.list_objects("user") if u.id != user][:1]
+    world.admin.put(
+        f"/users/{user}/manager/$ref", {"@odata.id": world.admin.url(f"/users/{bosses[0]}")}
+    )
+    result = world.backup()
+    assert result.info.relationships["group.members"].removed == 1
+    assert result.info.relationships["user.manager"].added == 1
+    assert_same_state(world.snapshot(result), world.live)
+
+
+def test_a_deleted_object_and_its_links_are_gone_and_come_back_from_the_bin(world: World) -> None:
+    first = world.backup()
+    group = plain_group(world)
+    before = {link for link in links_of(world.snapshot(first), "group.members") if link[0] == group}
+    assert before
+    world.admin.delete(f"/groups/{group}")
+    deleted = world.backup()
+    assert deleted.info.kinds["group"].deleted == 1
+    gone = world.snapshot(deleted)
+    assert not gone.load_relationships("group.members", [group])
+    assert_same_state(gone, world.live)
+    world.admin.post(f"/directory/deletedItems/{group}/restore")
+    back = world.backup()
+    assert back.info.kinds["group"].added == 1
+    after = {link for link in links_of(world.snapshot(back), "group.members") if link[0] == group}
+    assert after == before
+    assert_same_state(world.snapshot(back), world.live)
+
+
+def test_a_soft_deleted_member_comes_back_with_its_memberships(world: World) -> None:
+    group = plain_group(world)
+    member = next(
+        link.target_id
+        for link in world.live.load_relationships("group.members", [group])
+        if link.target_kind == "user"
+    )
+    world.backup()
+    world.admin.delete(f"/users/{member}")
+    assert_same_state(world.snapshot(world.backup()), world.live)
+    world.admin.post(f"/directory/deletedItems/{member}/restore")
+    back = world.snapshot(world.backup())
+    assert (group, member, "") in links_of(back, "group.members")
+    assert_same_state(back, world.live)
+
+
+def test_a_purged_user_is_gone_from_every_group(world: World) -> None:
+    world.backup()
+    user = first_user(world)
+    world.admin.delete(f"/users/{user}")
+    world.admin.delete(f"/directory/deletedItems/{user}")
+    snapshot = world.snapshot(world.backup())
+    assert not snapshot.load_objects("user", [user])
+    assert not snapshot.load_relationships_to("group.members", [user])
+    assert_same_state(snapshot, world.live)
+
+
+def test_a_full_backup_over_a_base_writes_only_differences(world: World) -> None:
+    world.backup()
+    user = first_user(world)
+    world.admin.patch(f"/users/{user}", {"city": "Delft"})
+    world.admin.delete(f"/groups/{plain_group(world)}")
+    result = world.backup(is_full=True)
+    assert result.info.kinds["user"].changed == 1
+    assert result.info.kinds["group"].deleted == 1
+    assert_same_state(world.snapshot(result), world.live)
+
+
+def test_only_the_kinds_that_were_asked_for_are_read(world: World) -> None:
+    first = world.backup()
+    user = first_user(world)
+    world.admin.patch(f"/users/{user}", {"city": "Delft"})
+    asked = world.counted(lambda: world.backup(kinds=("group",)))
+    assert not any("/users" in operation for operation in asked)
+    result = world.backup(kinds=("conditionalAccessPolicy",))
+    assert result.status is BackupStatus.UNCHANGED
+    coverage = result.info.kinds["user"].coverage
+    assert coverage.status is CoverageStatus.SKIPPED
+    assert result.info.kinds["user"].objects == first.info.kinds["user"].objects
+    # The delta link was kept, so the next whole backup still finds the change.
+    assert world.backup().info.kinds["user"].changed == 1
+
+
+def test_a_mass_deletion_marks_the_snapshot_for_review(world: World) -> None:
+    world.backup()
+    for user in list(world.live.list_objects("user"))[:12]:
+        world.admin.delete(f"/users/{user.id}")
+    result = world.backup()
+    assert any("Users: 12 of" in reason for reason in result.info.review)
+
+
+def test_two_backups_of_one_tenant_exclude_each_other(world: World) -> None:
+    lock = world.repository.lock_tenant(world.client.tenant_id, "another")
+    with lock, pytest.raises(errors.RepositoryLocked):
+        world.backup()
+    assert world.backup().status is BackupStatus.COMPLETE
+
+
+def test_progress_tells_what_was_read(world: World) -> None:
+    world.backup()
+    finished = {e.activity: e for e in world.events if isinstance(e, progress.Finished)}
+    assert set(finished) >= {row.title for row in KINDS.values()}
+    assert finished["Users"].done == len(objects_of(world.live, "user"))
