@@ -138,14 +138,12 @@ class LinkScan:
         self, row: RelationshipKind, left: dict[str, _Links], right: dict[str, _Links]
     ) -> None:
         nothing: _Links = {}
-        only_left: set[str] = set()
-        only_right: set[str] = set()
+        differing: set[str] = set()
         common: set[str] = set()
         target_kinds: dict[str, str] = {}
         for source in left.keys() | right.keys():
             old, new = left.get(source, nothing), right.get(source, nothing)
-            only_left.update(target for target, _ in old.keys() - new.keys())
-            only_right.update(target for target, _ in new.keys() - old.keys())
+            differing.update(target for target, _ in old.keys() ^ new.keys())
             common.update(target for target, _ in old.keys() & new.keys())
             for links in (old, new):
                 for (target, _), link in links.items():
@@ -154,14 +152,12 @@ class LinkScan:
         unsure = {
             target for target in common if target_kinds[target] not in self._objects.exhausted
         }
-        missing_before = (only_left | common) & self._before.absent
-        missing_before |= self._absent(
-            self._before, row, (only_left | unsure) - missing_before, target_kinds
-        )
-        missing_after = (only_right | common) & self._after.absent
-        missing_after |= self._absent(
-            self._after, row, (only_right | unsure) - missing_after, target_kinds
-        )
+        # Each target is judged on both sides: one that neither has must count on neither.
+        unsure |= differing
+        missing_before = self._absent(self._before, row, unsure, target_kinds)
+        missing_before |= common & self._before.absent
+        missing_after = self._absent(self._after, row, unsure, target_kinds)
+        missing_after |= common & self._after.absent
         changes: dict[str, list[RelationshipChange]] = {}
         for source in left.keys() | right.keys():
             old = _counting(left.get(source, nothing), missing_before)
@@ -193,8 +189,8 @@ class LinkScan:
     ) -> set[str]:
         """Return those of ``targets`` that are known not to be in a state."""
         known = self._identities.known
-        absent: set[str] = set()
-        for piece in chunks(sorted(targets), LOADED_AT_ONCE):
+        absent = targets & side.absent
+        for piece in chunks(sorted(targets - absent), LOADED_AT_ONCE):
             present = {
                 known(name) for name in side.state.load_names(self._identities.spread(piece))
             }
