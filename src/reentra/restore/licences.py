@@ -124,9 +124,9 @@ class LicencePlanner:
                 "Buy it, then restore again.",
             )
             del add[sku]
-        if not add and not remove:
+        is_undeleted = item.id in draft.undeleted  # what it brings along is seen only then
+        if not add and not remove and not is_undeleted:
             return
-        is_undeleted = item.id in draft.undeleted
         draft.steps.append(
             Step(
                 id=f"licences/{item.kind}/{item.id}",
@@ -170,5 +170,5 @@ def _summary(added: int, removed: int, is_undeleted: bool) -> str:
         parts.append(f"take back {removed}")
     text = " and ".join(parts)
     if is_undeleted:
-        return f"Check after the undelete, and if missing {text}"
+        return f"Check the licences after the undelete, and {text or 'take back later ones'}"
     return text[:1].upper() + text[1:]

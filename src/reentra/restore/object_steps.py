@@ -299,6 +299,7 @@ def _create(draft: Draft, row: ObjectKind, item: DirectoryObject) -> bool:
                 body=body,
                 look=_link_look(draft, row, item),
                 password=password,
+                app_id=str(item.get("appId") or "") if row.name == "application" else "",
             )
         )  # fmt: skip
     draft.made[item.id] = step_id

@@ -62,7 +62,8 @@ class Step:
     in the tenant when the plan was made, empty when it is not there. Ids in ``body`` are the ones
     that the plan knew: an object that the plan itself creates is named by its old id, which
     ``apply`` replaces by the new one through the identity map. ``depends_on`` names the steps
-    without whose success this one is skipped. ``phase`` orders the rest.
+    without whose success this one is skipped. ``phase`` orders the rest. ``app_id`` is the client
+    id that a created application had.
     """
 
     id: str
@@ -79,6 +80,7 @@ class Step:
     target: ObjectRef | None = None
     look: Look = Look.NOT_NEEDED
     password: Password = Password.NOT_NEEDED
+    app_id: str = ""
 
     @property
     def is_link(self) -> bool:
@@ -115,6 +117,8 @@ class Step:
             value["look"] = self.look.value
         if self.password is not Password.NOT_NEEDED:
             value["password"] = self.password.value
+        if self.app_id:
+            value["app_id"] = self.app_id
         return value
 
     @classmethod
@@ -135,6 +139,7 @@ class Step:
             target=None if target is None else ObjectRef(target["kind"], target["id"]),
             look=Look(value.get("look", Look.NOT_NEEDED.value)),
             password=Password(value.get("password", Password.NOT_NEEDED.value)),
+            app_id=value.get("app_id", ""),
         )
 
 

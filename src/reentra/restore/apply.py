@@ -1,0 +1,609 @@
+"""Applying a plan: precondition, intent, write, wait for consistency, record.
+
+The only module of the product that imports ``graph.writer``. One batch is one durable unit: a job
+applies them one after the other, and a batch that was begun before a crash is looked at before it
+is written again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from reentra import clock as clocks
+from reentra import errors, progress
+from reentra.directory.kinds import KINDS
+from reentra.directory.objects import ObjectRef
+from reentra.directory.state import LiveState
+from reentra.graph import odata, writer
+from reentra.graph.writer import OutcomeKind, TenantWriter, WriteOutcome, WriteRequest
+from reentra.restore import order
+from reentra.restore.identity import NO_IDENTITY, IdentityMap
+from reentra.restore.journal import Journal, StepRecord, StepStatus
+from reentra.restore.look import Answer, Finding, Looker
+from reentra.restore.order import Batch
+from reentra.restore.plan import RestorePlan, ensure_not_refused
+from reentra.restore.report import RestoreReport, Verification, report_of
+from reentra.restore.steps import Action, Look, Password, Step
+from reentra.restore.verify import verify_restore
+
+# How long a just-created object may be unknown to the rest of Graph. Minutes have been seen
+# (graph/best-practices-concept, azuread provider); 1+2+4+8+16 and then every 30 s make about 4.
+MAX_LAG_SECONDS = 240.0
+_MAX_WAIT_SECONDS = 30.0
+# After a lost reply or a crash an effect is looked for so often before it counts as absent, since
+# a filter may not show it at once: 1+2+4+8 s.
+_LOOKS = 5
+_MAX_SENDS = 4
+
+
+def _no_password() -> str | None:
+    return None
+
+
+def _no_backed_up_password(ref: ObjectRef) -> str | None:  # noqa: ARG001  the type's shape
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreSecrets:
+    """Where passwords come from. They are asked for when a user is created, and never kept."""
+
+    default_password: Callable[[], str | None] = field(default=_no_password, repr=False)
+    backed_up_password: Callable[[ObjectRef], str | None] = field(
+        default=_no_backed_up_password, repr=False
+    )
+
+    @classmethod
+    def with_default(cls, password: str) -> RestoreSecrets:
+        """Return secrets whose default password is at hand."""
+        return cls(lambda: password)
+
+
+NO_SECRETS = RestoreSecrets()
+
+
+@dataclass(slots=True)
+class _Work:
+    """One request under way: its steps (several when links are bound), and bodies still to send."""
+
+    steps: tuple[Step, ...]
+    bodies: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    dropped: list[str] = field(default_factory=list)
+    is_reconciling_proxies: bool = False
+    sends: int = 0
+    lag_seconds: float = 0.0
+    next_wait_seconds: float = 1.0
+
+    @property
+    def step(self) -> Step:
+        return self.steps[0]
+
+
+class Applier:
+    """Carries one plan out, batch by batch, and can go on where another process stopped.
+
+    ``on_identity`` is called with the whole map, and must have made it durable when it returns,
+    before anything else is written. Not thread-safe; one plan has one applier at a time.
+    """
+
+    def __init__(
+        self,
+        plan: RestorePlan,
+        live: LiveState,
+        tenant_writer: TenantWriter,
+        journal: Journal,
+        identity: IdentityMap = NO_IDENTITY,
+        secrets: RestoreSecrets = NO_SECRETS,
+        *,
+        clock: clocks.Clock = clocks.SYSTEM,
+        listener: progress.Listener = progress.ignore,
+        should_stop: Callable[[], bool] = lambda: False,
+        on_identity: Callable[[IdentityMap], None] = lambda identity: None,
+        max_lag_seconds: float = MAX_LAG_SECONDS,
+    ) -> None:
+        ensure_not_refused(plan)
+        self.plan = plan
+        self.batches = order.batches(plan.steps)
+        self._live = live
+        self._writer = tenant_writer
+        self._journal = journal
+        self._secrets = secrets
+        self._clock = clock
+        self._listener = listener
+        self._should_stop = should_stop
+        self._on_identity = on_identity
+        self._max_lag_seconds = max_lag_seconds
+        self._steps = {step.id: step for step in plan.steps}
+        self._records = dict(journal.load_records())
+        self._identity = identity.merged(plan.matched)
+        for step in plan.steps:
+            record = self._records.get(step.id)
+            if record is not None and record.status.is_good:
+                self._learn(step, record)
+        self._saved_identity = identity
+        self._looker = Looker(live, lambda: self._identity)
+        self._done = sum(1 for r in self._records.values() if r.status.is_final)
+
+    @property
+    def identity(self) -> IdentityMap:
+        """The identity map as it is now, with what this restore created."""
+        return self._identity
+
+    @property
+    def records(self) -> Mapping[str, StepRecord]:
+        return self._records
+
+    def next_batch(self) -> Batch | None:
+        """Return the first batch that has a step without an outcome, or ``None``."""
+        for batch in self.batches:
+            if any(not self._is_final(step_id) for step_id in batch.step_ids):
+                return batch
+        return None
+
+    def apply_batch(self, batch: Batch) -> list[StepRecord]:
+        """Apply what of the batch has no outcome yet, and record it.
+
+        Raises: ``errors.Unauthenticated`` when Graph no longer takes the credential; what was
+        under way stays intended, and is looked at when the restore goes on.
+        """
+        self._save_identity()
+        waiting = [self._steps[i] for i in batch.step_ids if not self._is_final(i)]
+        records: list[StepRecord] = []
+        ready: list[Step] = []
+        for step in waiting:
+            skipped = self._skip_reason(step)
+            if skipped:
+                records.append(StepRecord(step.id, StepStatus.SKIPPED, {"reason": skipped}))
+            else:
+                ready.append(step)
+        self._record(records)
+        interrupted = [step for step in ready if step.id in self._records]
+        findings = self._look_patiently(interrupted) if interrupted else {}
+        found = [step for step in interrupted if findings[step.id].answer is Answer.HOLDS]
+        self._record(
+            [_found_record(step, findings[step.id], "it had been written before") for step in found]
+        )
+        ready = [step for step in ready if not self._is_final(step.id)]
+        works = self._prepared(ready, batch, findings)
+        if works:
+            self._intend(works)
+            self._send_all(works)
+        self._done += len(waiting)
+        self._listener(progress.Advanced("restore", self._done, len(self.plan.steps)))
+        return [self._records[step.id] for step in waiting if step.id in self._records]
+
+    def run(self, *, job: str = "", is_verifying: bool = True) -> RestoreReport:
+        """Apply every batch, then read back what was written.
+
+        Stops at a batch's border when ``should_stop`` says so. An applied plan applied again
+        writes nothing.
+        """
+        self._listener(progress.Started("restore", len(self.plan.steps)))
+        is_cancelled = False
+        while (batch := self.next_batch()) is not None:
+            if self._should_stop():
+                is_cancelled = True
+                break
+            self.apply_batch(batch)
+        self._save_identity()
+        self._listener(progress.Finished("restore", self._done))
+        return self.report(job=job, is_cancelled=is_cancelled, is_verifying=is_verifying)
+
+    def report(
+        self, *, job: str = "", is_cancelled: bool = False, is_verifying: bool = True
+    ) -> RestoreReport:
+        """Return the report as things stand; with ``is_verifying`` after reading back."""
+        verification: Verification | None = None
+        if is_verifying:
+            verification = verify_restore(
+                self.plan,
+                self._live,
+                self._records,
+                self._identity,
+                clock=self._clock,
+                listener=self._listener,
+            )
+        return report_of(
+            self.plan,
+            self._records,
+            self._identity,
+            verification=verification,
+            is_cancelled=is_cancelled,
+            job=job,
+        )
+
+    # --- before the write ---------------------------------------------------------------------
+
+    def _is_final(self, step_id: str) -> bool:
+        record = self._records.get(step_id)
+        return record is not None and record.status.is_final
+
+    def _skip_reason(self, step: Step) -> str:
+        for other_id in step.depends_on:
+            other = self._records.get(other_id)
+            if other is not None and other.status.is_final and not other.status.is_good:
+                before = self._steps.get(other_id)
+                name = before.summary if before else other_id
+                return f"It depends on a step that did not succeed: {name}."
+        return ""
+
+    def _prepared(
+        self, steps: Sequence[Step], batch: Batch, findings: Mapping[str, Finding]
+    ) -> list[_Work]:
+        """Return the requests that are left; steps that hold already are recorded as such."""
+        looking = [step for step in steps if step.look is not Look.NOT_NEEDED]
+        looked = dict(findings)
+        if looking:
+            looked.update(self._look_until_there(looking))
+        already = [
+            step
+            for step in looking
+            if looked[step.id].answer is Answer.HOLDS
+        ]  # fmt: skip
+        self._record(
+            [
+                dataclasses.replace(
+                    _found_record(step, looked[step.id], "it is so already"),
+                    status=StepStatus.ALREADY,
+                )
+                for step in already
+            ]
+        )
+        left = {step.id: step for step in steps if not self._is_final(step.id)}
+        works = []
+        for request in batch.requests:
+            members = tuple(left[step_id] for step_id in request if step_id in left)
+            if not members:
+                continue
+            work = _Work(members)
+            finding = looked.get(members[0].id)
+            if not members[0].is_link:
+                sent = finding.left if finding is not None and finding.left else None
+                work.bodies = [dict(body) for body in sent] if sent else [self._body(members[0])]
+            works.append(work)
+        return works
+
+    def _look_until_there(self, steps: Sequence[Step]) -> dict[str, Finding]:
+        """Look before the write; what came out of the recycle bin may take a while to show."""
+        found = self._looker.findings(steps, is_fresh=False)
+        wait_seconds, waited = 1.0, 0.0
+        while waited < self._max_lag_seconds:
+            gone = [
+                step
+                for step in steps
+                if found[step.id].answer is Answer.GONE and not step.makes_object
+            ]
+            if not gone:
+                break
+            self._wait("an object restored a moment ago to show", wait_seconds)
+            waited += wait_seconds
+            wait_seconds = min(wait_seconds * 2, _MAX_WAIT_SECONDS)
+            found.update(self._looker.findings(gone))
+        return found
+
+    def _look_patiently(self, steps: Sequence[Step]) -> dict[str, Finding]:
+        """Look for effects that may have happened; an absent one is looked for several times."""
+        existing = {
+            step.id: self._records[step.id].detail.get("existing", ())
+            for step in steps
+            if step.id in self._records
+        }
+        found: dict[str, Finding] = {}
+        rest = list(steps)
+        wait_seconds = 1.0
+        for attempt in range(_LOOKS):
+            found.update(self._looker.findings(rest, existing=existing, taken=self._ids_in_use()))
+            rest = [
+                step for step in rest if found[step.id].answer is not Answer.HOLDS
+            ]  # fmt: skip
+            if not rest or attempt == _LOOKS - 1:
+                break
+            self._wait("a write whose reply was lost to show", wait_seconds)
+            wait_seconds *= 2
+        return found
+
+    def _ids_in_use(self) -> frozenset[str]:
+        return frozenset(record.new_id for record in self._records.values() if record.new_id)
+
+    def _intend(self, works: Sequence[_Work]) -> None:
+        details: dict[str, dict[str, Any]] = {}
+        creations: list[Step] = []
+        for work in works:
+            for step in work.steps:
+                known = self._records.get(step.id)
+                if known is not None:
+                    details[step.id] = dict(known.detail)
+                elif step.action is Action.CREATE:
+                    creations.append(step)
+        for step_id, same in self._looker.same_named(creations).items():
+            details[step_id] = {"existing": same}
+        step_ids = [step.id for work in works for step in work.steps]
+        self._journal.record_intent(step_ids, details)
+        for step_id in step_ids:
+            self._records[step_id] = StepRecord(
+                step_id, StepStatus.INTENDED, details.get(step_id, {})
+            )
+
+    # --- the write ----------------------------------------------------------------------------
+
+    def _send_all(self, works: list[_Work]) -> None:
+        """Send until every request has an outcome. Outcomes are recorded round by round."""
+        while works:
+            refused: list[StepRecord] = []
+            sendable: list[tuple[_Work, WriteRequest]] = []
+            for work in works:
+                try:
+                    sendable.append((work, self._request(work)))
+                except errors.Error as error:
+                    refused += _failed_records(work, error)
+            self._record(refused)
+            outcomes = self._writer.send_batch([request for _work, request in sendable])
+            again: list[_Work] = []
+            records: list[StepRecord] = []
+            fatal: errors.Error | None = None
+            unknown: list[_Work] = []
+            for (work, _request), outcome in zip(sendable, outcomes, strict=True):
+                work.sends += 1
+                if isinstance(outcome.error, errors.Unauthenticated):
+                    fatal = outcome.error
+                elif outcome.kind is OutcomeKind.UNKNOWN:
+                    unknown.append(work)
+                elif outcome.is_good:
+                    records += self._good(work, outcome, again)
+                else:
+                    records += self._bad(work, outcome, again)
+            self._record(records)
+            if unknown:
+                self._resolve(unknown, again)
+            if fatal is not None:
+                raise fatal
+            waits = [work.next_wait_seconds for work in again if work.lag_seconds > 0]
+            if waits and len(waits) == len(again):
+                self._wait("objects created a moment ago to replicate", max(waits))
+            works = again
+
+    def _good(self, work: _Work, outcome: WriteOutcome, again: list[_Work]) -> list[StepRecord]:
+        if len(work.bodies) > 1 and outcome.kind is OutcomeKind.DONE:
+            work.bodies.pop(0)
+            work.sends = 0
+            again.append(work)
+            return []
+        is_done = outcome.kind is OutcomeKind.DONE
+        detail: dict[str, Any] = {} if is_done else {"reason": outcome.reason}
+        if work.dropped:
+            detail["dropped"] = list(work.dropped)
+            detail["message"] = (
+                f"Graph calls {', '.join(work.dropped)} read-only; the rest was written."
+            )
+        if work.is_reconciling_proxies:
+            detail["message"] = "Mail addresses that others have taken since were left out."
+        if work.step.makes_object and is_done:
+            detail.update(_new_ids(work.step, outcome.body or {}))
+        status = StepStatus.DONE if is_done else StepStatus.ALREADY
+        return [StepRecord(step.id, status, detail) for step in work.steps]
+
+    def _bad(self, work: _Work, outcome: WriteOutcome, again: list[_Work]) -> list[StepRecord]:
+        error = outcome.error or errors.GraphError("Graph refused without saying why.")
+        step = work.step
+        if len(work.steps) > 1:
+            again += [_Work((one,)) for one in work.steps]  # each gets an outcome of its own
+            return []
+        named = odata.read_only_property(error) or odata.unknown_property(error)
+        if named and work.bodies and named in work.bodies[0] and step.action is not Action.INVITE:
+            del work.bodies[0][named]
+            work.dropped.append(named)
+            if work.bodies[0]:
+                again.append(work)
+                return []
+            return [StepRecord(step.id, StepStatus.DONE, {"dropped": list(work.dropped)})]
+        if step.action is Action.UNDELETE and not work.is_reconciling_proxies:
+            text = f"{error.target} {error.message}".lower()
+            if "proxyaddress" in text:
+                work.is_reconciling_proxies = True
+                again.append(work)
+                return []
+        may_be_lag = odata.is_replication_lag(error) and self._is_on_new_ground(step)
+        is_contended = isinstance(error, errors.Conflict) and "concurren" in (
+            f"{error.graph_code} {error.message}".lower()
+        )
+        is_passing = error.is_retryable and work.sends < _MAX_SENDS
+        if (may_be_lag or is_contended or is_passing) and work.lag_seconds < self._max_lag_seconds:
+            if work.lag_seconds > 0:
+                work.next_wait_seconds = min(work.next_wait_seconds * 2, _MAX_WAIT_SECONDS)
+            work.lag_seconds += work.next_wait_seconds
+            again.append(work)
+            return []
+        return _failed_records(work, error)
+
+    def _is_on_new_ground(self, step: Step) -> bool:
+        """Tell whether the step builds on something that this restore brought into being."""
+        return bool(step.depends_on) or step.look is not Look.NOT_NEEDED
+
+    def _resolve(self, works: Sequence[_Work], again: list[_Work]) -> None:
+        """Look whether writes without a reply happened; send again only those that did not."""
+        steps = [step for work in works for step in work.steps]
+        findings = self._look_patiently(steps)
+        records: list[StepRecord] = []
+        for work in works:
+            left = []
+            for step in work.steps:
+                finding = findings[step.id]
+                if finding.answer is Answer.HOLDS:
+                    record = _found_record(step, finding, "its reply was lost")
+                    if work.dropped:
+                        detail = {**record.detail, "dropped": list(work.dropped)}
+                        record = dataclasses.replace(record, detail=detail)
+                    records.append(record)
+                else:
+                    left.append(step)
+            if not left:
+                continue
+            if work.sends >= _MAX_SENDS:
+                lost = errors.OutcomeUnknown(
+                    f"Graph's replies were lost {work.sends} times, and the change does not show.",
+                    hint="Look at the object, and restore again when Graph is well.",
+                )
+                records += _failed_records(dataclasses.replace(work, steps=tuple(left)), lost)
+            else:
+                again.append(dataclasses.replace(work, steps=tuple(left)))
+        self._record(records)
+
+    # --- requests -----------------------------------------------------------------------------
+
+    def _request(self, work: _Work) -> WriteRequest:
+        step = work.step
+        live_id = self._looker.live_id(step)
+        body = work.bodies[0] if work.bodies else {}
+        match step.action:
+            case Action.UNDELETE:
+                return writer.restore_deleted(
+                    live_id, is_reconciling_proxies=work.is_reconciling_proxies
+                )
+            case Action.CREATE:
+                return writer.create(step.ref.kind, self._with_password(step, body))
+            case Action.INVITE:
+                return writer.invite(
+                    body["invitedUserEmailAddress"],
+                    body["inviteRedirectUrl"],
+                    display_name=body.get("invitedUserDisplayName", ""),
+                )
+            case Action.UPDATE:
+                return writer.update(step.ref.kind, live_id, body)
+            case Action.ASSIGN_LICENSES:
+                return writer.assign_license(
+                    step.ref.kind, live_id, body["addLicenses"], body["removeLicenses"]
+                )
+            case Action.DELETE:
+                return writer.delete(step.ref.kind, live_id)
+            case Action.ADD_RELATIONSHIP if len(work.steps) > 1:
+                targets = [self._target_id(one) for one in work.steps]
+                return self._writer.bind(step.relationship, live_id, targets)
+            case Action.ADD_RELATIONSHIP:
+                kind = step.target.kind if step.target else ""
+                return self._writer.add_reference(
+                    step.relationship, live_id, self._target_id(step), kind
+                )
+            case Action.REMOVE_RELATIONSHIP:
+                return writer.remove_reference(step.relationship, live_id, self._target_id(step))
+
+    def _target_id(self, step: Step) -> str:
+        if step.target is None:
+            raise errors.UsageError(f"Step {step.id} names no target.", hint="Make the plan again.")
+        return self._identity.current(step.target.id)
+
+    def _body(self, step: Step) -> dict[str, Any]:
+        return self._identity.rewritten(step.ref.kind, step.body)
+
+    def _with_password(self, step: Step, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the body with the password that the plan only names. It is kept nowhere."""
+        result = dict(body)
+        if step.password is Password.NOT_NEEDED:
+            return result
+        profile = dict(result.get("passwordProfile") or {})
+        password: str | None = None
+        if step.password is Password.BACKED_UP:
+            password = self._secrets.backed_up_password(step.ref)
+        if password is None:
+            password = self._secrets.default_password()
+            if step.password is Password.BACKED_UP:
+                profile["forceChangePasswordNextSignIn"] = True
+        if not password:
+            raise errors.UsageError(
+                f"User {step.name} has to be created anew and no default password was given.",
+                hint="Restore again with --default-password-file.",
+            )
+        profile["password"] = password
+        result["passwordProfile"] = profile
+        return result
+
+    # --- after the write ----------------------------------------------------------------------
+
+    def _record(self, records: Sequence[StepRecord]) -> None:
+        """Make new ids durable, then the outcomes, before anything else is written."""
+        if not records:
+            return
+        for record in records:
+            if record.status.is_good:
+                self._learn(self._steps[record.step_id], record)
+        self._save_identity()
+        self._journal.record_outcomes(records)
+        for record in records:
+            known = self._records.get(record.step_id)
+            detail = {**(known.detail if known else {}), **record.detail}
+            self._records[record.step_id] = dataclasses.replace(record, detail=detail)
+
+    def _learn(self, step: Step, record: StepRecord) -> None:
+        if not step.makes_object or not record.new_id or KINDS[step.ref.kind].is_link:
+            return
+        self._identity = self._identity.with_object(step.ref.kind, step.ref.id, record.new_id)
+        if record.new_app_id and step.app_id:
+            self._identity = self._identity.with_app(step.app_id, record.new_app_id)
+
+    def _save_identity(self) -> None:
+        if self._identity != self._saved_identity:
+            self._on_identity(self._identity)
+            self._saved_identity = self._identity
+
+    def _wait(self, reason: str, seconds: float) -> None:
+        self._listener(progress.Waiting(reason, seconds))
+        self._clock.sleep(seconds)
+
+
+def apply_plan(
+    plan: RestorePlan,
+    live: LiveState,
+    tenant_writer: TenantWriter,
+    journal: Journal,
+    identity: IdentityMap = NO_IDENTITY,
+    secrets: RestoreSecrets = NO_SECRETS,
+    **options: Any,
+) -> RestoreReport:
+    """Carry a plan out from beginning to end; ``options`` are those of ``Applier``.
+
+    Whoever applies a plan made a while ago calls ``plan.check_still_valid`` first.
+    Raises: ``errors.Refused`` when a refusal of the plan stands.
+    """
+    return Applier(plan, live, tenant_writer, journal, identity, secrets, **options).run()
+
+
+def _found_record(step: Step, finding: Finding, reason: str) -> StepRecord:
+    detail: dict[str, Any] = {"reason": reason}
+    if step.makes_object and finding.found_id:
+        detail["new_id"] = finding.found_id
+        if finding.found_app_id:
+            detail["new_app_id"] = finding.found_app_id
+    return StepRecord(step.id, StepStatus.DONE, detail)
+
+
+def _new_ids(step: Step, body: Mapping[str, Any]) -> dict[str, str]:
+    made = body.get("invitedUser") if step.action is Action.INVITE else body
+    if not isinstance(made, Mapping):
+        return {}
+    ids = {"new_id": str(made.get("id") or "")}
+    if step.ref.kind == "application" and made.get("appId"):
+        ids["new_app_id"] = str(made["appId"])
+    return ids
+
+
+def _failed_records(work: _Work, error: errors.Error) -> list[StepRecord]:
+    detail: dict[str, Any] = {"message": error.message, "hint": error.hint or _hint_for(error)}
+    if isinstance(error, errors.GraphError):
+        detail.update(
+            status=error.status,
+            graph_code=error.graph_code,
+            request_id=error.request_id,
+        )
+    if work.dropped:
+        detail["dropped"] = list(work.dropped)
+    return [StepRecord(step.id, StepStatus.FAILED, detail) for step in work.steps]
+
+
+def _hint_for(error: errors.Error) -> str:
+    if isinstance(error, errors.GraphNotFound):
+        return "The object or what it refers to is gone: make a new plan."
+    if isinstance(error, errors.InvalidRequest | errors.Conflict):
+        return "Graph refuses the value: put right what it names, then restore this object again."
+    return "Restore this object again."

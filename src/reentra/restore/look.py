@@ -1,0 +1,260 @@
+"""Looking: does what a step wants hold in the tenant already, and if not, what is left to do?
+
+The same question is asked before steps that follow an undelete, after a crash, after a lost reply,
+and at the end to prove the restore.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from reentra.directory.kinds import KINDS
+from reentra.directory.objects import DirectoryObject
+from reentra.directory.state import LiveState
+from reentra.restore import bodies, matching
+from reentra.restore.identity import IdentityMap
+from reentra.restore.licences import direct_licences, group_licences
+from reentra.restore.steps import Action, Look, Step
+
+# Two of these may have the same name, so a creation notes which ones there were before it.
+NAMED_KINDS = frozenset(
+    {
+        "group",
+        "application",
+        "administrativeUnit",
+        "conditionalAccessPolicy",
+        "namedLocation",
+        "unifiedRoleDefinition",
+    }
+)
+_CACHED_SOURCES = 64
+
+
+class Answer(enum.Enum):
+    """What a look found."""
+
+    HOLDS = "holds"
+    LACKS = "lacks"  # the object is there, and something is left to write
+    GONE = "gone"  # the object is not there (yet)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``left`` are the bodies still to be written, in order; ``found_id`` what was created."""
+
+    answer: Answer
+    left: tuple[Mapping[str, Any], ...] = ()
+    found_id: str = ""
+    found_app_id: str = ""
+    differing: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Looker:
+    """Looks at the tenant for the steps of one restore. ``identity`` gives the map as it is now."""
+
+    live: LiveState
+    identity: Callable[[], IdentityMap]
+    _targets: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+
+    def findings(
+        self,
+        steps: Sequence[Step],
+        *,
+        existing: Mapping[str, Collection[str]] | None = None,
+        taken: Collection[str] = (),
+        is_fresh: bool = True,
+    ) -> dict[str, Finding]:
+        """Return what holds of each step, by step id.
+
+        ``existing`` are, for creations, ids that were there before; ``taken`` ids that belong to
+        other creations. With ``is_fresh`` off, members that were read a moment ago are not read
+        again.
+        """
+        result: dict[str, Finding] = {}
+        by_action: dict[Action, list[Step]] = {}
+        for step in steps:
+            by_action.setdefault(step.action, []).append(step)
+        for action, members in by_action.items():
+            if action in (Action.ADD_RELATIONSHIP, Action.REMOVE_RELATIONSHIP):
+                result.update(self._links(members, is_fresh))
+            elif action in (Action.CREATE, Action.INVITE):
+                for step in members:
+                    before = (existing or {}).get(step.id, ())
+                    result[step.id] = self._creation(step, before, taken)
+            else:
+                result.update(self._objects(members))
+        return result
+
+    def same_named(self, steps: Sequence[Step]) -> dict[str, list[str]]:
+        """Return, for creations, the ids of live objects that they could be taken for."""
+        names: dict[str, set[str]] = {}
+        for step in steps:
+            if step.ref.kind in NAMED_KINDS:
+                names.setdefault(step.ref.kind, set()).add(str(step.body.get("displayName") or ""))
+        found: dict[tuple[str, str], list[str]] = {}
+        for kind, wanted in names.items():
+            for item in self.live.find_objects(kind, "displayName", sorted(wanted)):
+                found.setdefault((kind, str(item.get("displayName")).lower()), []).append(item.id)
+        result = {}
+        for step in steps:
+            name = str(step.body.get("displayName") or "").lower()
+            if same := found.get((step.ref.kind, name)):
+                result[step.id] = same
+        return result
+
+    # --- objects ------------------------------------------------------------------------------
+
+    def live_id(self, step: Step) -> str:
+        """Return the id of the step's object in the tenant."""
+        return self.identity().current(step.live_id or step.ref.id)
+
+    def body(self, step: Step) -> dict[str, Any]:
+        """Return the step's body with every id as it is now."""
+        return self.identity().rewritten(step.ref.kind, step.body)
+
+    def _objects(self, steps: Sequence[Step]) -> dict[str, Finding]:
+        ids: dict[str, set[str]] = {}
+        for step in steps:
+            ids.setdefault(step.ref.kind, set()).add(self.live_id(step))
+        live = {kind: self._load(kind, wanted) for kind, wanted in ids.items()}
+        return {
+            step.id: self._object(step, live[step.ref.kind].get(self.live_id(step)))
+            for step in steps
+        }
+
+    def _load(self, kind: str, ids: Collection[str]) -> dict[str, DirectoryObject]:
+        if KINDS[kind].is_singleton:
+            only = next(iter(self.live.list_objects(kind)), None)
+            return {} if only is None else dict.fromkeys(ids, only)
+        return self.live.load_objects(kind, sorted(ids))
+
+    def _object(self, step: Step, live: DirectoryObject | None) -> Finding:
+        if step.action is Action.DELETE:
+            return Finding(Answer.HOLDS if live is None else Answer.LACKS)
+        if live is None:
+            return Finding(Answer.GONE)
+        if step.action is Action.UNDELETE:
+            return Finding(Answer.HOLDS, found_id=live.id)
+        if step.action is Action.ASSIGN_LICENSES:
+            return _licence_finding(step, live)
+        return update_finding(step.ref.kind, self.body(step), live)
+
+    # --- creations ----------------------------------------------------------------------------
+
+    def _creation(self, step: Step, existing: Collection[str], taken: Collection[str]) -> Finding:
+        for item in self._candidates(step):
+            if item.id in existing or item.id in taken:
+                continue
+            app_id = str(item.get("appId") or "") if item.kind == "application" else ""
+            return Finding(Answer.HOLDS, found_id=item.id, found_app_id=app_id)
+        return Finding(Answer.GONE)
+
+    def _candidates(self, step: Step) -> Iterable[DirectoryObject]:
+        kind = step.ref.kind
+        row = KINDS[kind]
+        body = self.body(step)
+        if step.action is Action.INVITE:
+            return self.live.find_objects("user", "mail", [str(body["invitedUserEmailAddress"])])
+        if kind == "user":
+            return self.live.find_objects(kind, "userPrincipalName", [body["userPrincipalName"]])
+        if kind == "servicePrincipal":
+            return self.live.find_objects(kind, "appId", [body["appId"]])
+        if row.is_link:
+            first = matching.end_properties(row)[0]
+            key = matching.natural_key(row, body)
+            found = self.live.find_objects(kind, first, [str(body[first])])
+            return [i for i in found if matching.natural_key(row, i.properties) == key]
+        if row.natural_key:
+            name = row.natural_key[0]
+            return self.live.find_objects(kind, name, [str(body.get(name) or "")])
+        found = self.live.find_objects(kind, "displayName", [str(body.get("displayName") or "")])
+        nickname = body.get("mailNickname")
+        return [item for item in found if nickname is None or item.get("mailNickname") == nickname]
+
+    # --- links --------------------------------------------------------------------------------
+
+    def _links(self, steps: Sequence[Step], is_fresh: bool) -> dict[str, Finding]:
+        current = self.identity().current
+        present: set[tuple[str, str, str]] = set()
+        sources: dict[str, set[str]] = {}
+        targets: dict[str, set[str]] = {}
+        for step in steps:
+            if step.target is None:
+                continue
+            side, one = (
+                (targets, step.target.id) if step.look is Look.TARGET else (sources, step.ref.id)
+            )
+            side.setdefault(step.relationship, set()).add(current(one))
+        for relationship, ids in sources.items():
+            for source_id, found in self._targets_of(relationship, ids, is_fresh).items():
+                present.update((relationship, source_id, target_id) for target_id in found)
+        for relationship, ids in targets.items():
+            for link in self.live.load_relationships_to(relationship, sorted(ids)):
+                present.add((relationship, link.source_id, link.target_id))
+        result = {}
+        for step in steps:
+            if step.target is None:
+                continue
+            key = (step.relationship, current(step.ref.id), current(step.target.id))
+            wants = step.action is Action.ADD_RELATIONSHIP
+            holds = (key in present) == wants
+            result[step.id] = Finding(Answer.HOLDS if holds else Answer.LACKS)
+        return result
+
+    def _targets_of(
+        self, relationship: str, ids: Collection[str], is_fresh: bool
+    ) -> dict[str, frozenset[str]]:
+        known = {} if is_fresh else {
+            one: self._targets[relationship, one]
+            for one in ids
+            if (relationship, one) in self._targets
+        }  # fmt: skip
+        rest = sorted(set(ids) - known.keys())
+        if rest:
+            found: dict[str, set[str]] = {one: set() for one in rest}
+            for link in self.live.load_relationships(relationship, rest):
+                found.setdefault(link.source_id, set()).add(link.target_id)
+            for one, target_ids in found.items():
+                known[one] = frozenset(target_ids)
+                self._targets[relationship, one] = known[one]
+        while len(self._targets) > _CACHED_SOURCES:
+            del self._targets[next(iter(self._targets))]
+        return known
+
+
+def update_finding(kind: str, want: Mapping[str, Any], live: DirectoryObject) -> Finding:
+    """Return whether ``live`` has the values of ``want``; only the properties named there count."""
+    have = {name: live.get(name) for name in want}
+    names = bodies.differing(kind, want, have)
+    if kind == "namedLocation":
+        names -= {"@odata.type"}
+    if not names:
+        return Finding(Answer.HOLDS, found_id=live.id)
+    left = bodies.update_bodies(kind, want, live.properties, names)
+    if not left:
+        return Finding(Answer.HOLDS, found_id=live.id, differing=names)
+    return Finding(Answer.LACKS, left, live.id, differing=names)
+
+
+def _licence_finding(step: Step, live: DirectoryObject) -> Finding:
+    have = (
+        group_licences(live.properties)
+        if live.kind == "group"
+        else direct_licences(live.properties)
+    )
+    want = {entry["skuId"]: frozenset(entry["disabledPlans"]) for entry in step.body["addLicenses"]}
+    remove = [sku for sku in step.body["removeLicenses"] if sku in have]
+    if step.look is not Look.NOT_NEEDED:
+        remove = sorted(sku for sku in have if sku not in want)
+    add = [
+        {"skuId": sku, "disabledPlans": sorted(plans)}
+        for sku, plans in sorted(want.items())
+        if have.get(sku) != plans
+    ]
+    if not add and not remove:
+        return Finding(Answer.HOLDS, found_id=live.id)
+    return Finding(Answer.LACKS, ({"addLicenses": add, "removeLicenses": remove},), live.id)

@@ -1,0 +1,247 @@
+"""The report of a restore: what became of every step, and what holds in the end."""
+
+from __future__ import annotations
+
+import csv
+import enum
+import io
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reentra.restore.identity import IdentityMap
+from reentra.restore.journal import StepRecord, StepStatus
+from reentra.restore.plan import RestorePlan
+from reentra.restore.steps import Step
+
+_COUNTED = (StepStatus.DONE, StepStatus.ALREADY, StepStatus.SKIPPED, StepStatus.FAILED)
+_COLUMNS = (
+    "step", "action", "kind", "id", "new_id", "name", "relationship", "target", "status",
+    "graph_code", "message", "request_id", "what_to_do",
+)  # fmt: skip
+
+
+class RestoreStatus(enum.StrEnum):
+    """How a restore ended."""
+
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that the proof did not find as it should be."""
+
+    kind: str
+    id: str
+    name: str
+    what: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "id": self.id, "name": self.name, "what": self.what}
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What reading back found: how many objects and links hold, and which do not."""
+
+    checked: int = 0
+    holding: int = 0
+    differences: tuple[Difference, ...] = ()
+    is_done: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "checked": self.checked,
+            "holding": self.holding,
+            "done": self.is_done,
+            "differences": [item.to_json() for item in self.differences],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """One step and what became of it; ``status`` is ``None`` when it was never reached."""
+
+    step: Step
+    status: StepStatus | None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def message(self) -> str:
+        return str(self.detail.get("message") or self.detail.get("reason") or "")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the line of ``failures``: what failed or was skipped, why, and what to do."""
+        return {
+            "step": self.step.id,
+            "action": self.step.action.value,
+            "kind": self.step.ref.kind,
+            "id": self.step.ref.id,
+            "display_name": self.step.name,
+            "relationship": self.step.relationship,
+            "target": self.step.target.id if self.step.target else "",
+            "status": self.status.value if self.status else "not_reached",
+            "code": str(self.detail.get("graph_code") or ""),
+            "message": self.message,
+            "request_id": str(self.detail.get("request_id") or ""),
+            "hint": str(self.detail.get("hint") or ""),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreReport:
+    """The end of a restore."""
+
+    plan: RestorePlan
+    entries: tuple[StepReport, ...]
+    id_map: Mapping[str, str]
+    verification: Verification
+    is_cancelled: bool = False
+    job: str = ""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        counted = Counter(entry.status for entry in self.entries)
+        return {status.value: counted.get(status, 0) for status in _COUNTED}
+
+    @property
+    def status(self) -> RestoreStatus:
+        """Succeeded when every step is done or was so already, and the proof holds."""
+        if self.is_cancelled:
+            return RestoreStatus.CANCELLED
+        counts = self.counts
+        bad = counts["failed"] + counts["skipped"]
+        good = counts["done"] + counts["already"]
+        if bad and not good:
+            return RestoreStatus.FAILED
+        if bad or self.verification.differences or bad + good < len(self.entries):
+            return RestoreStatus.PARTIAL
+        return RestoreStatus.SUCCEEDED
+
+    @property
+    def failures(self) -> list[StepReport]:
+        """The steps that were not done: failed and skipped."""
+        return [
+            entry
+            for entry in self.entries
+            if entry.status in (StepStatus.FAILED, StepStatus.SKIPPED)
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "job": self.job,
+            "status": self.status.value,
+            "steps": self.counts,
+            "id_map": dict(self.id_map),
+            "failures": [entry.to_json() for entry in self.failures],
+            "verification": self.verification.to_json(),
+            "unrestorable": [item.to_json() for item in self.plan.unrestorable],
+            "warnings": list(self.plan.warnings),
+        }
+
+    def to_text(self) -> str:
+        """Return the report for a person."""
+        counts = self.counts
+        lines = [
+            f"Restore from {self.plan.snapshot}: {self.status.value}",
+            (
+                f"  {counts['done']} done, {counts['already']} already so, "
+                f"{counts['skipped']} skipped, {counts['failed']} failed"
+            ),
+        ]
+        unreached = sum(1 for entry in self.entries if entry.status is None)
+        if unreached:
+            lines.append(f"  {unreached} not reached: nothing was written for them")
+        proof = self.verification
+        if proof.checked:
+            lines.append(f"  {proof.holding} of {proof.checked} read back and found as planned")
+        lines += [
+            f"  differs: {item.kind} {item.name} ({item.id}): {item.what}"
+            for item in proof.differences
+        ]
+        for old, new in sorted(self.id_map.items()):
+            lines.append(f"  new id: {old} is {new} now")
+        for entry in self.failures:
+            lines.append(
+                f"  {entry.status}: {entry.step.summary} [{entry.step.ref}]: {entry.message}"
+            )
+            if entry.detail.get("request_id"):
+                lines.append(f"    request id {entry.detail['request_id']}")
+            if entry.detail.get("hint"):
+                lines.append(f"    {entry.detail['hint']}")
+        return "\n".join(lines) + "\n"
+
+    def to_csv(self) -> str:
+        """Return one line for each step."""
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        for entry in self.entries:
+            line = entry.to_json()
+            writer.writerow(
+                _safe_cell(value)
+                for value in (
+                    line["step"],
+                    line["action"],
+                    line["kind"],
+                    line["id"],
+                    str(entry.detail.get("new_id") or ""),
+                    line["display_name"],
+                    line["relationship"],
+                    line["target"],
+                    line["status"],
+                    line["code"],
+                    line["message"],
+                    line["request_id"],
+                    line["hint"],
+                )
+            )
+        return buffer.getvalue()
+
+
+def _safe_cell(value: str) -> str:
+    """Return the cell so that no spreadsheet takes a directory's text for a formula."""
+    return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def report_of(
+    plan: RestorePlan,
+    records: Mapping[str, StepRecord],
+    identity: IdentityMap,
+    *,
+    verification: Verification | None = None,
+    is_cancelled: bool = False,
+    job: str = "",
+) -> RestoreReport:
+    """Return the report of a plan from its journal's records."""
+    entries = []
+    for step in plan.steps:
+        record = records.get(step.id)
+        entries.append(
+            StepReport(
+                step,
+                record.status if record and record.status.is_final else None,
+                record.detail if record else {},
+            )
+        )
+    return RestoreReport(
+        plan,
+        tuple(entries),
+        dict(_new_ids(plan, identity)),
+        verification or Verification(is_done=False),
+        is_cancelled,
+        job,
+    )
+
+
+def _new_ids(plan: RestorePlan, identity: IdentityMap) -> Iterable[tuple[str, str]]:
+    """Yield the objects of this plan that go by another id now: created anew, or recognised."""
+    for step in plan.steps:
+        if step.makes_object and identity.current(step.ref.id) != step.ref.id:
+            yield step.ref.id, identity.current(step.ref.id)
+    for old in plan.matched.objects:
+        yield old, identity.current(old)
