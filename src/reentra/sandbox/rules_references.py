@@ -327,11 +327,21 @@ ROUTES: Final = (
         for nav, (path, operation) in _PATHS.items()
     ),
     *(
-        Route("DELETE", f"{path}/{{target}}/$ref", operation, _removing(nav))
+        Route(
+            "DELETE",
+            f"{path}/{{target}}/$ref",
+            operation.replace("-post-", "-delete-"),
+            _removing(nav),
+        )
         for nav, (path, operation) in _PATHS.items()
     ),
     *(
-        Route("DELETE", f"{path}/$ref", operation, _removing_by_query(nav))
+        Route(
+            "DELETE",
+            f"{path}/$ref",
+            operation.replace("-post-", "-delete-"),
+            _removing_by_query(nav),
+        )
         for nav, (path, operation) in _PATHS.items()
     ),
     Route("PUT", "/users/{id}/manager/$ref", "user-post-manager", _adding("user.manager")),
