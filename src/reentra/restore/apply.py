@@ -101,7 +101,7 @@ class Applier:
         clock: clocks.Clock = clocks.SYSTEM,
         listener: progress.Listener = progress.ignore,
         should_stop: Callable[[], bool] = lambda: False,
-        on_identity: Callable[[IdentityMap], None] = lambda identity: None,
+        on_identity: Callable[[IdentityMap], None] = lambda _identity: None,
         max_lag_seconds: float = MAX_LAG_SECONDS,
     ) -> None:
         ensure_not_refused(plan)
