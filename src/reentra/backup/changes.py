@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from reentra.backup.base import Base
@@ -182,8 +182,14 @@ class LinkChanges:
         source_ids: Sequence[str],
         found: Iterable[Relationship],
         written: Mapping[LinkKey, tuple[Relationship, bool]],
+        are_live: Callable[[Sequence[Relationship]], set[LinkKey]],
     ) -> None:
-        """Take in that ``found`` are all links of the sources, over what was written before."""
+        """Take in that ``found`` are all links of the sources that a list shows.
+
+        Lists hide links to objects in the recycle bin, which come back with those: a link that is
+        missing is only removed when its target is there (``are_live`` returns those links' keys).
+        ``written`` is what this run wrote about the sources before.
+        """
         before = {
             link.key: link
             for links in self.load_known(source_ids).values()
@@ -195,8 +201,10 @@ class LinkChanges:
             else:
                 before.pop(key, None)
         after = {link.key: link for link in found}
-        for key, link in before.items():
-            if key not in after:
+        missing = [link for key, link in before.items() if key not in after]
+        live = are_live(missing) if missing else set()
+        for link in missing:
+            if link.key in live:
                 self.remove(link)
         self.put_new(link for key, link in after.items() if key not in before)
 

@@ -115,6 +115,7 @@ def _unit_to_json(result: UnitResult) -> dict[str, Any]:
         "delta_tracked": result.delta_tracked,
         "dropped_properties": {k: list(v) for k, v in result.dropped_properties.items()},
         "supplements": result.supplements,
+        "returned": result.returned,
         "notes": result.notes,
     }
 
@@ -130,5 +131,6 @@ def _unit_from_json(value: Mapping[str, Any]) -> UnitResult:
         delta_tracked=list(value["delta_tracked"]),
         dropped_properties={k: tuple(v) for k, v in value["dropped_properties"].items()},
         supplements={k: dict(v) for k, v in value["supplements"].items()},
+        returned=list(value["returned"]),
         notes=list(value["notes"]),
     )

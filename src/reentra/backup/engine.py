@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import enum
 from collections.abc import Iterable, Mapping
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from reentra import clock as clocks
-from reentra import progress
+from reentra import errors, progress
 from reentra.backup import checkpoint as checkpoints
 from reentra.backup.base import Base, EmptyBase
 from reentra.backup.changes import LinkKey
@@ -23,7 +24,7 @@ from reentra.backup.units import (
 )
 from reentra.directory.kinds import KINDS
 from reentra.directory.objects import Relationship
-from reentra.directory.relationships import relationships_of
+from reentra.directory.relationships import Reading, relationships_of, relationships_to
 from reentra.directory.state import Coverage, CoverageStatus
 from reentra.graph.client import GraphClient
 from reentra.repository import Manifest, Repository, SegmentInfo
@@ -196,8 +197,46 @@ class _Run:
                 checkpoints.save_checkpoint(
                     self._repository, self._tenant_id, self._state, self._clock.now()
                 )
+        for head, result in self._state.done.items():
+            if result.returned:
+                self._reconnect(head, sorted(set(result.returned)))
         self._seal()
         return tuple(self._state.segments), self._info()
+
+    def _reconnect(self, kind: str, ids: list[str]) -> None:
+        """Read the links that end at objects which came back from the recycle bin.
+
+        Their memberships come back with them, and no delta of the groups says so.
+        """
+        for row in relationships_to(kind):
+            result = self._state.done.get(row.source_kind)
+            if row.reading is not Reading.DELTA or result is None:
+                continue
+            try:
+                found = self._live.load_relationships_to(row.name, ids)
+            except errors.Unauthenticated:
+                raise
+            except errors.GraphError as error:
+                reason = f"Links of {kind}s that came back from the bin: {error.message}"
+                result.relationships[row.name] = dataclasses.replace(
+                    result.relationships[row.name],
+                    coverage=Coverage(CoverageStatus.PARTIAL, reason),
+                )
+                continue
+            sources = sorted({link.source_id for link in found})
+            known = {link.key for link in self._base.load_relationships(row.name, sources)}
+            for key, (_, exists) in self._load_written(row.name, frozenset(sources)).items():
+                (known.add if exists else known.discard)(key)
+            in_base = self._base.load_digests(row.source_kind, sources)
+            missing = [
+                link for link in found if link.key not in known and link.source_id in in_base
+            ]
+            for link in missing:
+                self.writer.put_link(link)
+            summary = result.relationships[row.name]
+            result.relationships[row.name] = dataclasses.replace(
+                summary, added=summary.added + len(missing)
+            )
 
     def status(self, info: SnapshotInfo) -> BackupStatus:
         if info.status is SnapshotStatus.PARTIAL:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -34,6 +34,12 @@ class ReadsLive(Protocol):
     def load_relationships(self, relationship: str, source_ids: list[str]) -> list[Relationship]:
         """Fetch the links of sources."""
 
+    def load_relationships_to(self, relationship: str, target_ids: list[str]) -> list[Relationship]:
+        """Fetch the links of targets."""
+
+    def load_names(self, ids: list[str]) -> dict[str, tuple[str, str]]:
+        """Fetch kind and name of objects."""
+
 
 @dataclass(slots=True)
 class UnitResult:
@@ -45,6 +51,7 @@ class UnitResult:
     delta_tracked: list[str] = field(default_factory=list)
     dropped_properties: dict[str, tuple[str, ...]] = field(default_factory=dict)
     supplements: dict[str, dict[str, str]] = field(default_factory=dict)
+    returned: list[str] = field(default_factory=list)  # ids that came back from the recycle bin
     notes: list[str] = field(default_factory=list)
 
 
@@ -397,6 +404,7 @@ class _Unit:
                 created = str(merged.get("createdDateTime") or "")
                 if is_new and self._existed_before(created):
                     self._reappeared.add(entry.id)
+                    self._result.returned.append(entry.id)
             else:
                 self._refetch.add(entry.id)
                 self._reappeared.add(entry.id)
@@ -439,7 +447,19 @@ class _Unit:
         for row in tracked:
             found = self._context.live.load_relationships(row.name, ids)
             written = self._context.load_written(row.name, frozenset(ids))
-            self._links[row.name].reconcile(ids, found, written)
+            self._links[row.name].reconcile(ids, found, written, self._with_live_target)
+
+    def _with_live_target(self, links: Sequence[Relationship]) -> set[LinkKey]:
+        by_kind: dict[str, set[str]] = {}
+        for link in links:
+            by_kind.setdefault(link.target_kind, set()).add(link.target_id)
+        live: set[str] = set()
+        for kind, ids in by_kind.items():
+            if kind in KINDS:
+                live |= self._context.live.load_objects(kind, sorted(ids)).keys()
+            else:
+                live |= self._context.live.load_names(sorted(ids)).keys()
+        return {link.key for link in links if link.target_id in live}
 
     def _remove_written_links(self, rows: Iterable[RelationshipKind]) -> None:
         """Take back the links that this run wrote for objects which then turned out to be gone."""
