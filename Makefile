@@ -63,9 +63,9 @@ docs: setup ## Write the generated pages of docs/ anew
 lock: setup ## Pin the newest versions of all dependencies, with hashes
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header --upgrade pyproject.toml --extra postgres --group all -o requirements/all.txt
+		--no-header --no-annotate --upgrade pyproject.toml --extra postgres --group all -o requirements/all.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header pyproject.toml --group dev -c requirements/all.txt -o requirements/dev.txt
+		--no-header --no-annotate pyproject.toml --group dev -c requirements/all.txt -o requirements/dev.txt
 
 clean: ## Remove what setup and tests made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
