@@ -27,6 +27,7 @@ from reentra.sandbox.app import Sandbox, SandboxServer
 from reentra.sandbox.world import Options
 
 QUICK = throttle.Limits().scaled(1_000)
+REAL = os.environ.get("REENTRA_TEST_CONNECTION", "")
 NOBODY = "00000000-0000-4000-8000-00000000abcd"
 
 
@@ -56,16 +57,13 @@ def connection_to(
     )
 
 
-@pytest.fixture(scope="module", params=["http", "tls", "real"])
+@pytest.fixture(scope="module", params=["http", "tls", *(["real"] if REAL else [])])
 def tenant(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Tenant]:
     """A tenant that is only read from."""
     if request.param == "real":
-        named = os.environ.get("REENTRA_TEST_CONNECTION", "")
-        if not named:
-            pytest.skip("REENTRA_TEST_CONNECTION names no connection to a real tenant")
-        connection = auth.TenantConnection.from_json(json.loads(Path(named).read_text()))
+        connection = auth.TenantConnection.from_json(json.loads(Path(REAL).read_text()))
         secret = Path(connection.credential_file)
         with connect(connection, lambda: secret.read_text().strip()) as client:
             yield Tenant(LiveTenant(client))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,50 @@ def test_a_missing_certificate_is_a_configuration_error(tmp_path: Path) -> None:
         pytest.raises(errors.ConfigurationError, match="certificate"),
     ):
         client.granted_roles()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (auth.CredentialKind.CLIENT_SECRET, "ClientSecretCredential"),
+        (auth.CredentialKind.MANAGED_IDENTITY, "ManagedIdentityCredential"),
+        (auth.CredentialKind.WORKLOAD_IDENTITY, "WorkloadIdentityCredential"),
+    ],
+)
+def test_each_kind_of_credential_is_microsofts_own(
+    kind: auth.CredentialKind, name: str, tmp_path: Path
+) -> None:
+    token_file = tmp_path / "token"
+    token_file.write_text(jwt({}))
+    connection = auth.TenantConnection(
+        "t", TENANT, APP, credential=kind, credential_file=str(token_file), cloud=auth.Cloud.CHINA
+    )
+    source = auth._token_source(connection, lambda: SECRET)
+    assert type(source).__name__ == name
+    assert SECRET not in repr(source)
+
+
+def test_only_a_secret_goes_with_plain_http(graph: ScriptedGraph) -> None:
+    connection = graph.connection(
+        credential=auth.CredentialKind.CERTIFICATE, credential_file="x.pem"
+    )
+    with connect(connection) as client, pytest.raises(errors.UsageError, match="https"):
+        client.granted_roles()
+
+
+def test_many_threads_ask_for_one_token_even_after_a_refusal(
+    graph: ScriptedGraph, clock: FakeClock
+) -> None:
+    graph.otherwise = lambda seen: (
+        problem(401, "InvalidAuthenticationToken")
+        if seen.headers["authorization"] == f"Bearer {graph.tokens[0]}"
+        else Reply(200, {"id": "a"})
+    )
+    with graph.client(clock) as client, ThreadPoolExecutor(8) as pool:
+        client.granted_roles()
+        found = list(pool.map(lambda _: client.get("users/a"), range(40)))
+    assert found == [{"id": "a"}] * 40
+    assert len(graph.tokens) == 2
 
 
 def test_granted_roles_are_read_from_the_token(graph: ScriptedGraph, client: GraphClient) -> None:

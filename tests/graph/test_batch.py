@@ -59,7 +59,7 @@ def test_requests_go_in_twenties_and_answers_come_back_in_order(
 ) -> None:
     graph.otherwise = all_ok
     responses = client.batch(gets(45))
-    assert [len(seen.json["requests"]) for seen in graph.seen] == [20, 20, 5]
+    assert sorted(len(seen.json["requests"]) for seen in graph.seen) == [5, 20, 20]
     assert [r.body["url"] for r in responses] == [f"/users/{n}" for n in range(45)]
     assert [r.id for r in responses] == [str(n) for n in range(45)]
     assert client.usage.batched == 45
@@ -188,6 +188,27 @@ def test_parts_that_stay_throttled_are_throttled(graph: ScriptedGraph, clock: Fa
         (response,) = client.batch([BatchRequest("POST", "users", {})])
     assert isinstance(response.error, errors.Throttled)
     assert len(graph.seen) == 2
+
+
+def test_parts_that_keep_failing_are_given_up_soon(graph: ScriptedGraph, clock: FakeClock) -> None:
+    graph.otherwise = answering(failed(503))
+    with graph.client(clock, max_failures=3) as client:
+        (response,) = client.batch(gets(1))
+    assert isinstance(response.error, errors.Unavailable)
+    assert len(graph.seen) == 3
+
+
+def test_a_batch_of_reads_that_fails_leaves_the_others_whole(
+    graph: ScriptedGraph, clock: FakeClock
+) -> None:
+    def by_content(seen: Seen) -> Reply:
+        is_bad = any(part["url"] == "/users/25" for part in seen.json["requests"])
+        return problem(504, "x") if is_bad else all_ok(seen)
+
+    graph.otherwise = by_content
+    with graph.client(clock, max_failures=2) as client:
+        responses = client.batch(gets(60))
+    assert [r.error is None for r in responses] == [True] * 20 + [False] * 20 + [True] * 20
 
 
 def test_a_batch_cannot_delete_through_a_link() -> None:

@@ -83,6 +83,22 @@ def test_a_refused_connection_on_a_write_was_not_sent_and_is_tried_again(
     assert len(clock.slept) == 2
 
 
+def test_a_reply_lost_while_handling_a_refused_connection_is_still_unknown(
+    graph: ScriptedGraph, clock: FakeClock
+) -> None:
+    gone = ScriptedGraph()
+    with gone.client(clock, max_failures=1) as elsewhere, graph.client(clock) as client:
+        elsewhere.granted_roles()
+        gone.stop()
+        graph.script = [Reply(is_reset=True)]
+        try:
+            elsewhere.get("users/a")
+        except errors.Unavailable:
+            with pytest.raises(errors.OutcomeUnknown):
+                client.post("users", {"displayName": "A"})
+    assert len(graph.seen) == 1
+
+
 def test_a_401_on_a_write_was_not_executed_and_is_sent_again(
     graph: ScriptedGraph, client: GraphClient
 ) -> None:

@@ -50,6 +50,8 @@ __all__ = [
 
 # --- secrets ----------------------------------------------------------------------------------
 
+_RENEWED_BEFORE_END_SECONDS = 300
+
 SecretProvider = Callable[[], str]
 """Returns a client secret, or the passphrase of a certificate (empty when it has none)."""
 
@@ -68,10 +70,16 @@ class TenantCredential:
     Graph refuses a token that looks good from here. Thread-safe.
     """
 
-    __slots__ = ("_connection", "_lock", "_make", "_source", "_token")
+    __slots__ = ("_clock", "_connection", "_lock", "_make", "_source", "_token")
 
-    def __init__(self, connection: TenantConnection, secret: SecretProvider = _no_secret) -> None:
+    def __init__(
+        self,
+        connection: TenantConnection,
+        secret: SecretProvider = _no_secret,
+        clock: clocks.Clock = clocks.SYSTEM,
+    ) -> None:
         self._connection = connection
+        self._clock = clock
         self._make: Callable[[], Any] = lambda: _token_source(connection, secret)
         self._source: Any = None
         self._token: AccessTokenInfo | None = None
@@ -88,12 +96,15 @@ class TenantCredential:
         Raises: ``Unauthenticated`` with what to do; ``Unavailable`` when the authority cannot be
         reached; ``ConfigurationError`` when a credential file cannot be used.
         """
+        wanted = options or TokenRequestOptions()
         with self._lock:
+            kept = self._token
+            if kept is not None and not wanted.get("claims") and self._is_good(kept):
+                return kept
             try:
                 if self._source is None:
                     self._source = self._make()
-                wanted = options or TokenRequestOptions()
-                self._token = self._source.get_token_info(*scopes, options=wanted)
+                fresh: AccessTokenInfo = self._source.get_token_info(*scopes, options=wanted)
             except azure_errors.ClientAuthenticationError as failure:
                 # azure-identity folds failures of the network into refusals of the credential.
                 if _is_network_failure(failure):
@@ -107,7 +118,11 @@ class TenantCredential:
                     f"{type(failure).__name__} while reading its file.",
                     hint=f"Look at {self._connection.credential_file or 'its settings'}.",
                 ) from None
-            return self._token
+            self._token = fresh
+            return fresh
+
+    def _is_good(self, token: AccessTokenInfo) -> bool:
+        return self._clock.now().timestamp() < token.expires_on - _RENEWED_BEFORE_END_SECONDS
 
     def __enter__(self) -> TenantCredential:
         return self
@@ -115,9 +130,14 @@ class TenantCredential:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def refresh(self) -> None:
-        """Forget every token, so that the next one comes from the authority."""
+    def refresh(self, refused: str = "") -> None:
+        """Forget every token, so that the next one comes from the authority.
+
+        Does nothing when ``refused`` is given and another thread has replaced that token already.
+        """
         with self._lock:
+            if refused and self._token is not None and self._token.token != refused:
+                return
             self._source = None
             self._token = None
 
@@ -196,10 +216,10 @@ def _given(secret: SecretProvider, connection: TenantConnection) -> str:
 class LoopbackCredential:
     """The client credentials grant over plain http, for a Graph on this machine.
 
-    azure-identity refuses any http authority.
+    azure-identity refuses any http authority. Tokens are kept by ``TenantCredential``.
     """
 
-    __slots__ = ("_clock", "_connection", "_expires_at", "_lock", "_pipeline", "_secret", "_token")
+    __slots__ = ("_clock", "_connection", "_pipeline", "_secret")
 
     def __init__(
         self,
@@ -214,20 +234,11 @@ class LoopbackCredential:
         self._pipeline: Pipeline[HttpRequest, HttpResponse] = Pipeline(
             RequestsTransport(use_env_settings=False), []
         )
-        self._lock = threading.Lock()
-        self._token: AccessTokenInfo | None = None
-        self._expires_at = 0.0
 
     def get_token_info(
         self, *scopes: str, options: TokenRequestOptions | None = None
     ) -> AccessTokenInfo:
-        claims = (options or {}).get("claims", "")
-        with self._lock:
-            now = self._clock.now().timestamp()
-            if self._token is None or claims or now > self._expires_at - 300:
-                self._token = self._request(scopes, claims or "")
-                self._expires_at = self._token.expires_on
-            return self._token
+        return self._request(scopes, (options or {}).get("claims") or "")
 
     def close(self) -> None:
         self._pipeline.__exit__()
@@ -319,7 +330,7 @@ def _is_network_failure(failure: BaseException) -> bool:
     while cause is not None:
         if isinstance(cause, azure_errors.ServiceRequestError | azure_errors.ServiceResponseError):
             return True
-        cause = cause.__cause__ or cause.__context__
+        cause = cause.__cause__
     return False
 
 
@@ -390,9 +401,10 @@ def granted_roles(token: str) -> frozenset[str] | None:
 class TokenPolicy(BearerTokenCredentialPolicy[HttpRequest, HttpResponse]):
     """azure-core's bearer policy, with one more try after a 401 that is no CAE challenge.
 
-    A claims challenge is answered by azure-core itself. Any other 401 can be a token that ended
-    early (a clock that is wrong, a session revoked): the cached one is dropped and asked for anew,
-    once. A 401 says that nothing was executed, so writes are sent again too.
+    A claims challenge is answered by azure-core's own code. Any other 401 can be a token that
+    ended early (a clock that is wrong, a session revoked): it is dropped and asked for anew, once.
+    A 401 says that nothing was executed, so writes are sent again too. Tokens are kept by the
+    credential alone, because azure-core's policy is not safe for threads.
     """
 
     def __init__(self, credential: TenantCredential, scope: str) -> None:
@@ -400,19 +412,25 @@ class TokenPolicy(BearerTokenCredentialPolicy[HttpRequest, HttpResponse]):
         self._tenant_credential = credential
         self._scope = scope
 
-    def forget_token(self) -> None:
-        """Let the next request carry a fresh token."""
-        self._tenant_credential.refresh()
-        self._token = None
+    def on_request(self, request: PipelineRequest[HttpRequest]) -> None:
+        self.authorize_request(request, self._scope)
+
+    def authorize_request(
+        self, request: PipelineRequest[HttpRequest], *scopes: str, **kwargs: Any
+    ) -> None:
+        options = TokenRequestOptions(enable_cae=True)
+        if kwargs.get("claims"):
+            options["claims"] = kwargs["claims"]
+        token = self._tenant_credential.get_token_info(*scopes, options=options)
+        self._update_headers(request.http_request.headers, token.token)
 
     def send(
         self, request: PipelineRequest[HttpRequest]
     ) -> PipelineResponse[HttpRequest, HttpResponse]:
-        # ``TenantConnection`` let plain http pass for loopback only.
-        request.context.options["enforce_https"] = False
         response = super().send(request)
         if response.http_response.status_code == 401:
-            self._tenant_credential.refresh()
+            sent = str(request.http_request.headers.get("Authorization", ""))
+            self._tenant_credential.refresh(sent.removeprefix("Bearer "))
             self.authorize_request(request, self._scope)
             response = self.next.send(request)
         return response

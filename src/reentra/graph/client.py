@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
-import requests
-import requests.adapters
 from azure.core.credentials import AccessTokenInfo
 from azure.core.pipeline import Pipeline
 from azure.core.pipeline.transport import RequestsTransport
@@ -28,13 +27,14 @@ from reentra.graph.batch import (
     responses_of,
     unanswered,
 )
+from reentra.graph.transport import new_session
 
 Params = Mapping[str, str | int | bool]
 Headers = Mapping[str, str]
 
 _CONNECT_SECONDS = 30.0
 _READ_SECONDS = 180.0
-_POOL_CONNECTIONS = 16
+_PARALLEL_BATCHES = 4
 # Future members of evolvable enumerations come back as unknownFutureValue without it
 # (learn.microsoft.com/graph/best-practices-concept).
 _KNOW_ALL_ENUM_MEMBERS = "include-unknown-enum-members"
@@ -86,15 +86,11 @@ class GraphClient:
             "connection_timeout": _CONNECT_SECONDS,
             "read_timeout": read_timeout_seconds,
         }
-        session = _session(self.endpoint, ca_file)
-        if ca_file:
-            self._options["connection_verify"] = ca_file
-        else:
-            self._options["connection_verify"] = session.verify
-        self._token_policy = auth.TokenPolicy(credential, self._scope)
+        session = new_session(self.endpoint, ca_file)
+        self._options["connection_verify"] = session.verify
         self._pipeline: Pipeline[HttpRequest, HttpResponse] = Pipeline(
             RequestsTransport(session=session, use_env_settings=False),
-            [self._policy, self._token_policy],
+            [self._policy, auth.TokenPolicy(credential, self._scope)],
         )
 
     def __repr__(self) -> str:
@@ -262,22 +258,36 @@ class GraphClient:
         Failures stay with their request and are not raised. Throttled parts are sent again after
         the longest wait that any of them was told, parts that failed with 5xx only when they are
         reads. ``is_serial`` runs the parts one after the other and stops at the first failure of
-        each group of twenty (424). After a refusal of the token, or throttling beyond all
-        patience, the rest is not sent and carries that error.
+        each group of twenty (424). Batches of reads go four at a time. After a refusal of the
+        token, or throttling beyond all patience, the rest of a list with writes is not sent and
+        carries that error.
         """
+        chunks = list(chunked(parts))
+        if len(chunks) > 1 and not is_serial and all(part.may_be_repeated for part in parts):
+            with concurrent.futures.ThreadPoolExecutor(_PARALLEL_BATCHES) as pool:
+                answered = pool.map(self._batch_or_errors, chunks, itertools.repeat(False))
+                return renumbered([response for chunk in answered for response in chunk])
         responses: list[BatchResponse] = []
         stop: errors.GraphError | None = None
-        for chunk in chunked(parts):
+        for chunk in chunks:
             if stop is not None:
                 responses.extend(unanswered(chunk, stop))
                 continue
-            try:
-                responses.extend(self._batch_of_twenty(chunk, is_serial))
-            except errors.GraphError as failure:
-                responses.extend(unanswered(chunk, failure))
-                if isinstance(failure, errors.Unauthenticated | errors.Throttled):
-                    stop = failure
+            found = self._batch_or_errors(chunk, is_serial)
+            responses.extend(found)
+            if isinstance(found[0].error, errors.Unauthenticated | errors.Throttled) and all(
+                response.error is found[0].error for response in found
+            ):
+                stop = found[0].error
         return renumbered(responses)
+
+    def _batch_or_errors(
+        self, chunk: Sequence[BatchRequest], is_serial: bool
+    ) -> list[BatchResponse]:
+        try:
+            return self._batch_of_twenty(chunk, is_serial)
+        except errors.GraphError as failure:
+            return unanswered(chunk, failure)
 
     def _batch_of_twenty(
         self, chunk: Sequence[BatchRequest], is_serial: bool
@@ -297,10 +307,15 @@ class GraphClient:
             self._settle_parts(open_parts, answered)
             return answered
 
-        def again(part: BatchRequest, response: BatchResponse) -> tuple[bool, float | None]:
+        def again(part: BatchRequest, response: BatchResponse) -> throttle.Again | None:
             if not asks_again(part, response):
-                return False, None
-            return True, throttle.retry_after_seconds(response.headers, self.clock)
+                return None
+            told = throttle.retry_after_seconds(response.headers, self.clock)
+            is_throttled = response.status == 429
+            if is_throttled and told:
+                scopes = throttle.scopes_of(_metered_method(part), part.path)
+                self._pace.pause(scopes, told, response.headers)
+            return throttle.Again(told, is_throttled)
 
         return throttle.send_until_settled(
             chunk, send, again, self._pace, self.usage, self.listener, is_chain=is_serial
@@ -335,7 +350,7 @@ class GraphClient:
 
     def refresh_token(self) -> None:
         """Forget the token, so that the next request carries a fresh one."""
-        self._token_policy.forget_token()
+        self._credential.refresh()
 
     def _token(self) -> AccessTokenInfo:
         return self._credential.get_token_info(self._scope)
@@ -449,23 +464,3 @@ def _with_enum_preference(headers: Headers) -> dict[str, str]:
     given = merged.get(name, "")
     merged[name] = f"{given}, {_KNOW_ALL_ENUM_MEMBERS}" if given else _KNOW_ALL_ENUM_MEMBERS
     return merged
-
-
-def _session(endpoint: str, ca_file: str) -> requests.Session:
-    """Return a session with its proxies and trust read once.
-
-    requests would look them up for every request, and a .netrc entry would even replace the token.
-    """
-    session = requests.Session()
-    found = session.merge_environment_settings(endpoint, {}, None, ca_file or None, None)
-    session.trust_env = False
-    if not auth.is_loopback(urlsplit(endpoint).hostname or ""):
-        session.proxies.update(found["proxies"])
-    session.verify = ca_file or found["verify"]
-    # Repeats are the throttle's alone.
-    adapter = requests.adapters.HTTPAdapter(
-        pool_connections=2, pool_maxsize=_POOL_CONNECTIONS, max_retries=0
-    )
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session

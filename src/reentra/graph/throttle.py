@@ -19,6 +19,7 @@ from __future__ import annotations
 import email.utils
 import enum
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
@@ -46,6 +47,7 @@ from reentra.graph.usage import Usage, operation_name
 
 __all__ = [
     "DEFAULT_LIMITS",
+    "Again",
     "Limits",
     "Patience",
     "Scope",
@@ -54,6 +56,7 @@ __all__ = [
     "Usage",
     "header",
     "retry_after_seconds",
+    "scopes_of",
     "send_until_settled",
     "throttle_of",
 ]
@@ -288,6 +291,14 @@ class ThrottlePolicy(HTTPPolicy[HttpRequest, HttpResponse]):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A part of a batch that may be sent again: when, and whether it was throttled or failed."""
+
+    after_seconds: float | None
+    is_throttled: bool
+
+
 _Part = TypeVar("_Part")
 _Done = TypeVar("_Done")
 
@@ -295,7 +306,7 @@ _Done = TypeVar("_Done")
 def send_until_settled(
     parts: Sequence[_Part],
     send: Callable[[Sequence[_Part]], Sequence[_Done]],
-    asks_again: Callable[[_Part, _Done], tuple[bool, float | None]],
+    asks_again: Callable[[_Part, _Done], Again | None],
     throttle: TenantThrottle,
     usage: Usage,
     listener: progress.Listener,
@@ -304,10 +315,9 @@ def send_until_settled(
 ) -> list[_Done]:
     """Send parts of a batch, and again those that were throttled inside of it; keep the order.
 
-    ``send`` returns one result for each part. ``asks_again`` tells whether a part may be repeated
-    and after how many seconds, if the answer said so. In a chain everything behind the first part
-    that may be repeated is sent again with it: it was waiting for that part and did not run. What
-    is still throttled when patience ends keeps its last result.
+    ``send`` returns one result for each part. In a chain everything behind the first part that
+    may be repeated is sent again with it: it was waiting for that part and did not run. What has
+    no good answer when patience ends keeps its last result.
     """
     patience = Patience(throttle, usage, listener)
     results: dict[int, _Done] = {}
@@ -316,13 +326,16 @@ def send_until_settled(
         answered = send([parts[index] for index in open_parts])
         again: list[int] = []
         told = 0.0
+        is_throttled = False
         for index, result in zip(open_parts, answered, strict=True):
             results[index] = result
-            is_again, after_seconds = asks_again(parts[index], result)
-            if is_again or (is_chain and again):
+            verdict = asks_again(parts[index], result)
+            if verdict is not None:
+                told = max(told, verdict.after_seconds or 0.0)
+                is_throttled = is_throttled or verdict.is_throttled
+            if verdict is not None or (is_chain and again):
                 again.append(index)
-                told = max(told, after_seconds or 0.0)
-        if not again:
+        if not again or not (is_throttled or patience.may_fail_again()):
             break
         pause = told or patience.backoff_seconds()
         if patience.has_waited_enough_for(pause):
@@ -366,7 +379,11 @@ def _cost_of(
 
 
 def _causes(failure: BaseException) -> list[BaseException]:
-    """Return everything that is folded into a failure of requests and urllib3."""
+    """Return everything that is folded into a failure of requests and urllib3.
+
+    Not ``__context__``: it may be another failure, which the caller was handling when this one
+    came, and a lost write must not look like one that was never sent.
+    """
     found: list[BaseException] = []
     queue: list[BaseException] = [failure]
     while queue and len(found) < 20:
@@ -376,7 +393,6 @@ def _causes(failure: BaseException) -> list[BaseException]:
         found.append(current)
         candidates = [
             current.__cause__,
-            current.__context__,
             getattr(current, "inner_exception", None),
             getattr(current, "reason", None),
             *current.args,
