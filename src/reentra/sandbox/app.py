@@ -280,9 +280,12 @@ class Sandbox:
             type_ = routes.bin_type(self.tenant, call)
             if not type_:
                 return
-        if call.method == "DELETE" and template.endswith("/{target}"):
+        if call.method == "DELETE" and (
+            template.endswith("/{target}") or template == "/directoryObjects/{id}"
+        ):
             # Without $ref it is the object itself that goes, and so its own permission counts.
-            target = self.tenant.find(call.params.get("target", ""))
+            id_ = call.params.get("target", call.params.get("id", ""))
+            target = self.tenant.find(id_)
             if target is not None and target.type in _CONTEXTS:
                 template = f"/{_CONTEXTS[target.type]}/{{id}}"
         if not permissions.is_allowed(call.method, template, call.roles, type_):

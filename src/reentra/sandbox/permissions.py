@@ -43,6 +43,11 @@ _CURATED: Final[Mapping[tuple[str, str], tuple[tuple[str, ...], ...]]] = Mapping
             ("GroupSettings.Read.All", "GroupSettings.ReadWrite.All", "Directory.Read.All",
              "Directory.ReadWrite.All"),
         ),
+        ("DELETE", "/directoryobjects/{id}"): (("Directory.ReadWrite.All",),),
+        # Nobody may; the operation itself says so.
+        ("POST", "/subscribedskus"): (),
+        ("PATCH", "/subscribedskus/{id}"): (),
+        ("DELETE", "/subscribedskus/{id}"): (),
         # The reference names Policy.Read.All as enough to write; the pages of the operations ask
         # for both.
         ("POST", "/identity/conditionalaccess/policies"): (("Policy.Read.All",), (_CA,)),
@@ -112,7 +117,8 @@ def _groups(method: str, path: str) -> tuple[frozenset[str], ...] | None:
 @cache
 def permission_path(template: str) -> str:
     """Return a route template as the permissions table spells it."""
-    path = re.sub(r"\{[^}]*\}", "{id}", template).lower()
+    path = re.sub(r"\(\w+='\{\w+\}'\)", "/{id}", template)
+    path = re.sub(r"\{[^}]*\}", "{id}", path).lower()
     for suffix in ("/$ref", "/$count", "()"):
         path = path.removesuffix(suffix)
     return path

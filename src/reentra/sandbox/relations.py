@@ -115,14 +115,17 @@ def _role_members(call: Call, record: Record) -> list[Record]:
 
 def transitive_member_of(call: Call, record: Record) -> list[Record]:
     """Return the groups, units and roles an object is in, directly or through groups."""
-    found: dict[str, Record] = {}
-    waiting = [record]
+    found = {container.id: container for container in _member_of(call, record)}
+    waiting = [container for container in found.values() if container.type == "group"]
     while waiting:
-        for container in _member_of(call, waiting.pop()):
-            if container.id not in found:
-                found[container.id] = container
-                if container.type == "group":
-                    waiting.append(container)
+        group = waiting.pop()
+        for container in _member_of(call, group):
+            # A group in an administrative unit does not bring its members into it.
+            if container.type == "administrativeUnit" or container.id in found:
+                continue
+            found[container.id] = container
+            if container.type == "group":
+                waiting.append(container)
     return list(found.values())
 
 
