@@ -3,7 +3,7 @@
 No rule of Graph lives here but those of storage: what a write may do is decided in `writes`
 before this module is asked to do it. Everything here therefore succeeds.
 
-Reading order: `Record`, `Change`, `Tenant`. Three things to know:
+Three things to know:
 
 * A record's ``props`` hold what was ever set, never ``id`` and never ``deletedDateTime``
   (see ``deleted_at``); a value of None was set and then cleared.
@@ -13,176 +13,50 @@ Reading order: `Record`, `Change`, `Tenant`. Three things to know:
 
 from __future__ import annotations
 
-import enum
 import json
 import threading
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
 from sys import intern
-from types import MappingProxyType
 from typing import Any, Final
 
 from reentra.sandbox.clock import Clock
 from reentra.sandbox.errors import LogTruncated
+from reentra.sandbox.links import Links
+from reentra.sandbox.lookup import Lookup
+from reentra.sandbox.records import (
+    BASE_COLLECTION,
+    DIRECTORY_TYPES,
+    ENDS,
+    NAVIGATIONS,
+    OWNING,
+    Change,
+    ChangeKind,
+    Record,
+    TenantOptions,
+    collection_of,
+    ends_of,
+)
+
+__all__ = [
+    "BASE_COLLECTION",
+    "BIN_SECONDS",
+    "DIRECTORY_TYPES",
+    "NAVIGATIONS",
+    "Change",
+    "ChangeKind",
+    "Record",
+    "Tenant",
+    "TenantOptions",
+]
 
 BIN_SECONDS: Final = 30 * 24 * 3600
 """How long a soft-deleted object can be restored: thirty days, not configurable."""
 
-DIRECTORY_TYPES: Final = (
-    "user", "group", "device", "servicePrincipal", "application", "administrativeUnit",
-    "directoryRole",
-)  # fmt: skip
-"""The types that `Tenant.find` looks through, and that can stand at the end of a link."""
-
-BASE_COLLECTION: Final = MappingProxyType(
-    {"ipNamedLocation": "namedLocation", "countryNamedLocation": "namedLocation"}
-)
-"""Derived types that live in the collection of their base; a record keeps its derived type."""
-
-NAVIGATIONS: Final = MappingProxyType(
-    {
-        "group.members": "memberOf",
-        "group.owners": "ownedObjects",
-        "user.manager": "directReports",
-        "user.sponsors": "sponsorOf",
-        "application.owners": "ownedObjects",
-        "servicePrincipal.owners": "ownedObjects",
-        "administrativeUnit.members": "memberOf",
-        "device.registeredOwners": "ownedDevices",
-        "device.registeredUsers": "registeredDevices",
-        "directoryRole.members": "memberOf",
-        "application.federatedIdentityCredentials": "",
-        "application.extensionProperties": "",
-        "group.settings": "",
-    }
-)
-"""Every stored relationship, by the name of the side that owns it, with the inverse's name.
-
-The last three own their targets: those are purged with the owner.
-"""
-
-OWNING: Final = (
-    "application.federatedIdentityCredentials",
-    "application.extensionProperties",
-    "group.settings",
-)
-
-INDEXED: Final = MappingProxyType(
-    {
-        "user": ("userPrincipalName", "proxyAddress", "skuId"),
-        "group": ("mailNickname", "proxyAddress", "uniqueName", "groupTypes"),
-        "administrativeUnit": ("membershipType",),
-        "application": ("appId", "uniqueName", "identifierUris"),
-        "servicePrincipal": ("appId", "servicePrincipalNames"),
-        "device": ("deviceId",),
-        "oAuth2PermissionGrant": ("clientId", "resourceId", "principalId"),
-        "appRoleAssignment": ("principalId", "resourceId"),
-        "unifiedRoleAssignment": (
-            "principalId",
-            "roleDefinitionId",
-            "directoryScopeId",
-        ),
-        "scopedRoleMembership": ("administrativeUnitId", "roleId", "memberId"),
-        "directoryRole": ("roleTemplateId",),
-        "groupSetting": ("templateId",),
-        "subscribedSku": ("skuId",),
-    }
-)
-"""Keys by which `Tenant.by` finds live records, compared without letter case."""
-
-ENDS: Final = MappingProxyType(
-    {
-        "appRoleAssignment": ("principalId", "resourceId"),
-        "oAuth2PermissionGrant": ("clientId", "resourceId", "principalId"),
-        "unifiedRoleAssignment": ("principalId",),
-        "scopedRoleMembership": ("administrativeUnitId", "memberId"),
-    }
-)
-"""Records that hang on other objects, and the keys that name those objects."""
-
-
-class Record:
-    """One object of the tenant.
-
-    ``cache`` belongs to the read side: it may put rendered bytes there, and every write clears
-    it. ``born_at`` and ``written_at`` are clock seconds of the creation (or return from the bin)
-    and of the last write. ``previous`` holds the properties before the last write when the tenant
-    was told to remember them. ``kept`` holds what the recycle bin replaced.
-    """
-
-    __slots__ = (
-        "born_at", "cache", "created_seq", "deleted_at", "id", "kept", "previous", "props", "seq",
-        "type", "written_at",
-    )  # fmt: skip
-
-    def __init__(self, type_: str, id_: str, props: dict[str, Any], seq: int, at: float) -> None:
-        self.type = type_
-        self.id = id_
-        self.props = props
-        self.deleted_at: datetime | None = None
-        self.created_seq = seq
-        self.seq = seq
-        self.born_at = at
-        self.written_at = at
-        self.cache: Any = None
-        self.previous: dict[str, Any] | None = None
-        self.kept: dict[str, Any] | None = None
-
-    def __repr__(self) -> str:
-        return f"Record({self.type}/{self.id})"
-
-
-class ChangeKind(enum.Enum):
-    """What happened to an object, for the delta of its type."""
-
-    CREATED = "created"
-    UPDATED = "updated"
-    SOFT_DELETED = "softDeleted"
-    RESTORED = "restored"
-    PURGED = "purged"
-    LINKED = "linked"
-    UNLINKED = "unlinked"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One entry of the change log.
-
-    ``properties`` names what was created or updated. ``nav`` (without the type: ``members``) and
-    ``target`` are set for links only. ``at`` is clock seconds.
-    """
-
-    seq: int
-    id: str
-    kind: ChangeKind
-    at: float
-    properties: tuple[str, ...] = ()
-    nav: str = ""
-    target: str = ""
-    target_type: str = ""
-
-
 _seq_of = attrgetter("seq")
-
-
-@dataclass(slots=True)
-class TenantOptions:
-    """Where Graph's behaviour is uncertain or varies from tenant to tenant.
-
-    ``edition`` is the licence level: ``free``, ``P1`` or ``P2``. ``foreign_apps`` are the
-    applications of other tenants that a service principal may be made for, by appId, with what
-    their publisher defines.
-    """
-
-    edition: str = "P2"
-    policy_bin: bool = True
-    deleted_upn_carries_id: bool = True
-    remember_previous: bool = False
-    foreign_apps: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 class Tenant:
@@ -204,11 +78,8 @@ class Tenant:
         self._bin: dict[str, dict[str, Record]] = {}
         self._aside: dict[str, Record] = {}
         self._aside_by_end: dict[str, dict[str, None]] = {}
-        self._forward: dict[str, dict[str, dict[str, int]]] = {nav: {} for nav in NAVIGATIONS}
-        self._reverse: dict[str, dict[str, dict[str, int]]] = {nav: {} for nav in NAVIGATIONS}
-        self._index: dict[tuple[str, str], dict[str, str | dict[str, None]]] = {
-            (type_, key): {} for type_, keys in INDEXED.items() for key in keys
-        }
+        self._links = Links()
+        self._lookup = Lookup(self._recount)
         self._log: dict[str, list[Change]] = {}
         self._log_floor: dict[str, int] = {}
 
@@ -221,7 +92,7 @@ class Tenant:
 
     def collection(self, type_: str) -> Mapping[str, Record]:
         """Return the live records of a type by id, in the order of creation."""
-        return self._live.get(BASE_COLLECTION.get(type_, type_), {})
+        return self._live.get(collection_of(type_), {})
 
     def get(self, type_: str, id_: str) -> Record | None:
         """Return a live record of a type."""
@@ -236,13 +107,13 @@ class Tenant:
         """Return what is in the recycle bin, oldest deletion first; of all directory types."""
         self.expire_bin()
         if type_ is not None:
-            return list(self._bin.get(BASE_COLLECTION.get(type_, type_), {}).values())
+            return list(self._bin.get(collection_of(type_), {}).values())
         return [record for name in DIRECTORY_TYPES for record in self._bin.get(name, {}).values()]
 
     def find_deleted(self, id_: str, type_: str | None = None) -> Record | None:
         """Return a record in the recycle bin; without a type, of the directory types."""
         self.expire_bin()
-        names = DIRECTORY_TYPES if type_ is None else (BASE_COLLECTION.get(type_, type_),)
+        names = DIRECTORY_TYPES if type_ is None else (collection_of(type_),)
         for name in names:
             record = self._bin.get(name, {}).get(id_.lower())
             if record is not None:
@@ -251,23 +122,17 @@ class Tenant:
 
     def by(self, type_: str, key: str, value: str) -> list[Record]:
         """Return the live records of a type that have a value under an indexed key."""
-        found = self._index[type_, key].get(value.casefold())
-        if found is None:
-            return []
         records = self.collection(type_)
-        return [records[found]] if isinstance(found, str) else [records[id_] for id_ in found]
+        return [records[id_] for id_ in self._lookup.ids(type_, key, value)]
 
     def one(self, type_: str, key: str, value: str) -> Record | None:
         """Return the first live record of a type that has a value under an indexed key."""
-        found = self._index[type_, key].get(value.casefold())
-        if found is None:
-            return None
-        return self.collection(type_)[found if isinstance(found, str) else next(iter(found))]
+        found = self._lookup.first(type_, key, value)
+        return None if found is None else self.collection(type_)[found]
 
     def count_by(self, type_: str, key: str, value: str) -> int:
         """Return how many live records have a value under an indexed key."""
-        found = self._index[type_, key].get(value.casefold())
-        return 0 if found is None else 1 if isinstance(found, str) else len(found)
+        return self._lookup.count(type_, key, value)
 
     def user_by_upn(self, upn: str) -> Record | None:
         """Return the live user with a userPrincipalName."""
@@ -317,7 +182,7 @@ class Tenant:
         for id_, props in rows:
             self._insert(Record(type_, intern(id_), props, seq, at))
             count += 1
-        self._log_floor[BASE_COLLECTION.get(type_, type_)] = seq
+        self._log_floor[collection_of(type_)] = seq
         return count
 
     def update(self, record: Record, changes: Mapping[str, Any]) -> tuple[str, ...]:
@@ -330,13 +195,13 @@ class Tenant:
             return ()
         live = record.deleted_at is None
         if live:
-            self._unindex(record)
+            self._lookup.remove(record)
         if self.options.remember_previous:
             record.previous = dict(props)
         for name in changed:
             props[intern(name)] = changes[name]
         if live:
-            self._reindex(record)
+            self._lookup.add(record)
         self._touch(record)
         self._note(record, ChangeKind.UPDATED, changed)
         return changed
@@ -349,7 +214,7 @@ class Tenant:
         if record.type == "user" and upn and self.options.deleted_upn_carries_id:
             record.kept = {"userPrincipalName": upn}
             record.props["userPrincipalName"] = record.id.replace("-", "") + upn
-        self._bin.setdefault(BASE_COLLECTION.get(record.type, record.type), {})[record.id] = record
+        self._bin.setdefault(collection_of(record.type), {})[record.id] = record
         self._touch(record)
         self._note(record, ChangeKind.SOFT_DELETED)
         for dependent in self.dependents(record.id):
@@ -360,7 +225,7 @@ class Tenant:
 
         ``changes`` are properties that are to differ from before, such as a free name.
         """
-        del self._bin[BASE_COLLECTION.get(record.type, record.type)][record.id]
+        del self._bin[collection_of(record.type)][record.id]
         record.deleted_at = None
         record.props.update(record.kept or {})
         record.kept = None
@@ -382,7 +247,7 @@ class Tenant:
         if record.deleted_at is None:
             self._take_out(record)
         else:
-            self._bin[BASE_COLLECTION.get(record.type, record.type)].pop(record.id, None)
+            self._bin[collection_of(record.type)].pop(record.id, None)
         self._note(record, ChangeKind.PURGED)
         for nav in OWNING:
             for child_id in self.all_targets(nav, record.id):
@@ -395,9 +260,9 @@ class Tenant:
             self._take_back(dependent)
         for nav in NAVIGATIONS:
             for target in self.all_targets(nav, record.id):
-                self._drop_link(nav, record.id, target)
+                self._links.drop(nav, record.id, target)
             for source in self.all_sources(nav, record.id):
-                self._drop_link(nav, source, record.id)
+                self._links.drop(nav, source, record.id)
                 self._note_link(nav, source, record, ChangeKind.UNLINKED)
 
     def expire_bin(self) -> None:
@@ -431,60 +296,50 @@ class Tenant:
             for before in self.all_targets(nav, source_id):
                 self.unlink(nav, source_id, before)
         seq = self._next()
-        self._forward[nav].setdefault(intern(source_id), {})[intern(target_id)] = seq
-        self._reverse[nav].setdefault(intern(target_id), {})[intern(source_id)] = seq
+        self._links.add(nav, source_id, target_id, seq)
         self._note_link(nav, source_id, self._any(target_id), ChangeKind.LINKED, target_id)
         return True
 
     def link_bulk(self, nav: str, source_id: str, target_ids: Iterable[str]) -> None:
         """Add many links of one source, without log entries, at the present log position."""
-        seq = self.seq
-        forward = self._forward[nav].setdefault(intern(source_id), {})
-        reverse = self._reverse[nav]
-        for target_id in target_ids:
-            forward[target_id] = seq
-            sources = reverse.get(target_id)
-            if sources is None:
-                reverse[target_id] = {source_id: seq}
-            else:
-                sources[source_id] = seq
+        self._links.add_bulk(nav, source_id, target_ids, self.seq)
 
     def unlink(self, nav: str, source_id: str, target_id: str) -> bool:
         """Remove a link, and return False when it was not there."""
         if not self.linked(nav, source_id, target_id):
             return False
-        self._drop_link(nav, source_id, target_id)
+        self._links.drop(nav, source_id, target_id)
         self._note_link(nav, source_id, self._any(target_id), ChangeKind.UNLINKED, target_id)
         return True
 
     def linked(self, nav: str, source_id: str, target_id: str) -> bool:
         """Say whether a link is there, even with an end in the recycle bin."""
-        return target_id in self._forward[nav].get(source_id, ())
+        return self._links.seq(nav, source_id, target_id) is not None
 
     def link_seq(self, nav: str, source_id: str, target_id: str) -> int:
         """Return the change-log position at which a link was made; 0 when there is none."""
-        return self._forward[nav].get(source_id, {}).get(target_id, 0)
+        return self._links.seq(nav, source_id, target_id) or 0
 
     def targets(self, nav: str, source_id: str) -> list[str]:
         """Return the live ids that an object links to, in the order in which they were linked."""
-        return self._only_live(nav, self._forward[nav].get(source_id, ()))
+        return self._only_live(nav, self._links.targets(nav, source_id))
 
     def sources(self, nav: str, target_id: str) -> list[str]:
         """Return the live ids that link to an object."""
         live = self.collection(nav.partition(".")[0])
-        return [id_ for id_ in self._reverse[nav].get(target_id, ()) if id_ in live]
+        return [id_ for id_ in self._links.sources(nav, target_id) if id_ in live]
 
     def all_targets(self, nav: str, source_id: str) -> list[str]:
         """Return the ids that an object links to, those in the recycle bin too, as delta does."""
-        return list(self._forward[nav].get(source_id, ()))
+        return self._links.targets(nav, source_id)
 
     def all_sources(self, nav: str, target_id: str) -> list[str]:
         """Return the ids that link to an object, those in the recycle bin too."""
-        return list(self._reverse[nav].get(target_id, ()))
+        return self._links.sources(nav, target_id)
 
     def target_count(self, nav: str, source_id: str) -> int:
         """Return how many links an object has, those to the recycle bin too."""
-        return len(self._forward[nav].get(source_id, ()))
+        return self._links.count(nav, source_id)
 
     # --- the change log ---
 
@@ -495,7 +350,7 @@ class Tenant:
             LogTruncated: the log does not reach back that far.
         """
         self.expire_bin()
-        type_ = BASE_COLLECTION.get(type_, type_)
+        type_ = collection_of(type_)
         floor = self._log_floor.get(type_, 0)
         if since_seq < floor:
             raise LogTruncated(type_, since_seq, floor)
@@ -551,10 +406,8 @@ class Tenant:
                     "seqs": [record.created_seq, record.seq],
                     "at": [record.born_at, record.written_at],
                 }  # fmt: skip
-        for nav, by_source in self._forward.items():
-            for source, targets in by_source.items():
-                if targets:
-                    yield {"nav": nav, "source": source, "targets": targets}
+        for nav, source, targets in self._links.all():
+            yield {"nav": nav, "source": source, "targets": targets}
         for type_, log in self._log.items():
             for change in log:
                 yield {
@@ -576,14 +429,11 @@ class Tenant:
                 self._put_aside(record)
             else:
                 record.deleted_at = datetime.fromisoformat(line["deleted_at"]).astimezone(UTC)
-                name = BASE_COLLECTION.get(record.type, record.type)
+                name = collection_of(record.type)
                 self._bin.setdefault(name, {})[record.id] = record
         elif "nav" in line and "source" in line:
-            source = intern(line["source"])
-            targets = {intern(target): seq for target, seq in line["targets"].items()}
-            self._forward[line["nav"]][source] = targets
-            for target, seq in targets.items():
-                self._reverse[line["nav"]].setdefault(target, {})[source] = seq
+            for target, seq in line["targets"].items():
+                self._links.add(line["nav"], line["source"], target, seq)
         else:
             self._log.setdefault(line["log"], []).append(
                 Change(
@@ -610,7 +460,7 @@ class Tenant:
         record.cache = None
 
     def _note(self, record: Record, kind: ChangeKind, properties: tuple[str, ...] = ()) -> None:
-        name = BASE_COLLECTION.get(record.type, record.type)
+        name = collection_of(record.type)
         self._log.setdefault(name, []).append(
             Change(self._next(), record.id, kind, self.clock.seconds(), properties)
         )
@@ -644,15 +494,15 @@ class Tenant:
             source.seq = seq
 
     def _insert(self, record: Record) -> None:
-        name = BASE_COLLECTION.get(record.type, record.type)
+        name = collection_of(record.type)
         self._live.setdefault(name, {})[record.id] = record
         if name in DIRECTORY_TYPES:
             self._directory[record.id] = record
-        self._reindex(record)
+        self._lookup.add(record)
 
     def _take_out(self, record: Record) -> None:
-        self._unindex(record)
-        self._live[BASE_COLLECTION.get(record.type, record.type)].pop(record.id, None)
+        self._lookup.remove(record)
+        self._live[collection_of(record.type)].pop(record.id, None)
         self._directory.pop(record.id, None)
 
     def _set_aside(self, record: Record) -> None:
@@ -696,83 +546,14 @@ class Tenant:
                 return found
         return None
 
-    def _only_live(self, nav: str, ids: Iterable[str]) -> list[str]:
+    def _only_live(self, nav: str, ids: list[str]) -> list[str]:
         if nav in OWNING or not any(self._bin.values()):
-            return list(ids)
+            return ids
         live = self._directory
         return [id_ for id_ in ids if id_ in live]
-
-    def _drop_link(self, nav: str, source_id: str, target_id: str) -> None:
-        forward = self._forward[nav].get(source_id)
-        if forward is not None:
-            forward.pop(target_id, None)
-            if not forward:
-                del self._forward[nav][source_id]
-        reverse = self._reverse[nav].get(target_id)
-        if reverse is not None:
-            reverse.pop(source_id, None)
-            if not reverse:
-                del self._reverse[nav][target_id]
-
-    def _reindex(self, record: Record) -> None:
-        for key in INDEXED.get(record.type, ()):
-            index = self._index[record.type, key]
-            for value in keys_of(record, key):
-                found = index.get(value)
-                if found is None:
-                    index[value] = record.id
-                elif isinstance(found, str):
-                    if found != record.id:
-                        index[value] = {found: None, record.id: None}
-                else:
-                    found[record.id] = None
-                if key == "skuId":
-                    self._recount(value)
-
-    def _unindex(self, record: Record) -> None:
-        for key in INDEXED.get(record.type, ()):
-            index = self._index[record.type, key]
-            for value in keys_of(record, key):
-                found = index.get(value)
-                if found == record.id:
-                    del index[value]
-                elif isinstance(found, dict):
-                    found.pop(record.id, None)
-                    if not found:
-                        del index[value]
-                if key == "skuId":
-                    self._recount(value)
 
     def _recount(self, sku_id: str) -> None:
         sku = self.one("subscribedSku", "skuId", sku_id)
         if sku is not None:
             sku.props["consumedUnits"] = self.count_by("user", "skuId", sku_id)
             sku.cache = None
-
-
-def keys_of(record: Record, key: str) -> Sequence[str]:
-    """Return the values under which a record is found by an indexed key, in one letter case."""
-    props = record.props
-    if key == "proxyAddress":
-        addresses = {address.casefold() for address in props.get("proxyAddresses") or ()}
-        if props.get("mail"):
-            addresses.add("smtp:" + props["mail"].casefold())
-        return sorted(addresses)
-    if key == "skuId" and record.type != "subscribedSku":
-        licences = props.get("assignedLicenses")
-        return [licence["skuId"].casefold() for licence in licences] if licences else ()
-    if key == "memberId":
-        return ((props.get("roleMemberInfo") or {}).get("id", "").casefold(),)
-    value = props.get(key)
-    if not value:
-        return ()
-    if isinstance(value, str):
-        return (value.casefold(),)
-    return [item.casefold() for item in dict.fromkeys(value)]
-
-
-def ends_of(record: Record) -> tuple[str, ...]:
-    """Return the ids of the objects that an assignment or grant hangs on."""
-    return tuple(
-        value for key in ENDS.get(record.type, ()) for value in keys_of(record, key) if value
-    )
