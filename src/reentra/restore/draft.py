@@ -74,6 +74,7 @@ class Draft:
 
     ``present`` maps objects that exist to their live ids; ``made`` maps objects that the plan
     brings back to the step that does; ``undeleted`` are those of them from the recycle bin.
+    ``referrers`` maps an identifier to the selected objects that name it, with the property.
     """
 
     desired: TenantState
@@ -94,6 +95,7 @@ class Draft:
     missing: set[str] = field(default_factory=set)
     totals: dict[str, int] = field(default_factory=dict)  # kind -> live objects seen, if listed
     held: dict[str, str] = field(default_factory=dict)  # principal name -> live id that has it
+    referrers: dict[str, dict[tuple[str, str], str]] = field(default_factory=dict)
     _desired_names: dict[str, tuple[str, str] | None] = field(default_factory=dict)
 
     def match(self, kind: str, old_id: str, live_id: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from reentra.directory import references
 from reentra.directory.kinds import KINDS, IdForm, ObjectKind
 from reentra.directory.objects import DirectoryObject
 from reentra.restore import bodies
@@ -42,6 +43,10 @@ def match_objects(draft: Draft, kind: str) -> KindMatch:
     result = KindMatch(kind)
     expected: dict[str, tuple[str, bytes]] = {}
     for item in _selected_objects(draft, kind):
+        if row.references and row.can_update:
+            for reference, identifier in references.references_in(kind, item.properties):
+                name = reference.pointer.partition("/")[0]
+                draft.referrers.setdefault(identifier, {})[kind, item.id] = name
         properties = draft.identity.rewritten(kind, item.properties)
         live_id = draft.identity.current(item.id)
         if live_id in expected and live_id != item.id:
@@ -74,8 +79,12 @@ def match_links(draft: Draft, kind: str) -> KindMatch:
     first = end_properties(row)[0]
     for item in _selected_links(draft, row):
         properties = draft.identity.rewritten(kind, item.properties)
+        if any(_is_created(draft, end) for end, _kinds in ends_of(row, item.properties)):
+            result.absent.append(item.id)  # what there may be leads to the dead id
+            continue
         wanted[natural_key(row, properties)] = (item.id, bodies.digest(kind, properties))
         ends.add(str(properties.get(first) or ""))
+    result.absent.sort()
     if not wanted:
         return result
     live: Iterable[DirectoryObject]
@@ -96,8 +105,12 @@ def match_links(draft: Draft, kind: str) -> KindMatch:
             kind, item.properties
         ):
             result.differing[known[0]] = (item.id, orjson.dumps(dict(item.properties)))
-    result.absent = sorted(old_id for old_id, _digest in wanted.values())
+    result.absent = sorted([*result.absent, *(old_id for old_id, _digest in wanted.values())])
     return result
+
+
+def _is_created(draft: Draft, old_id: str) -> bool:
+    return old_id in draft.made and old_id not in draft.undeleted
 
 
 def natural_key(row: ObjectKind, properties: Mapping[str, Any]) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from reentra.restore.licences import LicencePlanner
 from reentra.restore.links import plan_links
 from reentra.restore.object_steps import plan_kind
 from reentra.restore.observed import ObservedTenant, Reads, digest_again
+from reentra.restore.repairs import plan_repairs
 from reentra.restore.safety import Refusal
 from reentra.restore.steps import Action, Look, Password, Step, Unrestorable
 
@@ -160,6 +161,7 @@ def plan_restore(
     for row in sorted(KINDS.values(), key=lambda row: row.phase):
         if _is_touched(draft, row.name):
             plan_kind(draft, row.name, licences)
+    plan_repairs(draft)
     if options.relationships:
         plan_links(draft)
     principal_names.settle_names(draft)
