@@ -357,13 +357,13 @@ def _page(
         head["@odata.nextLink"] = _link(call, "$skiptoken", token)
         return Answer(200, render.join_page(head, ()))
     page = list(pages[index])
-    if "r" in fields and index > 0:
-        page = pages[index - 1][-1:] + page
+    if "r" in fields:
+        # An earlier page's last object comes again: before this page, or alone after the last.
+        page = page[-1:] if fields["r"] == index else pages[fields["r"]][-1:] + page
     if fault is FaultKind.DUPLICATE and page and key:
-        repeated = index + 1 if index + 1 < len(pages) else index
-        head["@odata.nextLink"] = _link(
-            call, "$skiptoken", {**token, "o": repeated, "r": 1, "e": 1}
-        )
+        following = min(index + 1, len(pages) - 1)
+        again = {**token, "o": following, "r": index, "e": 1}
+        head["@odata.nextLink"] = _link(call, "$skiptoken", again)
     elif index + 1 < len(pages):
         head["@odata.nextLink"] = _link(call, "$skiptoken", {**token, "o": index + 1})
     else:
