@@ -7,7 +7,8 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from sys import intern
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -110,6 +111,30 @@ class Record:
     def __repr__(self) -> str:
         return f"Record({self.type}/{self.id})"
 
+    def to_json(self) -> dict[str, Any]:
+        """Return everything but what the read side cached."""
+        return {
+            "type": self.type,
+            "id": self.id,
+            "props": self.props,
+            "deleted_at": self.deleted_at.isoformat() if self.deleted_at else None,
+            "kept": self.kept,
+            "seqs": [self.created_seq, self.seq],
+            "at": [self.born_at, self.written_at],
+        }
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> Record:
+        """Return the record that was saved."""
+        props = {intern(name): value for name, value in saved["props"].items()}
+        record = cls(intern(saved["type"]), intern(saved["id"]), props, 0, 0.0)
+        if saved["deleted_at"]:
+            record.deleted_at = datetime.fromisoformat(saved["deleted_at"]).astimezone(UTC)
+        record.kept = saved["kept"]
+        record.created_seq, record.seq = saved["seqs"]
+        record.born_at, record.written_at = saved["at"]
+        return record
+
 
 class ChangeKind(enum.Enum):
     """What happened to an object, for the delta of its type."""
@@ -139,6 +164,19 @@ class Change:
     nav: str = ""
     target: str = ""
     target_type: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry as JSON."""
+        return {
+            **{name: getattr(self, name) for name in Change.__slots__},
+            "kind": self.kind.value,
+        }
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> Change:
+        """Return the entry that was saved."""
+        properties = tuple(saved["properties"])
+        return cls(**{**saved, "kind": ChangeKind(saved["kind"]), "properties": properties})
 
 
 @dataclass(slots=True)

@@ -15,16 +15,14 @@ from __future__ import annotations
 
 import json
 import threading
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from operator import attrgetter
+from datetime import timedelta
 from pathlib import Path
 from sys import intern
 from typing import Any, Final
 
+from reentra.sandbox.changelog import ChangeLog
 from reentra.sandbox.clock import Clock
-from reentra.sandbox.errors import LogTruncated
 from reentra.sandbox.links import Links
 from reentra.sandbox.lookup import Lookup
 from reentra.sandbox.records import (
@@ -56,8 +54,6 @@ __all__ = [
 BIN_SECONDS: Final = 30 * 24 * 3600
 """How long a soft-deleted object can be restored: thirty days, not configurable."""
 
-_seq_of = attrgetter("seq")
-
 
 class Tenant:
     """The whole state of one tenant. Hold ``lock`` around a write or a consistent read."""
@@ -80,8 +76,7 @@ class Tenant:
         self._aside_by_end: dict[str, dict[str, None]] = {}
         self._links = Links()
         self._lookup = Lookup(self._recount)
-        self._log: dict[str, list[Change]] = {}
-        self._log_floor: dict[str, int] = {}
+        self._log = ChangeLog()
 
     @property
     def edition(self) -> str:
@@ -182,7 +177,7 @@ class Tenant:
         for id_, props in rows:
             self._insert(Record(type_, intern(id_), props, seq, at))
             count += 1
-        self._log_floor[collection_of(type_)] = seq
+        self._log.floors[collection_of(type_)] = seq
         return count
 
     def update(self, record: Record, changes: Mapping[str, Any]) -> tuple[str, ...]:
@@ -350,17 +345,11 @@ class Tenant:
             LogTruncated: the log does not reach back that far.
         """
         self.expire_bin()
-        type_ = collection_of(type_)
-        floor = self._log_floor.get(type_, 0)
-        if since_seq < floor:
-            raise LogTruncated(type_, since_seq, floor)
-        log = self._log.get(type_, [])
-        yield from log[bisect_right(log, since_seq, key=_seq_of) :]
+        yield from self._log.since(collection_of(type_), since_seq)
 
     def truncate_log(self, type_: str) -> None:
         """Forget the change log of a type, so that every earlier delta token is refused."""
-        self._log_floor[type_] = self._next()
-        self._log[type_] = []
+        self._log.truncate(type_, self._next())
 
     # --- keeping ---
 
@@ -381,7 +370,7 @@ class Tenant:
                 TenantOptions(**head["options"]),
             )
             tenant.seq = head["seq"]
-            tenant._log_floor = head["log_floor"]
+            tenant._log.floors = head["log_floor"]
             for text in handle:
                 tenant._read_line(json.loads(text))
         return tenant
@@ -390,7 +379,7 @@ class Tenant:
         options = {name: getattr(self.options, name) for name in TenantOptions.__slots__}
         yield {
             "tenant_id": self.tenant_id, "clock": self.clock.to_json(), "options": options,
-            "seq": self.seq, "log_floor": self._log_floor,
+            "seq": self.seq, "log_floor": self._log.floors,
         }  # fmt: skip
         places = (
             ("live", [r for records in self._live.values() for r in records.values()]),
@@ -399,54 +388,26 @@ class Tenant:
         )
         for place, records in places:
             for record in records:
-                deleted_at = record.deleted_at.isoformat() if record.deleted_at else None
-                yield {
-                    "in": place, "type": record.type, "id": record.id, "props": record.props,
-                    "deleted_at": deleted_at, "kept": record.kept,
-                    "seqs": [record.created_seq, record.seq],
-                    "at": [record.born_at, record.written_at],
-                }  # fmt: skip
+                yield {"in": place, **record.to_json()}
         for nav, source, targets in self._links.all():
             yield {"nav": nav, "source": source, "targets": targets}
-        for type_, log in self._log.items():
-            for change in log:
-                yield {
-                    "log": type_, "seq": change.seq, "id": change.id, "kind": change.kind.value,
-                    "at": change.at, "properties": change.properties, "nav": change.nav,
-                    "target": change.target, "target_type": change.target_type,
-                }  # fmt: skip
+        for type_, change in self._log.all():
+            yield {"log": type_, "change": change.to_json()}
 
     def _read_line(self, line: dict[str, Any]) -> None:
         if "in" in line:
-            props = {intern(name): value for name, value in line["props"].items()}
-            record = Record(intern(line["type"]), intern(line["id"]), props, 0, 0.0)
-            record.created_seq, record.seq = line["seqs"]
-            record.born_at, record.written_at = line["at"]
-            record.kept = line["kept"]
+            record = Record.from_json(line)
             if line["in"] == "live":
                 self._insert(record)
             elif line["in"] == "aside":
                 self._put_aside(record)
             else:
-                record.deleted_at = datetime.fromisoformat(line["deleted_at"]).astimezone(UTC)
-                name = collection_of(record.type)
-                self._bin.setdefault(name, {})[record.id] = record
-        elif "nav" in line and "source" in line:
+                self._bin.setdefault(collection_of(record.type), {})[record.id] = record
+        elif "nav" in line:
             for target, seq in line["targets"].items():
                 self._links.add(line["nav"], line["source"], target, seq)
         else:
-            self._log.setdefault(line["log"], []).append(
-                Change(
-                    line["seq"],
-                    line["id"],
-                    ChangeKind(line["kind"]),
-                    line["at"],
-                    tuple(line["properties"]),
-                    line["nav"],
-                    line["target"],
-                    line["target_type"],
-                )
-            )
+            self._log.add(line["log"], Change.from_json(line["change"]))
 
     # --- the inside ---
 
@@ -461,9 +422,7 @@ class Tenant:
 
     def _note(self, record: Record, kind: ChangeKind, properties: tuple[str, ...] = ()) -> None:
         name = collection_of(record.type)
-        self._log.setdefault(name, []).append(
-            Change(self._next(), record.id, kind, self.clock.seconds(), properties)
-        )
+        self._log.add(name, Change(self._next(), record.id, kind, self.clock.seconds(), properties))
 
     def _note_link(
         self,
@@ -477,7 +436,8 @@ class Tenant:
         target_type = target.type if target is not None else ""
         target_id = target.id if target is not None else target_id
         seq = self._next()
-        self._log.setdefault(source_type, []).append(
+        self._log.add(
+            source_type,
             Change(
                 seq,
                 source_id,
@@ -487,7 +447,7 @@ class Tenant:
                 name,
                 target_id,
                 target_type,
-            )
+            ),
         )
         source = self._any(source_id)
         if source is not None:
