@@ -1,15 +1,13 @@
-"""Conditional Access policies and named locations.
+"""Conditional Access policies, and the recycle bin of the Conditional Access service.
 
 The service behind them is not the directory: its refusals have the code BadRequest and a message
 that begins with a number. Only 1007 (schema) and 1012 (contradiction) are documented as such;
 the other numbers are of the same kind, and no client should branch on them.
 https://learn.microsoft.com/graph/api/conditionalaccessroot-post-policies
-https://learn.microsoft.com/graph/api/conditionalaccessroot-post-namedlocations
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -71,7 +69,8 @@ _NOT_MATCHING: Final = (
 
 
 @contextmanager
-def _as_schema_error(text: str) -> Iterator[None]:
+def as_schema_error(text: str) -> Iterator[None]:
+    """Turn the refusals of the schema check into those of this service."""
     try:
         yield
     except GraphError as refused:
@@ -80,7 +79,8 @@ def _as_schema_error(text: str) -> Iterator[None]:
         raise
 
 
-def _require_premium(tenant: Tenant) -> None:
+def require_premium(tenant: Tenant) -> None:
+    """Refuse a tenant without a licence for Conditional Access."""
     if tenant.edition == "free":
         raise GraphError(
             403,
@@ -107,8 +107,8 @@ def _checked_policy(
     tenant: Tenant, body: Any, before: Record | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what the body sets and the whole policy as it will be, both checked."""
-    _require_premium(tenant)
-    with _as_schema_error(_NOT_MATCHING):
+    require_premium(tenant)
+    with as_schema_error(_NOT_MATCHING):
         given = checked(tenant, "conditionalAccessPolicy", object_body(body), before)
         _refuse_annotations(body)
         for name in ("displayName", "state", "conditions"):
@@ -335,7 +335,8 @@ def create_policy(asked: Asked) -> WriteResult:
     )
 
 
-def _policy(tenant: Tenant, type_: str, id_: str) -> Record:
+def policy_named(tenant: Tenant, type_: str, id_: str) -> Record:
+    """Return the live policy or named location of a path, or answer 404."""
     record = tenant.get(type_, id_)
     if record is None:
         raise policy_not_found(id_)
@@ -345,7 +346,7 @@ def _policy(tenant: Tenant, type_: str, id_: str) -> Record:
 def update_policy(asked: Asked) -> WriteResult:
     """Change a policy: members that are not sent stay as they are, at every level."""
     tenant, params, body = asked.tenant, asked.params, asked.body
-    record = _policy(tenant, "conditionalAccessPolicy", params["id"])
+    record = policy_named(tenant, "conditionalAccessPolicy", params["id"])
     given, after = _checked_policy(tenant, body, record)
     changes = {name: after[name] for name in given}
     changes["modifiedDateTime"] = now(tenant)
@@ -356,114 +357,19 @@ def update_policy(asked: Asked) -> WriteResult:
 def delete_policy(asked: Asked) -> WriteResult:
     """Delete a policy, into the policies' own recycle bin where there is one."""
     tenant, params = asked.tenant, asked.params
-    record = _policy(tenant, "conditionalAccessPolicy", params["id"])
+    record = policy_named(tenant, "conditionalAccessPolicy", params["id"])
     if str(record.props.get("displayName", "")).startswith("Microsoft-managed:"):
         raise bad_policy(CONTRADICTION, "Microsoft-managed policies cannot be deleted.")
-    _discard(tenant, record)
+    discard(tenant, record)
     return NO_CONTENT
 
 
-def _discard(tenant: Tenant, record: Record) -> None:
+def discard(tenant: Tenant, record: Record) -> None:
+    """Delete a policy or named location, into the bin where the tenant has one."""
     if tenant.options.policy_bin:
         tenant.soft_delete(record)
     else:
         tenant.purge(record)
-
-
-# --- named locations ---
-
-
-def _checked_location(
-    tenant: Tenant, body: Any, before: Record | None
-) -> tuple[str, dict[str, Any]]:
-    _require_premium(tenant)
-    body = object_body(body)
-    declared = str(body.get("@odata.type", "")).lstrip("#").rpartition(".")[2]
-    if declared not in ("ipNamedLocation", "countryNamedLocation"):
-        raise bad_policy(
-            SCHEMA, "Incoming NamedLocation object is null or lacks a known '@odata.type'."
-        )
-    if before is not None and declared != before.type:
-        raise bad_policy(SCHEMA, "The type of a named location cannot be changed.")
-    ranges = body.get("ipRanges")
-    for entry in ranges if isinstance(ranges, list) else ():
-        _check_range(entry if isinstance(entry, dict) else {})
-    with _as_schema_error("Incoming NamedLocation object does not match the schema."):
-        props = checked(tenant, declared, body, before)
-        for name in ("displayName", "ipRanges", "countriesAndRegions"):
-            if name in props and not props[name]:
-                raise bad_request(f"'{name}' cannot be empty.")
-    for code in props.get("countriesAndRegions") or ():
-        if re.fullmatch(r"[A-Z]{2}", code) is None:
-            raise bad_policy(SCHEMA, f"'{code}' is not a two-letter country or region code.")
-    return declared, props
-
-
-def _check_range(entry: Mapping[str, Any]) -> None:
-    kind = str(entry.get("@odata.type", "")).lstrip("#").rpartition(".")[2]
-    kinds: dict[str, Callable[[str], object]] = {
-        "iPv4CidrRange": ipaddress.IPv4Network,
-        "iPv6CidrRange": ipaddress.IPv6Network,
-    }
-    if kind not in kinds:
-        raise bad_policy(SCHEMA, "Each IP range must have the '@odata.type' of its kind.")
-    address = entry.get("cidrAddress")
-    try:
-        if "/" not in str(address):
-            raise ValueError(address)
-        kinds[kind](str(address))
-    except ValueError as reason:
-        raise bad_policy(SCHEMA, f"'{address}' is not a valid range of type {kind}.") from reason
-
-
-def create_location(asked: Asked) -> WriteResult:
-    """Create a named location of IP ranges or of countries."""
-    tenant, body = asked.tenant, asked.body
-    type_, props = _checked_location(tenant, body, None)
-    defaults: dict[str, Any] = (
-        {"isTrusted": False}
-        if type_ == "ipNamedLocation"
-        else {
-            "includeUnknownCountriesAndRegions": False,
-            "countryLookupMethod": "clientIpAddress",
-        }
-    )
-    moment = now(tenant)
-    filled = {**defaults, **props, "createdDateTime": moment, "modifiedDateTime": moment}
-    record = tenant.create(type_, filled)
-    return WriteResult(
-        201, record=record, location=f"/identity/conditionalAccess/namedLocations/{record.id}"
-    )
-
-
-def update_location(asked: Asked) -> WriteResult:
-    """Change a named location; its type must be told again."""
-    tenant, params, body = asked.tenant, asked.params, asked.body
-    record = _policy(tenant, "namedLocation", params["id"])
-    _, props = _checked_location(tenant, body, record)
-    tenant.update(record, {**props, "modifiedDateTime": now(tenant)})
-    return NO_CONTENT
-
-
-def delete_location(asked: Asked) -> WriteResult:
-    """Delete a named location that is neither trusted nor used by a policy."""
-    tenant, params = asked.tenant, asked.params
-    record = _policy(tenant, "namedLocation", params["id"])
-    if record.props.get("isTrusted"):
-        raise bad_policy(
-            IN_USE, "A trusted named location cannot be deleted. Set isTrusted to false first."
-        )
-    for policy in tenant.collection("conditionalAccessPolicy").values():
-        locations = (policy.props.get("conditions") or {}).get("locations") or {}
-        for name in ("includeLocations", "excludeLocations"):
-            if record.id in (locations.get(name) or ()):
-                raise bad_policy(
-                    IN_USE,
-                    f"The named location is in use by the policy '{policy.props['displayName']}' "
-                    "and cannot be deleted.",
-                )
-    _discard(tenant, record)
-    return NO_CONTENT
 
 
 # --- the policies' recycle bin ---
@@ -496,16 +402,12 @@ def _purging(type_: str) -> Callable[..., WriteResult]:
 
 
 _POLICIES: Final = "/identity/conditionalAccess/policies"
-_LOCATIONS: Final = "/identity/conditionalAccess/namedLocations"
 _BIN: Final = "/identity/conditionalAccess/deletedItems/"
 
 ROUTES: Final = (
     Route("POST", _POLICIES, "conditionalaccessroot-post-policies", create_policy),
     Route("PATCH", _POLICIES + "/{id}", "conditionalaccesspolicy-update", update_policy),
     Route("DELETE", _POLICIES + "/{id}", "conditionalaccesspolicy-delete", delete_policy),
-    Route("POST", _LOCATIONS, "conditionalaccessroot-post-namedlocations", create_location),
-    Route("PATCH", _LOCATIONS + "/{id}", "namedlocation-update", update_location),
-    Route("DELETE", _LOCATIONS + "/{id}", "namedlocation-delete", delete_location),
     *(
         Route(
             "POST", f"{_BIN}{name}/{{id}}/restore", "policydeletableitem-restore", _restoring(kind)

@@ -14,9 +14,11 @@ from typing import Any, Final
 
 from reentra.sandbox import (
     rules_applications,
+    rules_credentials,
     rules_deletion,
     rules_groups,
     rules_licences,
+    rules_locations,
     rules_policies,
     rules_principals,
     rules_references,
@@ -33,11 +35,13 @@ WRITE_ROUTES: Final[tuple[Route, ...]] = (
     *rules_users.ROUTES,
     *rules_groups.ROUTES,
     *rules_applications.ROUTES,
+    *rules_credentials.ROUTES,
     *rules_principals.ROUTES,
     *rules_references.ROUTES,
     *rules_licences.ROUTES,
     *rules_roles.ROUTES,
     *rules_policies.ROUTES,
+    *rules_locations.ROUTES,
     *rules_settings.ROUTES,
     *rules_deletion.ROUTES,
 )
