@@ -59,12 +59,9 @@ def parse_entry(item: Mapping[str, Any], relationships: Sequence[RelationshipKin
             )
             side = entry.removed if "@removed" in target else entry.added
             side.setdefault(row.name, []).append(link)
-    names = {row.property for row in relationships}
-    entry.properties = {
-        key: canonical.cleaned(value)
-        for key, value in item.items()
-        if key not in names and ("@" not in key or key == "@odata.type")
-    }
+    entry.properties = canonical.cleaned_properties(item)
+    for row in relationships:
+        entry.properties.pop(row.property, None)
     return entry
 
 

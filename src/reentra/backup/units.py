@@ -170,9 +170,10 @@ class _Unit:
         return False
 
     def _put(self, object_id: str, properties: Mapping[str, Any]) -> None:
-        whole = {**properties, "id": object_id}
-        whole.update(self._supplement.get(object_id, {}))
-        self._objects.put(object_id, whole)
+        supplement = self._supplement.get(object_id)
+        if supplement or properties.get("id") != object_id:
+            properties = {**properties, "id": object_id, **(supplement or {})}
+        self._objects.put(object_id, properties)
 
     def _load_supplement(self) -> None:
         """Fetch the properties that a kind's lists and deltas only return when asked by name."""
@@ -232,7 +233,7 @@ class _Unit:
                     object_id = self._row.name
                 if not isinstance(object_id, str) or not object_id:
                     raise errors.Unavailable(f"Graph returned a {self._row.name} without an id.")
-                self._put(object_id, canonical.cleaned(item))
+                self._put(object_id, canonical.cleaned_properties(item))
             self._advance()
         objects.delete_unseen()
 
@@ -544,7 +545,7 @@ class _Unit:
                     self._context.graph, row.list_path, self._objects.current_ids()
                 ):
                     for item in items:
-                        objects.put(item["id"], canonical.cleaned(item))
+                        objects.put(item["id"], canonical.cleaned_properties(item))
                 objects.delete_unseen()
 
             self._context.listener(progress.Started(row.title))

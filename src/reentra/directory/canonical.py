@@ -9,6 +9,7 @@ of delta answers and ``null`` in list answers) and the resource pages of each ty
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Mapping
@@ -21,8 +22,17 @@ from reentra.directory.kinds import KINDS
 DIGEST_BYTES = 16
 
 _KEPT_ANNOTATION = "@odata.type"
+_ANNOTATION = re.compile(rb'@[A-Za-z.]+":')
 _DATE_TIME = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|\+00:00)$")
-_NO_FIELDS: frozenset[str] = frozenset()
+
+
+def cleaned_properties(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the properties of an object without transport annotations, at every depth."""
+    kept = {
+        key: value for key, value in properties.items() if "@" not in key or key == _KEPT_ANNOTATION
+    }
+    # Annotations inside values are rare, and looking for them value by value is dear.
+    return cleaned(kept) if _ANNOTATION.search(orjson.dumps(kept)) else kept
 
 
 def cleaned(value: Any) -> Any:
@@ -70,23 +80,33 @@ def canonical_value(value: Any, is_ordered: bool = False) -> Any:
 
 def canonical_properties(kind: str, properties: Mapping[str, Any]) -> dict[str, Any]:
     """Return the properties that count, each in canonical form. ``id`` does not count."""
-    row = KINDS.get(kind)
-    volatile = row.volatile if row else _NO_FIELDS
-    ordered = row.ordered if row else _NO_FIELDS
-    folded = row.case_insensitive if row else _NO_FIELDS
+    ignored, ordered, folded, odata_type = _rules(kind)
     result = {}
     for key, value in properties.items():
-        if value is None or key == "id" or key in volatile:
+        # Most values are plain texts and flags, and every object of a tenant comes through here.
+        if value is None or key in ignored:
             continue
-        if "@" in key and key != _KEPT_ANNOTATION:
+        if "@" in key and (key != _KEPT_ANNOTATION or value == odata_type):
             continue
-        if key == _KEPT_ANNOTATION and row is not None and value == row.odata_type:
-            continue
-        item = canonical_value(value, key in ordered)
-        if item is None:
-            continue
-        result[key] = item.lower() if key in folded and type(item) is str else item
+        kind_of_value = type(value)
+        if kind_of_value is str:
+            value = _canonical_text(value)
+            result[key] = value.lower() if key in folded else value
+        elif kind_of_value is dict or kind_of_value is list:
+            item = canonical_value(value, key in ordered)
+            if item is not None:
+                result[key] = item
+        else:
+            result[key] = value
     return result
+
+
+@functools.cache
+def _rules(kind: str) -> tuple[frozenset[str], frozenset[str], frozenset[str], str]:
+    row = KINDS.get(kind)
+    if row is None:
+        return frozenset({"id"}), frozenset(), frozenset(), ""
+    return row.volatile | {"id"}, row.ordered, row.case_insensitive, row.odata_type
 
 
 def canonical_bytes(kind: str, properties: Mapping[str, Any]) -> bytes:
