@@ -68,6 +68,16 @@ class Identities:
             self._repository.delete_document(COLLECTION, name)
 
 
+def learnt_since(known: IdentityMap, now: IdentityMap) -> IdentityMap:
+    """Return what ``now`` says that ``known`` did not."""
+    objects = {old: new for old, new in now.objects.items() if known.objects.get(old) != new}
+    return IdentityMap(
+        objects,
+        {old: new for old, new in now.apps.items() if known.apps.get(old) != new},
+        {old: now.kinds[old] for old in objects if old in now.kinds},
+    )
+
+
 def _prefix(tenant_id: str, job_id: str, began_at: dt.datetime) -> str:
     return f"{tenant_id.lower()}/{clocks.iso(began_at)}/{job_id}"
 

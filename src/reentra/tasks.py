@@ -6,7 +6,9 @@ application, and returns a ``TaskResult`` whose summary is what ``--json`` ends 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,16 @@ from reentra.jobs import JobRun, Task, TaskResult, TaskStatus
 if TYPE_CHECKING:
     from reentra.app import Application
     from reentra.backup import Base
+    from reentra.database import Job, JobStore
+    from reentra.directory.objects import ObjectRef
+    from reentra.directory.selection import Selection
     from reentra.repository import Manifest
+    from reentra.restore.apply import Applier
+    from reentra.restore.draft import RestoreOptions
+    from reentra.restore.journal import StepRecord
+    from reentra.restore.order import Batch
+    from reentra.restore.plan import RestorePlan
+    from reentra.restore.report import RestoreReport, Verification
 
 PLANS = "plans"  # collection of restore plans in the repository, by plan id
 
@@ -64,7 +75,8 @@ def listening(run: Run) -> progress.Listener:
 
 def backup(run: Run) -> TaskResult:
     """Back up the tenant into a new snapshot and index it."""
-    from reentra.backup import BackupOptions, BackupStatus, run_backup
+    from reentra.backup import BackupOptions, run_backup
+    from reentra.backup.engine import BackupStatus
 
     application = run.context.application
     listener = listening(run)
@@ -83,9 +95,7 @@ def backup(run: Run) -> TaskResult:
     )
     application.catalog.sync(tenant.connection.tenant_id, listener)
     is_partial = result.status is BackupStatus.PARTIAL
-    return TaskResult(
-        TaskStatus.PARTIAL if is_partial else TaskStatus.SUCCEEDED, result.to_json()
-    )
+    return TaskResult(TaskStatus.PARTIAL if is_partial else TaskStatus.SUCCEEDED, result.to_json())
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +156,213 @@ def download(run: Run) -> TaskResult:
     )
 
 
+# --- restore ---------------------------------------------------------------------------------
+
+
+def restore(run: Run) -> TaskResult:
+    """Apply a stored plan, batch by batch; each batch is a durable step. Then prove it.
+
+    A plan of which nothing was written yet is refused when the tenant changed since it was made.
+    """
+    from reentra.identities import learnt_since
+    from reentra.restore import apply as applying
+    from reentra.restore.identity import IdentityMap
+    from reentra.restore.plan import check_still_valid
+
+    application = run.context.application
+    plan = load_plan(application, str(run.parameters["plan"]))
+    tenant = application.open_tenant(run.tenant, listener=run.context.listener)
+    tenant_id = tenant.connection.tenant_id
+    journal = StoredJournal(application.jobs, run.id)
+    began_at = application.jobs.load_job(run.id).created_at
+    records = journal.load_records()
+    if not records:
+        check_still_valid(plan, tenant.live)
+    _ask_for_password(run, plan, records)
+    kept = application.identities.load(tenant_id)
+
+    def keep(identity: IdentityMap) -> None:
+        nonlocal kept
+        number = len(identity.objects) + len(identity.apps)
+        application.identities.add(
+            tenant_id, run.id, began_at, number, learnt_since(kept, identity)
+        )
+        kept = identity
+
+    with application.repository.lock_shared("restore"):
+        applier = applying.Applier(
+            plan,
+            tenant.live,
+            applying.TenantWriter(tenant.client),  # type: ignore[attr-defined]
+            journal,
+            kept,
+            applying.RestoreSecrets(
+                run.context.ask_default_password, _backed_up_passwords(application, plan)
+            ),
+            clock=application.clock,
+            listener=run.context.listener,
+            should_stop=run.should_stop,
+            on_identity=keep,
+        )
+        is_cancelled = False
+        run.context.listener(progress.Started("restore", len(plan.steps)))
+        # Every batch is gone through, applied or not: what is remembered is found by its place.
+        for batch in applier.batches:
+            if run.should_stop():
+                is_cancelled = True
+                break
+            run.step(f"batch {batch.index}", functools.partial(_applied, applier, batch))
+            done = sum(1 for record in applier.records.values() if record.status.is_final)
+            run.report({"steps": f"{done} of {len(plan.steps)}"})
+        report = applier.report(
+            job=run.id, is_cancelled=is_cancelled, is_verifying=not is_cancelled
+        )
+        application.identities.settle(tenant_id, run.id, began_at)
+    run.context.listener(progress.Finished("restore", len(plan.steps)))
+    run.report({"steps": f"{sum(report.counts.values())} of {len(plan.steps)}"}, is_final=True)
+    return TaskResult(TaskStatus(report.status.value), report.to_json())
+
+
+def _applied(applier: Applier, batch: Batch) -> dict[str, Any]:
+    return {"batch": batch.index, "steps": len(applier.apply_batch(batch))}
+
+
+def _ask_for_password(run: Run, plan: RestorePlan, records: Mapping[str, StepRecord]) -> None:
+    """Ask before the first write: a missing password must not fail the users one by one."""
+    from reentra.restore.steps import Password
+
+    for step in plan.steps:
+        record = records.get(step.id)
+        is_open = record is None or not record.status.is_final
+        if is_open and step.password is Password.DEFAULT:
+            run.context.ask_default_password()
+            return
+
+
+def _backed_up_passwords(
+    application: Application, plan: RestorePlan
+) -> Callable[[ObjectRef], str | None]:
+    def find(ref: ObjectRef) -> str | None:
+        state = application.catalog.state(plan.tenant_id, plan.snapshot)
+        item = state.load_objects(ref.kind, [ref.id]).get(ref.id)
+        profile = (item.get("passwordProfile") if item is not None else None) or {}
+        password = profile.get("password")
+        return str(password) if password else None
+
+    return find
+
+
+def make_plan(
+    application: Application,
+    name: str,
+    snapshot_id: str,
+    selection: Selection,
+    options: RestoreOptions,
+    listener: progress.Listener,
+) -> RestorePlan:
+    """Compare a snapshot with the tenant as it is now and return the plan. Writes nothing."""
+    from reentra.restore.plan import plan_restore
+
+    tenant = application.open_tenant(name, listener=listener)
+    tenant_id = tenant.connection.tenant_id
+    listener(progress.Started("plan"))
+    plan = plan_restore(
+        application.catalog.state(tenant_id, snapshot_id),
+        tenant.live,
+        selection,
+        options,
+        application.identities.load(tenant_id),
+        created_at=application.clock.now(),
+        granted=tenant.client.granted_roles(),
+    )
+    listener(progress.Finished("plan", len(plan.steps), f"{len(plan.steps):,} steps"))
+    return plan
+
+
+def keep_plan(application: Application, plan: RestorePlan) -> None:
+    """Store a plan in the repository, where its job finds it again. Repeating it is harmless."""
+    with contextlib.suppress(errors.AlreadyExists):
+        application.repository.put_document(PLANS, plan.id, plan.to_json())
+
+
+def load_plan(application: Application, plan_id: str) -> RestorePlan:
+    """Return a stored plan.
+
+    Raises: ``NotFound``.
+    """
+    from reentra.restore.plan import RestorePlan
+
+    return RestorePlan.from_json(application.repository.load_document(PLANS, plan_id))
+
+
+def load_report(application: Application, job: Job) -> RestoreReport:
+    """Return the report of a restore from its plan and its journal."""
+    from reentra.database import JobStatus
+    from reentra.restore.report import report_of
+
+    plan = load_plan(application, str(job.parameters["plan"]))
+    return report_of(
+        plan,
+        StoredJournal(application.jobs, job.id).load_records(),
+        application.identities.load(plan.tenant_id),
+        verification=_verification(job.summary.get("verification")),
+        is_cancelled=job.status is JobStatus.CANCELLED,
+        job=job.id,
+    )
+
+
+def _verification(value: Mapping[str, Any] | None) -> Verification | None:
+    from reentra.restore.report import Difference, Verification
+
+    if value is None:
+        return None
+    return Verification(
+        value["checked"],
+        value["holding"],
+        tuple(Difference(**item) for item in value["differences"]),
+        value["done"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredJournal:
+    """The journal of one restore in the job store; implements ``restore.journal.Journal``."""
+
+    store: JobStore
+    job_id: str
+
+    def load_records(self) -> dict[str, StepRecord]:
+        from reentra.restore.journal import StepRecord, StepStatus
+
+        return {
+            step.step_id: StepRecord(
+                step.step_id, StepStatus(step.status.value), step.detail, step.intended_at
+            )
+            for step in self.store.list_steps(self.job_id)
+            if step.status.value != "planned"
+        }
+
+    def record_intent(
+        self, step_ids: Sequence[str], details: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        self.store.record_intent(self.job_id, step_ids, details)
+
+    def record_outcomes(self, records: Sequence[StepRecord]) -> None:
+        from reentra.database import StepOutcome, StepStatus
+
+        self.store.record_outcomes(
+            self.job_id,
+            [
+                StepOutcome(record.step_id, StepStatus(record.status.value), record.detail)
+                for record in records
+            ],
+        )
+
+
 TASKS: tuple[Task[TaskContext], ...] = (
     Task("backup", backup),
     Task("check", check),
     Task("rebuild", rebuild),
     Task("download", download),
+    Task("restore", restore, continues_by_itself=True),
 )

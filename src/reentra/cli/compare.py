@@ -92,9 +92,7 @@ def comparison(
     else:
         other = viewing.snapshot_of(application, tenant_id, after)
         second = other.state
-        candidates = application.catalog.candidates(
-            tenant_id, first.snapshot_id, other.snapshot_id
-        )
+        candidates = application.catalog.candidates(tenant_id, first.snapshot_id, other.snapshot_id)
     known = application.identities.load(tenant_id)
     return compared(
         first.state,

@@ -15,7 +15,7 @@ BLANKED = 300
 LOST_MEMBERS = 60
 # Conditional Access takes one request a second: learn.microsoft.com/graph/throttling-limits
 CONDITIONAL_ACCESS_SECONDS = 1.2
-DEPARTMENTS = 2  # the departments that are blanked are the largest ones
+DEPARTMENTS = 3  # the departments that are blanked are the largest ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +131,7 @@ def happen(script: Script) -> Mishap:
                 f"/identity/conditionalAccess/policies/{policy['id']}",
                 {
                     "state": "disabled",
-                    "conditions": {
-                        "users": {**emptied, "excludeUsers": [], "excludeGroups": []}
-                    },
+                    "conditions": {"users": {**emptied, "excludeUsers": [], "excludeGroups": []}},
                 },
             )
         ]

@@ -33,7 +33,9 @@ def show(screen: Screen, plan: RestorePlan, saved_at: Path | None) -> None:
         return
     screen.say(f"Plan [bold]{plan.id}[/] from snapshot [bold]{escaped(plan.snapshot)}[/]")
     if plan.is_empty:
-        screen.say("[green]✓[/] Nothing to do: inside the selection the tenant equals the snapshot.")
+        screen.say(
+            "[green]✓[/] Nothing to do: within the selection the tenant is as in the snapshot."
+        )
     else:
         counts = plan.counts()
         screen.table(

@@ -42,15 +42,13 @@ class SeenSnapshot:
 
 def synced_tenant(application: Application, screen: Screen, name: str) -> str:
     """Return the tenant's GUID after bringing the catalog up to date with the repository."""
-    tenant_id = application.connections.find(name).tenant_id
+    tenant_id: str = application.connections.find(name).tenant_id
     with screen.progress() as listener:
         application.catalog.sync(tenant_id, listener)
     return tenant_id
 
 
-def open_snapshot(
-    application: Application, screen: Screen, name: str, text: str
-) -> SeenSnapshot:
+def open_snapshot(application: Application, screen: Screen, name: str, text: str) -> SeenSnapshot:
     """Open the snapshot that a person or a script named.
 
     Raises: ``NotFound``, ``UsageError``.

@@ -1,0 +1,129 @@
+"""The demo's proof: what comparing the first and the last snapshot must and may still show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reentra.cli.demo_mishap import Mishap
+from reentra.compare import Change, ObjectChange
+from reentra.directory.kinds import KINDS
+from reentra.directory.state import TenantState
+
+# Given back by an action of its own, so no property that may be written, yet promised.
+_PROMISED_BESIDES = frozenset({"assignedLicenses", "userPrincipalName", "displayName"})
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What was found. ``broken`` is empty when everything is as promised.
+
+    ``beyond_graph`` counts (kind, property) of objects created anew: stamps that only Microsoft
+    writes.
+    """
+
+    kept: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    beyond_graph: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @property
+    def is_proven(self) -> bool:
+        return not self.broken
+
+
+def judge(
+    leftovers: Iterable[ObjectChange],
+    mishap: Mishap,
+    id_map: Mapping[str, str],
+    last: TenantState,
+    *,
+    is_second_plan_empty: bool,
+) -> Verdict:
+    """Judge what still differs between the snapshot before the mishap and the last one."""
+    verdict = Verdict()
+    _judge_leftovers(verdict, leftovers)
+    bin_back = last.load_objects("user", mishap.soft_deleted)
+    _say(
+        verdict,
+        len(bin_back) == len(mishap.soft_deleted),
+        f"{len(bin_back)} of {len(mishap.soft_deleted)} users from the recycle bin are back, "
+        "with the ids they had",
+    )
+    new_ids = [id_map[old] for old in mishap.purged if old in id_map]
+    created = last.load_objects("user", new_ids)
+    _say(
+        verdict,
+        len(created) == len(mishap.purged),
+        f"{len(created)} of {len(mishap.purged)} purged users exist again, under new ids",
+    )
+    group = last.load_objects("group", [mishap.deleted_group])
+    _say(verdict, bool(group), f"the group {mishap.deleted_group_name} is back with its id")
+    users = last.load_objects("user", mishap.blanked)
+    blank = [item for item in users.values() if not item.get("department")]
+    _say(
+        verdict,
+        not blank and len(users) == len(mishap.blanked),
+        f"{len(users) - len(blank)} of {len(mishap.blanked)} blanked departments are filled again",
+    )
+    members = {
+        link.target_id for link in last.load_relationships("group.members", [mishap.robbed_group])
+    }
+    there = [one for one in mishap.lost_members if id_map.get(one, one) in members]
+    _say(
+        verdict,
+        len(there) == len(mishap.lost_members),
+        f"{len(there)} of {len(mishap.lost_members)} members are in {mishap.robbed_group_name} "
+        "again",
+    )
+    policy = last.load_objects("conditionalAccessPolicy", [mishap.policy]).get(mishap.policy)
+    state: Any = None if policy is None else policy.get("state")
+    _say(verdict, state == "enabled", f"the policy {mishap.policy_name} is {state or 'missing'}")
+    _say(
+        verdict,
+        is_second_plan_empty,
+        "a second plan from the first snapshot has nothing left to do"
+        if is_second_plan_empty
+        else "a second plan from the first snapshot still wants to change something",
+    )
+    return verdict
+
+
+def _judge_leftovers(verdict: Verdict, leftovers: Iterable[ObjectChange]) -> None:
+    differing = 0
+    for change in leftovers:
+        wrong = []
+        if change.change is not Change.MODIFIED:
+            wrong.append(f"was {change.change.value}")
+        for item in change.properties:
+            root = item.path.partition("/")[0].partition("[")[0]
+            if change.new_id and not _is_promised(change.kind, root):
+                verdict.beyond_graph[change.kind, root] += 1
+            elif change.change is Change.MODIFIED:
+                wrong.append(f"{item.path} is {item.after!r} and was {item.before!r}")
+        wrong.extend(
+            f"{link.relationship} {link.target_name or link.target_id} {link.change.value}"
+            for link in change.relationships
+        )
+        if wrong:
+            differing += 1
+            verdict.broken.append(f"{change.kind} {change.display_name}: {'; '.join(wrong)}")
+    _say(
+        verdict,
+        not differing,
+        "nothing that Graph lets anybody write differs from the snapshot before the mishap"
+        if not differing
+        else f"{differing} objects still differ from the snapshot before the mishap",
+    )
+
+
+def _is_promised(kind: str, name: str) -> bool:
+    row = KINDS[kind]
+    return name in (
+        row.writable | row.create_only | row.update_only | row.required | _PROMISED_BESIDES
+    )
+
+
+def _say(verdict: Verdict, is_kept: bool, sentence: str) -> None:
+    (verdict.kept if is_kept else verdict.broken).append(sentence)

@@ -1,0 +1,203 @@
+"""How a finished job is told, in the shape of its own command, and its report afterwards."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from reentra.cli.screen import Screen, escaped, plural
+from reentra.jobs import TaskResult
+
+if TYPE_CHECKING:
+    from reentra.app import Application
+    from reentra.database import Job
+
+_MOST_LINES = 20
+
+
+def show(screen: Screen, job_id: str, task: str, result: TaskResult) -> None:
+    """Print how a job ended; with JSON the document that its command ends with."""
+    summary = result.summary
+    match task:
+        case "backup":
+            _show_backup(screen, summary)
+        case "restore":
+            _show_restore(screen, job_id, summary)
+        case "check":
+            _show_check(screen, summary)
+        case "rebuild":
+            screen.say(
+                f"[green]✓[/] Catalog made anew: {plural(summary['snapshots'], 'snapshot')}, "
+                f"{plural(summary['objects'], 'object version')}, "
+                f"{plural(summary['links'], 'link version')}"
+            )
+        case "download":
+            screen.say(
+                f"[green]✓[/] {plural(summary['objects'], 'object')} from snapshot "
+                f"{summary['snapshot']} in {escaped(summary['path'])} "
+                f"({_size(summary['size_bytes'])})"
+            )
+        case _:
+            screen.say(f"Job {job_id} {result.status.value}.")
+    screen.result({**summary, "job": job_id})
+
+
+def report(application: Application, job: Job, form: str) -> tuple[str, Any]:
+    """Return a job's report as text in the form ``text``, ``csv`` or ``json``, and as JSON."""
+    if job.task == "restore":
+        from reentra.tasks import load_report
+
+        found = load_report(application, job)
+        document: dict[str, Any] = found.to_json()
+        document["entries"] = [
+            {**entry.to_json(), "new_id": str(entry.detail.get("new_id") or "")}
+            for entry in found.entries
+        ]
+        if form == "csv":
+            return found.to_csv(), document
+        if form == "text":
+            return found.to_text(), document
+    else:
+        document = {
+            "job": job.id,
+            "task": job.task,
+            "tenant": job.tenant,
+            "status": job.status.value,
+            **job.summary,
+        }
+        if job.error:
+            document["error"] = dict(job.error)
+        if form == "csv":
+            return _csv(_rows(document)), document
+        if form == "text":
+            return "\n".join(_lines(document)) + "\n", document
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n", document
+
+
+def _show_backup(screen: Screen, summary: Mapping[str, Any]) -> None:
+    if screen.as_json:
+        return
+    from reentra.directory.kinds import KINDS
+
+    screen.table(
+        ("Kind", "Objects", "Added", "Changed", "Deleted", "Coverage"),
+        (
+            (
+                KINDS[kind].title if kind in KINDS else kind,
+                *(f"{item[word]:,}" for word in ("objects", "added", "changed", "deleted")),
+                item["coverage"]
+                if item["coverage"] == "complete"
+                else f"{item['coverage']}: {item['reason']}",
+            )
+            for kind, item in summary["kinds"].items()
+        ),
+        numbers=(1, 2, 3, 4),
+    )
+    for name, item in summary.get("relationships", {}).items():
+        if item["coverage"] not in {"complete", "skipped"}:
+            screen.say(f"[yellow]![/] {name} is {item['coverage']}: {escaped(item['reason'])}")
+    for note in (*summary.get("review", ()), *summary.get("notes", ())):
+        screen.say(f"[yellow]![/] {escaped(note)}")
+    mark = "[yellow]![/]" if summary["status"] == "partial" else "[green]✓[/]"
+    screen.say(f"{mark} Snapshot [bold]{summary['snapshot']}[/] is {summary['status']}")
+
+
+def _show_restore(screen: Screen, job_id: str, summary: Mapping[str, Any]) -> None:
+    if screen.as_json:
+        return
+    steps = summary["steps"]
+    mark = "[green]✓[/]" if summary["status"] == "succeeded" else "[yellow]![/]"
+    screen.say(
+        f"{mark} Restore {summary['status']}: {steps['done']:,} done, {steps['already']:,} already "
+        f"so, {steps['skipped']:,} skipped, {steps['failed']:,} failed"
+    )
+    proof = summary.get("verification") or {}
+    if proof.get("checked"):
+        screen.say(
+            f"  Read back: {proof['holding']:,} of {proof['checked']:,} are as the plan wants them"
+        )
+        for item in proof["differences"][:_MOST_LINES]:
+            screen.say(f"  [yellow]![/] {item['kind']} {escaped(item['name'])}: "
+                       f"{escaped(item['what'])}")  # fmt: skip
+    if summary["id_map"]:
+        screen.say(f"  {plural(len(summary['id_map']), 'object')} got a new id from Microsoft")
+    for item in summary["failures"][:_MOST_LINES]:
+        screen.say(
+            f"  [red]{item['status']}[/] {item['action']} {item['kind']} "
+            f"{escaped(item['display_name'])}: {escaped(item['message'])}"
+        )
+        if item["hint"]:
+            screen.say(f"      [dim]{escaped(item['hint'])}[/]")
+    if len(summary["failures"]) > _MOST_LINES:
+        screen.say(f"  ... and {len(summary['failures']) - _MOST_LINES:,} more")
+    if summary["status"] == "cancelled":
+        screen.say(f"Stopped between two steps. `reentra jobs resume {job_id}` goes on.")
+    else:
+        screen.say(f"`reentra jobs report {job_id}` tells it object by object.")
+
+
+def _show_check(screen: Screen, summary: Mapping[str, Any]) -> None:
+    for problem in summary["problems"]:
+        colour = {"damage": "red", "warning": "yellow"}.get(problem["severity"], "dim")
+        touched = f" (snapshots {', '.join(problem['snapshots'])})" if problem["snapshots"] else ""
+        screen.say(
+            f"[{colour}]{problem['severity']}[/] {escaped(problem['path'])}: "
+            f"{escaped(problem['what'])}{touched}"
+        )
+    counts = (
+        f"{plural(summary['snapshots'], 'snapshot')}, {plural(summary['segments'], 'segment')}, "
+        f"{plural(summary['documents'], 'document')}, {_size(summary['bytes_read'])} read"
+    )
+    if summary["whole"]:
+        screen.say(f"[green]✓[/] The repository is whole: {counts}")
+    else:
+        screen.say(f"[red]✗[/] The repository is damaged: {counts}")
+
+
+def _rows(document: Mapping[str, Any]) -> Iterable[Sequence[Any]]:
+    kinds = document.get("kinds")
+    if isinstance(kinds, dict) and kinds and all(isinstance(i, dict) for i in kinds.values()):
+        columns = ("objects", "added", "changed", "deleted", "coverage", "reason")
+        yield ("kind", *columns)
+        for kind, item in kinds.items():
+            yield (kind, *(item.get(column, "") for column in columns))
+        return
+    if "problems" in document:
+        yield ("severity", "path", "what", "snapshots")
+        for item in document["problems"]:
+            yield (item["severity"], item["path"], item["what"], " ".join(item["snapshots"]))
+        return
+    yield ("name", "value")
+    for name, value in document.items():
+        yield (name, value if isinstance(value, str | int | float) else json.dumps(value))
+
+
+def _csv(rows: Iterable[Sequence[Any]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()
+
+
+def _lines(document: Mapping[str, Any], indent: str = "") -> Iterable[str]:
+    for name, value in document.items():
+        if isinstance(value, dict) and value:
+            yield f"{indent}{name}"
+            yield from _lines(value, indent + "  ")
+        elif isinstance(value, list) and value:
+            yield f"{indent}{name}"
+            yield from (f"{indent}  {item if isinstance(item, str) else json.dumps(item)}"
+                        for item in value)  # fmt: skip
+        elif value not in ({}, [], None, ""):
+            yield f"{indent}{name}: {value}"
+
+
+def _size(size_bytes: int) -> str:
+    size = float(size_bytes)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

@@ -1,0 +1,77 @@
+"""The demo proves what it shows, and fails when it does not hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from reentra.cli import demo_proof
+from reentra.cli.demo_mishap import Mishap
+from reentra.compare import Change, LinkChange, ObjectChange, PropertyChange, RelationshipChange
+from tests.models import ModelTenant
+
+MISHAP = Mishap((), (), "g", "Group", (), "g", "Group", (), "p", "Policy")
+
+
+def judged(changes: list[ObjectChange], *, is_second_plan_empty: bool = True) -> demo_proof.Verdict:
+    last = ModelTenant()
+    last.put("group", "g", displayName="Group")
+    last.put("conditionalAccessPolicy", "p", displayName="Policy", state="enabled")
+    return demo_proof.judge(changes, MISHAP, {}, last, is_second_plan_empty=is_second_plan_empty)
+
+
+def test_the_demo_proves_that_everything_came_back(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "reentra", "demo", "--no-serve", "--json"],
+        env={**os.environ, "REENTRA_HOME": str(home), "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    document = json.loads(done.stdout.splitlines()[-1])
+    assert document["proven"] is True
+    assert document["broken"] == []
+    assert document["restore"]["status"] == "succeeded"
+    assert len(document["restore"]["id_map"]) == 8
+    assert time.monotonic() - began < 120
+    assert not home.exists(), "the demo must not touch REENTRA_HOME"
+    assert list(tmp_path.iterdir()) == [], "the demo must leave nothing behind"
+
+
+def test_a_verdict_holds_when_nothing_differs() -> None:
+    verdict = judged([])
+    assert verdict.is_proven, verdict.broken
+
+
+def test_a_property_that_could_be_written_and_still_differs_breaks_the_verdict() -> None:
+    change = ObjectChange(
+        Change.MODIFIED, "user", "u", "Ada", (PropertyChange("department", "Sales", None),)
+    )
+    assert not judged([change]).is_proven
+
+
+def test_a_stamp_of_microsofts_on_an_object_created_anew_is_beyond_graph() -> None:
+    stamp = PropertyChange("createdDateTime", "2020", "2026")
+    anew = ObjectChange(Change.MODIFIED, "user", "u", "Ada", (stamp,), new_id="n")
+    verdict = judged([anew])
+    assert verdict.is_proven
+    assert verdict.beyond_graph == {("user", "createdDateTime"): 1}
+    assert not judged([ObjectChange(Change.MODIFIED, "user", "u", "Ada", (stamp,))]).is_proven
+
+
+def test_a_missing_link_or_object_breaks_the_verdict() -> None:
+    link = RelationshipChange("group.members", LinkChange.REMOVED, "u", "user", "Ada")
+    assert not judged([ObjectChange(Change.MODIFIED, "group", "g", "Group", (), (link,))]).is_proven
+    assert not judged([ObjectChange(Change.DELETED, "user", "u", "Ada")]).is_proven
+
+
+def test_a_second_plan_that_wants_more_breaks_the_verdict() -> None:
+    assert not judged([], is_second_plan_empty=False).is_proven
