@@ -305,6 +305,26 @@ def test_a_fault_while_listing_loses_nothing(
     assert set(found) == everybody
 
 
+def test_an_object_on_two_pages_is_listed_once(world: Tenant) -> None:
+    assert world.sandbox is not None
+    world.sandbox.options.page_size = 10
+    world.sandbox.faults.script("GET ^/directory/administrativeUnits|^/groupSettings", "duplicate")
+    world.sandbox.faults.script("GET ^/users", "duplicate")
+    for kind in ("administrativeUnit", "user"):
+        ids = [item.id for item in world.live.list_objects(kind)]
+        assert len(ids) == len(set(ids)) == len(world.sandbox.tenant.collection(kind))
+
+
+def test_a_stale_replica_is_believed_for_that_read_only(world: Tenant) -> None:
+    assert world.sandbox is not None
+    user = some(world, "user", 1)[0]
+    before = world.live.load_objects("user", [user])[user].get("city")
+    writer.TenantWriter(world.client).send(writer.update("user", user, {"city": "Ulm"}))
+    world.sandbox.faults.script(f"GET ^/users/{user}", "stale")
+    assert world.live.load_objects("user", [user])[user].get("city") == before
+    assert world.live.load_objects("user", [user])[user].get("city") == "Ulm"
+
+
 def test_an_expired_next_link_asks_for_a_new_listing(world: Tenant) -> None:
     assert world.sandbox is not None
     world.sandbox.faults.script("GET ^/users", "page_token_expired", skip=1)

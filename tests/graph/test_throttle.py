@@ -86,6 +86,17 @@ def test_a_throttled_write_does_not_hold_back_reads(graph: ScriptedGraph, clock:
         assert sum(clock.slept) == pytest.approx(30)
 
 
+def test_a_429_of_conditional_access_holds_back_the_whole_tenant(
+    graph: ScriptedGraph, clock: FakeClock
+) -> None:
+    path = "identity/conditionalAccess/policies"
+    with graph.client(clock) as client:
+        graph.script = [problem(429, "TooManyRequests"), Reply(200, {"value": []})]
+        list(client.items(path))
+        bucket = client._pace._tenant.by_scope[throttle.Scope.CONDITIONAL_ACCESS]
+        assert bucket.paused_until > 1_000
+
+
 def test_waiting_is_told_to_the_listener(graph: ScriptedGraph, clock: FakeClock) -> None:
     heard: list[progress.Event] = []
     graph.script = [problem(429, "TooManyRequests", Retry_After="7"), Reply(200, {"id": "a"})]

@@ -72,6 +72,13 @@ def test_a_created_object_whose_body_is_torn_is_unknown(
     assert len(graph.seen) == 1
 
 
+def test_a_write_that_is_answered_in_plain_text_is_done(
+    graph: ScriptedGraph, client: GraphClient
+) -> None:
+    graph.script = [Reply(200, raw=b"OK", content_type="text/plain")]
+    assert client.post("users/a/revokeSignInSessions") is None
+
+
 def test_a_refused_connection_on_a_write_was_not_sent_and_is_tried_again(
     graph: ScriptedGraph, clock: FakeClock
 ) -> None:

@@ -27,7 +27,7 @@ from reentra.graph.batch import (
     responses_of,
     unanswered,
 )
-from reentra.graph.transport import new_session
+from reentra.graph.transport import BLOCK_BYTES, ReadWholePolicy, new_session
 
 Params = Mapping[str, str | int | bool]
 Headers = Mapping[str, str]
@@ -89,8 +89,10 @@ class GraphClient:
         session = new_session(self.endpoint, ca_file)
         self._options["connection_verify"] = session.verify
         self._pipeline: Pipeline[HttpRequest, HttpResponse] = Pipeline(
-            RequestsTransport(session=session, use_env_settings=False),
-            [self._policy, auth.TokenPolicy(credential, self._scope)],
+            RequestsTransport(
+                session=session, use_env_settings=False, connection_data_block_size=BLOCK_BYTES
+            ),
+            [self._policy, auth.TokenPolicy(credential, self._scope), ReadWholePolicy()],
         )
 
     def __repr__(self) -> str:

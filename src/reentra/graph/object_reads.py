@@ -54,7 +54,7 @@ class ObjectReads:
     # --- whole kinds --------------------------------------------------------------------------
 
     def list_objects(self, kind: str) -> Iterator[objects.DirectoryObject]:
-        """Stream a kind.
+        """Stream a kind, each object once, even when Graph shows it on two pages.
 
         Raises: ``DeltaExpired`` when the listing lost its place and must be started again.
         """
@@ -65,8 +65,12 @@ class ObjectReads:
             yield from self.list_per_source(row, self.list_ids(row.per_source_of))
         else:
             supplement = self._supplement(row)
+            seen: set[str] = set()
             for page in self.pages(kind):
                 for item in page.items:
+                    if item.get("id", "") in seen:
+                        continue
+                    seen.add(item.get("id", ""))
                     further = supplement.get(item.get("id", ""))
                     yield as_object(kind, {**item, **further} if further else item)
 

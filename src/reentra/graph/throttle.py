@@ -226,7 +226,13 @@ class ThrottlePolicy(HTTPPolicy[HttpRequest, HttpResponse]):
             patience.wait(pause, f"Microsoft Graph answered {status}")
             return False
         body = answer.content
-        if 200 <= status < 300 and body and expects_json:
+        # Some actions answer a write with a word of plain text; that is no torn JSON.
+        is_text = (
+            not is_read
+            and body[:1] not in (b"{", b"[")
+            and "json" not in header(headers, "Content-Type").lower()
+        )
+        if 200 <= status < 300 and body and expects_json and not is_text:
             try:
                 response.context["body"] = orjson.loads(body)
             except orjson.JSONDecodeError:
@@ -273,7 +279,8 @@ class ThrottlePolicy(HTTPPolicy[HttpRequest, HttpResponse]):
                 request_id=error.request_id,
                 retry_after_seconds=told,
             )
-        if told is not None:
+        # Conditional Access gives no Retry-After, and its limit is the whole tenant's.
+        if told or scopes[0] is Scope.CONDITIONAL_ACCESS:
             self._throttle.pause(scopes, pause, answer.headers)
         patience.wait(pause, "Microsoft Graph asked to slow down (429)")
 
