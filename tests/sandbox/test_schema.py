@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -99,6 +101,19 @@ def test_what_must_be_asked_for_by_name_is_not_in_the_default_set(type_: str) ->
     for row in rows("properties.tsv"):
         if row["type"] == type_ and "SELECT" in row["flags"].split(","):
             assert row["property"] not in default
+
+
+@needs_facts
+def test_the_shipped_data_is_what_the_generator_makes_of_the_facts() -> None:
+    root = Path(__file__).resolve().parents[2]
+    place = root / "tools" / "make_sandbox_schema.py"
+    loaded = importlib.util.spec_from_file_location("make_sandbox_schema", place)
+    assert loaded is not None
+    assert loaded.loader is not None
+    generator = importlib.util.module_from_spec(loaded)
+    loaded.loader.exec_module(generator)
+    shipped = root / "src" / "reentra" / "sandbox" / "data" / "schema.json"
+    assert json.loads(shipped.read_text("utf-8")) == generator.types_from(FACTS)
 
 
 def _shape(path: str) -> str:

@@ -491,6 +491,19 @@ def test_a_role_in_a_unit_has_two_faces_and_loses_both(world: World) -> None:
     assert assignment.id not in world.tenant.collection("unifiedRoleAssignment")
 
 
+def test_roles_in_a_unit_go_and_come_with_the_unit(world: World) -> None:
+    created(world, "/roleManagement/directory/roleAssignments", {
+        "principalId": world.ids["bob"], "roleDefinitionId": USER_ADMINISTRATOR,
+        "directoryScopeId": f"/administrativeUnits/{world.ids['unit']}",
+    })  # fmt: skip
+    kinds = ("unifiedRoleAssignment", "scopedRoleMembership")
+    assert [len(world.tenant.collection(kind)) for kind in kinds] == [2, 1]
+    world.write("DELETE", AU + "/{unit}")
+    assert [len(world.tenant.collection(kind)) for kind in kinds] == [1, 0]
+    world.write("POST", BIN + "/{unit}/restore")
+    assert [len(world.tenant.collection(kind)) for kind in kinds] == [2, 1]
+
+
 def test_a_custom_role_keeps_its_template_id_when_it_is_made_again(world: World) -> None:
     body = {
         "displayName": "Again",

@@ -251,7 +251,7 @@ def create_application(asked: Asked) -> WriteResult:
     """Create an application; it has no service principal and, app-only, no owner."""
     tenant, body, context = asked.tenant, asked.body, asked.context
     body = object_body(body)
-    props = _normalised(tenant, checked(tenant, "application", body), None)
+    props = _normalised(tenant, checked(tenant, "application", body, binds=("owners",)), None)
     blank = _blank_properties()
     filled = {"signInAudience": "AzureADMyOrg", **blank, **merged("application", blank, props)}
     _check_application(tenant, filled, props, None)

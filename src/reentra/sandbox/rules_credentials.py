@@ -24,12 +24,13 @@ from reentra.sandbox.rules_shape import (
     NO_CONTENT,
     Asked,
     Route,
+    WriteFunction,
     WriteResult,
-    check_value,
     checked,
     object_body,
     require,
 )
+from reentra.sandbox.rules_values import check_value
 from reentra.sandbox.tenant import Record, Tenant
 
 FEDERATED_LIMIT: Final = 20
@@ -41,7 +42,7 @@ _EXTENSION_TYPES: Final = (
 )  # fmt: skip
 
 
-def _add_password(type_: str) -> Any:
+def _add_password(type_: str) -> WriteFunction:
     def add_password(asked: Asked) -> WriteResult:
         tenant, params, body = asked.tenant, asked.params, asked.body
         record = require(tenant, type_, params["id"])
@@ -67,7 +68,7 @@ def _add_password(type_: str) -> Any:
     return add_password
 
 
-def _remove_password(type_: str) -> Any:
+def _remove_password(type_: str) -> WriteFunction:
     def remove_password(asked: Asked) -> WriteResult:
         tenant, params, body = asked.tenant, asked.params, asked.body
         record = require(tenant, type_, params["id"])

@@ -113,7 +113,7 @@ def create_group(asked: Asked) -> WriteResult:
     """Create a security or Microsoft 365 group, with up to twenty owners and members."""
     tenant, body, context = asked.tenant, asked.body, asked.context
     body = object_body(body)
-    props = checked(tenant, "group", body)
+    props = checked(tenant, "group", body, binds=("owners", "members"))
     if EXCHANGE_BACKED & props.keys():
         raise bad_request(
             "Exchange properties cannot be set when a group is created; update the group after."
@@ -187,7 +187,7 @@ def update_group(asked: Asked) -> WriteResult:
     tenant, params, body, context = asked.tenant, asked.params, asked.body, asked.context
     group = require(tenant, "group", params["id"])
     body = object_body(body)
-    props = checked(tenant, "group", body, group)
+    props = checked(tenant, "group", body, group, binds=("members",))
     refuse_unwritable_group(group, context)
     _check_conversion(group, props)
     after = {**group.props, **props}
@@ -208,8 +208,6 @@ def update_group(asked: Asked) -> WriteResult:
             "Exchange properties can only be updated on Microsoft 365 groups, in a request of "
             "their own."
         )
-    if body.get("owners@odata.bind") is not None:
-        raise bad_request("owners@odata.bind is only supported when a group is created.")
     member_ids = bound_ids(body, "members", context)
     check_bind_count(member_ids)
     if member_ids and (dynamic or was_dynamic):

@@ -15,11 +15,11 @@ from reentra.sandbox.rules_shape import (
     Asked,
     Route,
     WriteResult,
-    check_value,
     now,
     object_body,
     require,
 )
+from reentra.sandbox.rules_values import check_value
 from reentra.sandbox.tenant import Record, Tenant
 
 _TAKING_SEAT: Final = ("Active", "ActiveWithError")

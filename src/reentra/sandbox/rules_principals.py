@@ -120,7 +120,7 @@ def create_principal(asked: Asked) -> WriteResult:
     """Create the service principal of an application of this tenant or of another."""
     tenant, body, context = asked.tenant, asked.body, asked.context
     body = object_body(body)
-    props = checked(tenant, "servicePrincipal", body)
+    props = checked(tenant, "servicePrincipal", body, binds=("owners",))
     app_id = props["appId"].lower()
     application = tenant.by_app_id("application", app_id)
     if application is not None and context.visible(application):

@@ -24,7 +24,6 @@ from reentra.sandbox.errors import (
 from reentra.sandbox.rules_groups import create_group
 from reentra.sandbox.rules_references import bound_ids, check_bind_count, check_unit_member, connect
 from reentra.sandbox.rules_shape import (
-    GUID,
     NO_CONTENT,
     Asked,
     Route,
@@ -39,6 +38,7 @@ from reentra.sandbox.rules_shape import (
     require,
     text_length,
 )
+from reentra.sandbox.rules_values import GUID
 from reentra.sandbox.tenant import Record, Tenant
 
 CUSTOM_ROLE_LIMIT: Final = 100
@@ -70,7 +70,7 @@ def create_unit(asked: Asked) -> WriteResult:
     """Create an administrative unit."""
     tenant, body, context = asked.tenant, asked.body, asked.context
     body = object_body(body)
-    props = checked(tenant, "administrativeUnit", body)
+    props = checked(tenant, "administrativeUnit", body, binds=("members",))
     _check_unit(props, props)
     member_ids = bound_ids(body, "members", context)
     check_bind_count(member_ids)

@@ -162,7 +162,7 @@ def create_user(asked: Asked) -> WriteResult:
     """Create a user of this tenant."""
     tenant, body, context = asked.tenant, asked.body, asked.context
     body = object_body(body)
-    props = checked(tenant, "user", body)
+    props = checked(tenant, "user", body, binds=("manager", "sponsors"))
     _check_user(tenant, props, None)
     profile = props["passwordProfile"]
     if profile.get("password") is None:
