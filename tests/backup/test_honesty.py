@@ -40,7 +40,7 @@ def test_a_refused_kind_marks_that_kind_and_nothing_else(world: World) -> None:
     [
         "^/users/delta",
         "^/groups/delta",
-        "^/roleManagement/directory/roleAssignments",
+        "^/identity/conditionalAccess/namedLocations",
         "^/identity/conditionalAccess/policies",
     ],
 )
@@ -68,6 +68,23 @@ def test_a_failed_read_is_never_a_deletion(
     healed = world.backup()
     assert healed.status is BackupStatus.UNCHANGED
     assert_same_state(world.snapshot(healed), world.live)
+
+
+def test_a_list_that_fails_in_the_batch_and_alone_is_never_a_deletion(
+    server: SandboxServer,
+) -> None:
+    world = new_world(server, IMPATIENCE)
+    first = world.backup()
+    fault = world.faults.script(("GET", "^/roleManagement/directory/roleAssignments"), 503, 1000)
+    result = world.backup()
+    assert fault.struck > IMPATIENCE.max_failures
+    world.faults.clear()
+    summary = result.info.kinds["unifiedRoleAssignment"]
+    assert summary.coverage.status is CoverageStatus.PARTIAL
+    assert objects_of(world.snapshot(result), "unifiedRoleAssignment") == objects_of(
+        world.snapshot(first), "unifiedRoleAssignment"
+    )
+    assert world.backup().status is BackupStatus.UNCHANGED
 
 
 @pytest.mark.parametrize("what", [429, 500, 502, 503, 504, "truncated", "reset", "token_expired"])

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from reentra import clock as clocks
 from reentra import errors, progress
 from reentra.backup import checkpoint as checkpoints
+from reentra.backup.ahead import ReadAhead, lists_of_unit
 from reentra.backup.base import Base, EmptyBase
 from reentra.backup.changes import LinkKey
 from reentra.backup.checkpoint import Checkpoint
@@ -165,6 +166,7 @@ class _Run:
         self.notes: list[str] = []
         self.was_resumed = False
         self._graph = graph
+        self._lists = ReadAhead(graph)
         self._live = live
         self._repository = repository
         self._options = options
@@ -188,9 +190,10 @@ class _Run:
         self._resume()
         granted = self._graph.granted_roles()
         heads = [head for head in unit_names() if self._is_wanted(head)]
+        heads = [head for head in heads if head not in self._state.done]
+        tracked = frozenset(self._parent.delta_tracked) if self._parent else frozenset()
+        self._lists.prepare([one for head in heads for one in lists_of_unit(head, tracked)])
         for head in heads:
-            if head in self._state.done:
-                continue
             self._state.done[head] = read_unit(head, self._context(granted))
             if self.writer.rows_since_seal >= CHECKPOINT_ROWS and head != heads[-1]:
                 self._seal()
@@ -278,6 +281,7 @@ class _Run:
         use_links = parent is not None and not self._options.is_full
         return UnitContext(
             graph=self._graph,
+            lists=self._lists,
             live=self._live,
             base=self._base,
             writer=self.writer,

@@ -8,16 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from reentra import errors
+from reentra.backup import queries
+from reentra.backup.ahead import ReadAhead
 from reentra.directory.kinds import ObjectKind, kind_of_odata_type
 from reentra.directory.objects import Relationship
 from reentra.directory.relationships import RelationshipKind
 from reentra.graph import addresses, batch, client
 
-PAGE_OBJECTS = 999  # the most that Graph gives (learn.microsoft.com/graph/paging)
 EXPANDED_TARGETS = 20  # $expand gives no more and no link (learn.microsoft.com/graph/known-issues)
 _AHEAD_PAGES = 2
-# Collections that refuse $top: they answer in one piece (learn.microsoft.com/graph/paging).
-_UNPAGED = frozenset({"domain", "subscribedSku", "organization"})
 
 T = TypeVar("T")
 
@@ -63,46 +62,28 @@ def prefetched(source: Iterator[T]) -> Iterator[T]:
         is_over.set()
 
 
-def list_params(row: ObjectKind, dropped: frozenset[str]) -> dict[str, str | int]:
-    """Return the query of a kind's list."""
-    params: dict[str, str | int] = {}
-    if row.select:
-        params["$select"] = ",".join(name for name in row.select if name not in dropped)
-    if row.name not in _UNPAGED and not row.name.startswith(("unifiedRole", "named", "condit")):
-        params["$top"] = PAGE_OBJECTS
-    return params
-
-
 def list_kind(
-    graph: client.GraphClient, row: ObjectKind, dropped: frozenset[str]
+    lists: ReadAhead, row: ObjectKind, dropped: frozenset[str]
 ) -> Iterator[list[dict[str, Any]]]:
     """Fetch a kind that has no delta, page by page."""
     if row.is_singleton:
-        body = graph.get(row.list_path)
+        body = lists.get(row.list_path)
         # Older versions of some policies answer with a collection of one.
         yield body["value"] if isinstance(body.get("value"), list) else [body]
         return
-    params = list_params(row, dropped)
-    if row.name == "groupSetting":
-        params.pop("$top", None)
-    for page in graph.pages(row.list_path, params):
+    for page in lists.pages(row.list_path, queries.list_params(row, dropped)):
         yield page.items
 
 
 def list_expanded(
-    graph: client.GraphClient, row: ObjectKind, relationship: RelationshipKind
+    lists: ReadAhead, row: ObjectKind, relationship: RelationshipKind
 ) -> Iterator[tuple[str, list[Relationship], bool]]:
     """Fetch a relationship by ``$expand``: source id, links, and whether they may be cut off.
 
     A manager-like single object is not expected here. Raises: ``errors.InvalidRequest`` where the
     server does not support the expansion.
     """
-    params: dict[str, str | int] = {
-        "$select": "id",
-        "$expand": f"{relationship.property}($select=id)",
-        "$top": PAGE_OBJECTS,
-    }
-    for page in graph.pages(row.list_path, params):
+    for page in lists.pages(row.list_path, queries.expand_params(relationship)):
         for item in page.items:
             targets = item.get(relationship.property)
             if not isinstance(targets, list):

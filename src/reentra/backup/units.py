@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from reentra import clock as clocks
 from reentra import errors, progress
-from reentra.backup import reading
+from reentra.backup import queries, reading
+from reentra.backup.ahead import ReadAhead
 from reentra.backup.base import Base
 from reentra.backup.changes import LinkChanges, LinkKey, LinkTarget, ObjectChanges
 from reentra.backup.delta import DeltaEntry, looks_whole, parse_entry
@@ -60,6 +61,7 @@ class UnitContext:
     """What reading a unit needs."""
 
     graph: client.GraphClient
+    lists: ReadAhead
     live: ReadsLive
     base: Base
     writer: SnapshotWriter
@@ -181,10 +183,7 @@ class _Unit:
         if not row.supplement:
             return
         try:
-            for page in self._context.graph.pages(
-                row.list_path,
-                {"$select": ",".join(("id", *row.supplement)), "$top": reading.PAGE_OBJECTS},
-            ):
+            for page in self._context.lists.pages(row.list_path, queries.supplement_params(row)):
                 for item in page.items:
                     values = {
                         name: canonical.cleaned(item[name])
@@ -225,7 +224,7 @@ class _Unit:
         objects = self._objects
         objects.load_all_known()
         for items in reading.prefetched(
-            reading.list_kind(self._context.graph, self._row, frozenset(self._dropped))
+            reading.list_kind(self._context.lists, self._row, frozenset(self._dropped))
         ):
             for item in items:
                 object_id = item.get("id")
@@ -494,7 +493,7 @@ class _Unit:
         cut_off: list[str] = []
         found: dict[str, dict[LinkTarget, Relationship]] = {}
         for source_id, links, may_be_cut in reading.list_expanded(
-            self._context.graph, self._row, row
+            self._context.lists, self._row, row
         ):
             if may_be_cut:
                 cut_off.append(source_id)

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import email.utils
 import gzip
+import logging
 import ssl
 import time
-from collections.abc import Mapping
+import traceback
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from reentra.sandbox import admin, batch, delta, paging, permissions, render, routes, seed, tls
+from reentra.sandbox import admin, batch, delta, paging, permissions, routes, seed, tls, written
 from reentra.sandbox.clock import Clock, timestamp
-from reentra.sandbox.errors import GraphError, bad_request, denied, not_found
+from reentra.sandbox.errors import GraphError, bad_request, denied
 from reentra.sandbox.faults import STATUS_CODES, Fault, FaultKind, Faults, When
 from reentra.sandbox.http import HttpServer, Request, Response
-from reentra.sandbox.rules_shape import Route as WriteRoute
-from reentra.sandbox.rules_shape import WriteContext, WriteResult
 from reentra.sandbox.tenant import Tenant, TenantOptions
-from reentra.sandbox.throttle import Throttle
+from reentra.sandbox.throttle import Throttle, is_conditional_access
 from reentra.sandbox.tokens import TokenService
 from reentra.sandbox.world import (
     Answer,
@@ -45,34 +44,17 @@ _DIAGNOSTIC = (
     '"RoleInstance":"SANDBOX0"}}'
 )
 _GZIP_FROM_BYTES = 1024
+_LOG = logging.getLogger(__name__)
 
-# Where the objects of a type live, for the context of a written object.
-_CONTEXTS: Mapping[str, str] = {
-    "user": "users",
-    "group": "groups",
-    "application": "applications",
-    "servicePrincipal": "servicePrincipals",
-    "device": "devices",
-    "administrativeUnit": "directory/administrativeUnits",
-    "conditionalAccessPolicy": "identity/conditionalAccess/policies",
-    "namedLocation": "identity/conditionalAccess/namedLocations",
-    "ipNamedLocation": "identity/conditionalAccess/namedLocations",
-    "countryNamedLocation": "identity/conditionalAccess/namedLocations",
-    "unifiedRoleDefinition": "roleManagement/directory/roleDefinitions",
-    "unifiedRoleAssignment": "roleManagement/directory/roleAssignments",
-    "oAuth2PermissionGrant": "oauth2PermissionGrants",
-    "appRoleAssignment": "appRoleAssignments",
-    "groupSetting": "groupSettings",
-    "domain": "domains",
-}
+_BROKEN_TRANSFERS = frozenset({FaultKind.RESET, FaultKind.TRUNCATED})
 
 
 def _router() -> routes.Router:
     router = routes.Router()
-    for route in routes.read_routes():
-        router.add(route)
-    for written in WRITE_ROUTES:
-        router.add(routes.Route(written.method, written.template, _writer(written), True))
+    for read in routes.read_routes():
+        router.add(read)
+    for route in WRITE_ROUTES:
+        router.add(routes.Route(route.method, route.template, written.handler_of(route), True))
     return router
 
 
@@ -156,9 +138,20 @@ class Sandbox:
     # --- requests ------------------------------------------------------------------------
 
     def handle(self, request: Request) -> Response:
-        """Answer one request, whatever it is; nothing is ever raised."""
+        """Answer one request, whatever it is; nothing is ever raised.
+
+        A fault of the sandbox itself is answered with 500, logged, and kept in
+        ``counters.crashes``, so that a test can insist on there being none.
+        """
         with self.tenant.lock:
-            response = self._dispatch(request)
+            try:
+                response = self._dispatch(request)
+            except Exception:
+                self.counters.crashes.append(traceback.format_exc())
+                _LOG.exception("the sandbox failed at %s %s", request.method, request.path)
+                call = self._new_call(request, request.path)
+                error = GraphError(500, "InternalServerError", "The sandbox itself failed.")
+                response = self._dress(call, self._refusal(call, error))
         self.counters.bytes_sent += len(response.body)
         return response
 
@@ -225,6 +218,9 @@ class Sandbox:
                 answer = self._answer(call)
                 if fault is not None:
                     answer = self._strike(call, fault, answer)
+            if in_batch and fault is not None and fault.kind in _BROKEN_TRANSFERS:
+                # A part of a batch has no connection of its own that could break.
+                raise GraphError(504, "Service_TimeOut", "The part was not answered in time.")
         except GraphError as error:
             answer = self._refusal(call, error)
         return self._dress(call, answer, fault, in_batch=in_batch)
@@ -249,6 +245,13 @@ class Sandbox:
         call.operation = route.operation
         if self.options.enforce_permissions:
             self._check_permission(call, route)
+        if self.tenant.edition == "free" and is_conditional_access(call.path):
+            raise GraphError(
+                403,
+                "AccessDenied",
+                "Your tenant is not licensed for Conditional Access: Microsoft Entra ID P1 is "
+                "needed.",
+            )
         routes.resolve_keys(call, parsed.keys)
         if call.method in ("POST", "PATCH", "PUT"):
             call.body = _parsed(call.request.body)
@@ -286,8 +289,8 @@ class Sandbox:
             # Without $ref it is the object itself that goes, and so its own permission counts.
             id_ = call.params.get("target", call.params.get("id", ""))
             target = self.tenant.find(id_)
-            if target is not None and target.type in _CONTEXTS:
-                template = f"/{_CONTEXTS[target.type]}/{{id}}"
+            if target is not None and target.type in written.CONTEXTS:
+                template = f"/{written.CONTEXTS[target.type]}/{{id}}"
         if not permissions.is_allowed(call.method, template, call.roles, type_):
             if "/conditionalAccess/" in template:
                 raise GraphError(
@@ -411,61 +414,6 @@ def _parsed(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise bad_request(f"Unable to read JSON request payload. {error}") from None
-
-
-# --- writes --------------------------------------------------------------------------------
-
-
-def _writer(route: WriteRoute) -> routes.Handle:
-    """Return the handler that carries a write out and renders what it gives back."""
-
-    def handle(call: Call) -> Answer:
-        assert call.caller is not None
-        world = call.world
-        params = dict(call.params)
-        if "@id" in call.query or "$id" in call.query:
-            params["@id"] = call.query.get("@id") or call.query["$id"]
-        if "id" in params:
-            _require_replicated(call, params["id"])
-        context = WriteContext(
-            graph_url=call.root_url,
-            app_id=call.caller.client_id,
-            roles=call.roles if world.options.enforce_permissions else None,
-            create_if_missing=call.prefers("create-if-missing"),
-            visible=world.is_visible,
-        )
-        result = route.function(call.tenant, params, call.body, context)
-        return _written(call, result)
-
-    return handle
-
-
-def _require_replicated(call: Call, id_: str) -> None:
-    """A replica that has not seen an object yet cannot change it."""
-    record = call.tenant.find(id_)
-    if record is not None and not call.world.is_visible(record):
-        raise not_found(id_)
-
-
-def _written(call: Call, result: WriteResult) -> Answer:
-    headers: dict[str, str] = {}
-    if result.location:
-        headers["Location"] = call.root_url + "/" + result.location.lstrip("/")
-    if result.record is None and result.body is None:
-        return Answer(result.status, b"", headers)
-    record = result.record
-    values: dict[str, Any] = {}
-    if record is not None:
-        name = _CONTEXTS.get(record.type, record.type)
-        values["@odata.context"] = f"{call.root_url}/$metadata#{name}/$entity"
-        shows_type = "/deletedItems/" in call.operation
-        values.update(render.values_of(record, render.shape(record.type, None, shows_type)))
-        if result.status == 201 and "Location" not in headers:
-            headers["Location"] = f"{call.root_url}/{name}/{record.id}"
-    else:
-        values["@odata.context"] = f"{call.root_url}/$metadata#{call.operation.split('/')[-1]}"
-    values.update(result.body or {})
-    return Answer(result.status, orjson.dumps(values), headers)
 
 
 # --- in a thread of this process ------------------------------------------------------------

@@ -1,0 +1,84 @@
+"""Ask for many small lists at once: a backup of an unchanged tenant should cost a few requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reentra import errors
+from reentra.backup import queries
+from reentra.directory.kinds import KINDS
+from reentra.directory.relationships import Reading, relationships_of
+from reentra.graph import addresses, batch, client, odata
+
+Params = Mapping[str, str | int]
+
+# One request a second for the whole tenant (learn.microsoft.com/graph/throttling-limits): two of
+# them in one batch only make the second one fail.
+_PACED = ("/identity/conditionalAccess/",)
+# Kinds that may be so many that their lists are better read when they are needed.
+_LARGE = frozenset({"user", "group"})
+
+
+class ReadAhead:
+    """Gives pages of lists; the first pages of lists that were prepared come from one batch.
+
+    A prepared list is used once. What went wrong in the batch, other than a refusal, is simply
+    asked for again by itself.
+    """
+
+    def __init__(self, graph: client.GraphClient) -> None:
+        self._graph = graph
+        self._answers: dict[str, batch.BatchResponse] = {}
+
+    def prepare(self, lists: list[tuple[str, Params]]) -> None:
+        """Fetch the first pages of ``lists``: paths and their queries."""
+        paths = [_address(path, params) for path, params in lists if not path.startswith(_PACED)]
+        if len(paths) < 2:
+            return
+        requests = [batch.BatchRequest("GET", path) for path in paths]
+        for path, response in zip(paths, self._graph.batch(requests), strict=True):
+            if response.error is None or isinstance(response.error, errors.Forbidden):
+                self._answers[path] = response
+
+    def get(self, path: str) -> dict[str, Any]:
+        """Fetch a single resource."""
+        response = self._answers.pop(path, None)
+        if response is not None and (response.error or isinstance(response.body, dict)):
+            return dict(response.unwrap())
+        return self._graph.get(path)
+
+    def pages(self, path: str, params: Params) -> Iterator[odata.Page]:
+        """Fetch a list, page by page."""
+        response = self._answers.pop(_address(path, params), None)
+        if response is None:
+            yield from self._graph.pages(path, params)
+            return
+        page = odata.page_from_body(response.unwrap(), path)
+        yield page
+        if page.next_link:
+            yield from self._graph.pages(page.next_link)
+
+
+def lists_of_unit(head: str, tracked: frozenset[str]) -> list[tuple[str, Params]]:
+    """Return the lists that reading the unit will begin with, as far as they are small."""
+    row = KINDS[head]
+    if head in _LARGE:
+        return []
+    lists: list[tuple[str, Params]] = []
+    if row.is_singleton:
+        lists.append((row.list_path, {}))
+    elif not row.delta_path:
+        lists.append((row.list_path, queries.list_params(row, frozenset())))
+    if row.supplement:
+        lists.append((row.list_path, queries.supplement_params(row)))
+    lists += [
+        (row.list_path, queries.expand_params(link))
+        for link in relationships_of(head)
+        if link.reading is Reading.EXPAND and link.name not in tracked
+    ]
+    return lists
+
+
+def _address(path: str, params: Params) -> str:
+    return f"{path}?{addresses.query_string(params)}" if params else path

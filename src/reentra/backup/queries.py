@@ -1,0 +1,39 @@
+"""The queries by which a backup asks for lists. Pure."""
+
+from __future__ import annotations
+
+from reentra.directory.kinds import ObjectKind
+from reentra.directory.relationships import RelationshipKind
+
+PAGE_OBJECTS = 999  # the most that Graph gives (learn.microsoft.com/graph/paging)
+
+# Lists that answer in one piece or with a page size of their own; they may refuse $top
+# (learn.microsoft.com/graph/paging).
+_WITHOUT_TOP = frozenset({
+    "authorizationPolicy", "conditionalAccessPolicy", "domain", "groupSetting", "namedLocation",
+    "organization", "subscribedSku", "unifiedRoleAssignment", "unifiedRoleDefinition",
+})  # fmt: skip
+
+
+def list_params(row: ObjectKind, dropped: frozenset[str]) -> dict[str, str | int]:
+    """Return the query of a kind's list."""
+    params: dict[str, str | int] = {}
+    if row.select:
+        params["$select"] = ",".join(name for name in row.select if name not in dropped)
+    if row.name not in _WITHOUT_TOP:
+        params["$top"] = PAGE_OBJECTS
+    return params
+
+
+def supplement_params(row: ObjectKind) -> dict[str, str | int]:
+    """Return the query of the list that holds what must be asked for by name."""
+    return {"$select": ",".join(("id", *row.supplement)), "$top": PAGE_OBJECTS}
+
+
+def expand_params(relationship: RelationshipKind) -> dict[str, str | int]:
+    """Return the query of the source's list that brings the links along."""
+    return {
+        "$select": "id",
+        "$expand": f"{relationship.property}($select=id)",
+        "$top": PAGE_OBJECTS,
+    }
