@@ -395,6 +395,23 @@ def test_service_principals_among_members_are_found_without_a_filtered_delta(
     assert world.live.shortcomings == {}
 
 
+@pytest.mark.parametrize("name", ["group.members", "user.manager", "administrativeUnit.members"])
+def test_without_a_delta_links_are_read_by_source(world: Tenant, name: str) -> None:
+    assert world.sandbox is not None
+    expected = {link.key for link in world.live.list_relationships(name)}
+    path = kinds.KINDS[relationships.RELATIONSHIPS[name].source_kind].delta_path
+    world.sandbox.faults.script(f"GET ^{path}.*select=id,m", 400, code="Request_UnsupportedQuery")
+    assert {link.key for link in world.live.list_relationships(name)} == expected
+
+
+def test_without_get_by_ids_each_kind_is_asked_for_names(world: Tenant) -> None:
+    assert world.sandbox is not None
+    ids = [*some(world, "user", 3), *some(world, "group", 2), NOBODY]
+    expected = world.live.load_names(ids)
+    world.sandbox.faults.script("POST getByIds", 403, code="Authorization_RequestDenied")
+    assert world.live.load_names(ids) == expected
+
+
 def test_what_no_graph_tells_is_a_shortcoming(world: Tenant) -> None:
     assert world.sandbox is not None
     groups = some(world, "group")

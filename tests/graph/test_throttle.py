@@ -133,6 +133,26 @@ def test_many_threads_share_one_bucket(clock: FakeClock) -> None:
     assert max(waits) > 0
 
 
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("12", 12),
+        ("1.5", 1.5),
+        ("-3", 0),
+        ("", None),
+        ("soon", None),
+        ("Thu, 01 Jan 2026 00:17:00 GMT", 20),
+        ("Thu, 01 Jan 2026 00:17:00 -0000", 20),
+        ("Thu, 01 Jan 2026 00:00:00 GMT", 0),
+    ],
+)
+def test_retry_after_is_read_in_every_form(
+    clock: FakeClock, value: str, seconds: float | None
+) -> None:
+    found = throttle.retry_after_seconds({"retry-after": value}, clock)
+    assert found == (None if seconds is None else pytest.approx(seconds))
+
+
 def test_scaled_limits_allow_more_and_wait_less() -> None:
     scaled = throttle.Limits().scaled(100)
     assert scaled.writes == 300_000

@@ -16,6 +16,14 @@ from reentra.graph.object_reads import ObjectReads
 _EXPAND_MOST = 20  # an expanded directory navigation is cut there, without a link to the rest
 _DELTA_FILTER_IDS = 50
 _GET_BY_IDS = 1_000
+_NAMED_BY_ID = (
+    "user",
+    "group",
+    "servicePrincipal",
+    "application",
+    "device",
+    "administrativeUnit",
+)
 # v1.0's members and owners of a group leave out service principals
 # (learn.microsoft.com/graph/known-issues); a delta of the group has them.
 _HIDES_SERVICE_PRINCIPALS = frozenset({"group.members", "group.owners"})
@@ -42,18 +50,30 @@ class LinkReads:
         """Stream every link of a relationship, each once."""
         row = relationships.RELATIONSHIPS[relationship]
         if row.reading is relationships.Reading.DELTA:
-            yield from self._list_by_delta(row)
+            try:
+                links = self._read_by_delta(row)
+            except (errors.InvalidRequest, errors.GraphNotFound):
+                # This Graph has no such delta.
+                ids = list(self._objects.list_ids(row.source_kind))
+                yield from self.load_relationships(relationship, ids)
+                return
+            yield from self._alive(row, links)
         elif row.reading is relationships.Reading.EXPAND:
             yield from self._list_by_expand(row)
         else:
             yield from self._of_sources(row, self._objects.list_ids(row.source_kind))
 
-    def _list_by_delta(self, row: relationships.RelationshipKind) -> Iterator[objects.Relationship]:
+    def _read_by_delta(self, row: relationships.RelationshipKind) -> dict[str, dict[str, str]]:
         source = kinds.KINDS[row.source_kind]
         links: dict[str, dict[str, str]] = {}
         for page in self._client.delta(source.delta_path, {"$select": f"id,{row.property}"}):
             for item in page.items:
                 apply_delta(row.property, item, links)
+        return links
+
+    def _alive(
+        self, row: relationships.RelationshipKind, links: Mapping[str, Mapping[str, str]]
+    ) -> Iterator[objects.Relationship]:
         # A delta keeps the links of what is in the recycle bin; the tenant does not show them
         # (learn.microsoft.com/graph/delta-query-groups).
         deleted = self._deleted_ids(row.target_kinds)
@@ -128,7 +148,8 @@ class LinkReads:
         self, row: relationships.RelationshipKind, source_ids: Iterable[str]
     ) -> Iterator[objects.Relationship]:
         select = "" if row.property == "scopedRoleMembers" else "?$select=id"
-        top = "&$top=999" if select and not row.is_single else ""
+        # Documented for members and owners only (learn.microsoft.com/graph/paging).
+        top = "&$top=999" if row.property in {"members", "owners"} else ""
 
         def path_of(source_id: str) -> str:
             return row.list_path.replace("{id}", addresses.segment(source_id)) + select + top
@@ -254,11 +275,26 @@ class LinkReads:
         """Return id -> (kind, display name) of the directory objects among ``ids``."""
         wanted = [i for i in dict.fromkeys(ids) if _is_guid(i)]
         found: dict[str, tuple[str, str]] = {}
-        for start in range(0, len(wanted), _GET_BY_IDS):
-            for item in self._get_by_ids(wanted[start : start + _GET_BY_IDS]):
-                kind = _kind_of(item) or str(item.get("@odata.type", "")).rpartition(".")[2]
-                found[item["id"]] = (kind, str(item.get("displayName") or ""))
+        try:
+            for start in range(0, len(wanted), _GET_BY_IDS):
+                for item in self._get_by_ids(wanted[start : start + _GET_BY_IDS]):
+                    found[item["id"]] = (_kind_of(item), str(item.get("displayName") or ""))
+        except errors.Forbidden:
+            # Without Directory.Read.All each kind is asked by its own permission.
+            self._add_names_by_kind([i for i in wanted if i not in found], found)
         return found
+
+    def _add_names_by_kind(self, ids: list[str], found: dict[str, tuple[str, str]]) -> None:
+        for kind in _NAMED_BY_ID:
+            pending = [i for i in ids if i not in found]
+            row = kinds.KINDS[kind]
+            paths = [(i, row.path_of(addresses.segment(i))) for i in pending]
+            answers = self._objects.answers(paths, {"$select": "id,displayName"}) if paths else ()
+            for object_id, _, body, error in answers:
+                if isinstance(body, dict) and error is None:
+                    found[object_id] = (kind, str(body.get("displayName") or ""))
+                elif not isinstance(error, errors.GraphNotFound | errors.Forbidden):
+                    raise error or errors.Unavailable(f"Graph gave no body for {kind}/{object_id}.")
 
     def _get_by_ids(self, ids: Sequence[str]) -> Iterator[dict[str, Any]]:
         path = "directoryObjects/getByIds"

@@ -16,6 +16,7 @@ other 4xx                                   the answer, as it is  the answer, as
 
 from __future__ import annotations
 
+import datetime as dt
 import email.utils
 import enum
 from collections.abc import Callable, Mapping, Sequence
@@ -367,6 +368,8 @@ def retry_after_seconds(headers: Mapping[str, Any], clock: clocks.Clock) -> floa
         moment = email.utils.parsedate_to_datetime(text)
     except ValueError:
         return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
     return max(0.0, (moment - clock.now()).total_seconds())
 
 
