@@ -138,6 +138,36 @@ def test_processes_that_race_for_a_tenant_are_never_inside_together(place: Place
     assert place.files("locks") == []
 
 
+def test_of_two_that_come_at_the_same_moment_neither_overlooks_the_other(
+    place: Place, manual_clock: ManualClock
+) -> None:
+    class Crowded(storage.FolderStorage):
+        """Lets another lock in between the first look and one's own."""
+
+        def put_new(self, path: str, data: bytes | Path) -> None:
+            if path.startswith("locks/"):
+                rival = locks.LockBook(place.storage, place.repository.keyring)
+                info = rival._new_info("rival", locks.LockMode.EXCLUSIVE, None)
+                sealed = locks.seal(
+                    place.repository.keyring, locks.SealedKind.LOCK, info.path, info.to_json()
+                )
+                place.storage.put_new(info.path, sealed)
+            storage.FolderStorage.put_new(self, path, data)
+
+    book = locks.LockBook(Crowded(place.root), place.repository.keyring, manual_clock)
+    manual_clock.at = dt.datetime.now(dt.UTC)
+    with (
+        pytest.raises(errors.RepositoryLocked, match="rival"),
+        book.hold("mine", mode=locks.LockMode.EXCLUSIVE),
+    ):
+        pass
+    (left,) = place.files("locks")  # the rival's: one's own was taken back
+    found, _ = book.list_locks()
+    assert [info.purpose for info in found] == ["rival"]
+    assert left.name == found[0].id
+    assert manual_clock.slept  # it stepped back for a moment and looked again
+
+
 def test_one_waits_for_the_other_when_told_to(place: Place) -> None:
     order: list[str] = []
     entered = threading.Event()

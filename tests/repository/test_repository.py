@@ -138,6 +138,16 @@ def test_any_flipped_byte_of_the_configuration_raises(place: Place) -> None:
         place.reopen()
 
 
+def test_a_configuration_that_says_the_same_in_other_bytes_raises(place: Place) -> None:
+    path = place.root / "config"
+    whole = path.read_bytes()
+    twice = whole[:-1] + b',"format":1}'
+    for data in (whole + b"\n", b" " + whole, whole.replace(b'":', b'": ', 1), twice):
+        path.write_bytes(data)
+        with pytest.raises(errors.RepositoryDamaged, match="config"):
+            place.reopen()
+
+
 def test_a_forged_configuration_raises(place: Place) -> None:
     path = place.root / "config"
     config = json.loads(path.read_text())
@@ -184,6 +194,33 @@ def test_a_manifest_of_another_repository_does_not_open(place: Place, tmp_path: 
     shutil.copy(source, target / written.id)
     with pytest.raises(errors.RepositoryDamaged, match=written.id):
         place.repository.load_manifest(TENANT, written.id)
+
+
+def test_a_rewritten_ancestor_is_told_though_it_decrypts(place: Place) -> None:
+    first = place.write([object_rows(0, 3)])
+    second = place.write([object_rows(3, 3)], parent=first, at=NOON + dt.timedelta(hours=1))
+    keyring = place.repository.keyring
+    path = manifests.manifest_path(keyring, TENANT, first.id)
+    value = manifests.manifest_to_json(
+        tenant_id=TENANT,
+        snapshot_id=first.id,
+        created_at=first.created_at,
+        parent=None,
+        segments=(),
+        payload={"forged": True},
+    )
+    place.storage.put_replacing(path, sealed.seal(keyring, sealed.SealedKind.MANIFEST, path, value))
+    assert place.repository.load_manifest(TENANT, first.id).payload == {"forged": True}
+    with pytest.raises(errors.RepositoryDamaged, match=f"{first.id} is not the one"):
+        place.repository.load_chain(TENANT, second.id)
+    damage = [
+        problem
+        for problem in repositories.check_repository(place.repository).problems
+        if problem.severity is repositories.Severity.DAMAGE
+    ]
+    assert [problem.snapshots for problem in damage] == [(second.id,)]
+    with pytest.raises(errors.RepositoryDamaged, match="not committed"):
+        place.write([], parent=first, at=NOON + dt.timedelta(hours=2))
 
 
 def test_a_missing_ancestor_is_damage_and_not_an_empty_tenant(place: Place) -> None:
