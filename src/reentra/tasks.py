@@ -119,25 +119,12 @@ def check(run: Run) -> TaskResult:
     report = check_repository(
         application.repository,
         read_data=not run.parameters.get("quick"),
-        expected_heads=_known_heads(application),
+        expected_heads=application.catalog.known_heads(),
         listener=listening(run),
     )
     return TaskResult(
         TaskStatus.SUCCEEDED if report.is_whole else TaskStatus.FAILED, report.to_json()
     )
-
-
-def _known_heads(application: Application) -> dict[str, str]:
-    """Return the newest snapshot of each tenant as this machine remembers it.
-
-    The store alone cannot tell that its newest snapshots were taken away.
-    """
-    heads = {}
-    for connection in application.connections.list_known():
-        known = application.catalog.list_snapshots(connection.tenant_id)
-        if known:
-            heads[connection.tenant_id] = known[0].id
-    return heads
 
 
 def rebuild(run: Run) -> TaskResult:

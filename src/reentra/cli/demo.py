@@ -52,7 +52,7 @@ def demo(
 
     Example: reentra demo --keep
     """
-    screen = Screen(as_json=output.json)
+    screen = Screen(as_json=output.json, has_plain_progress=False)
     folder = Path(tempfile.mkdtemp(prefix="reentra-demo-"))
     began = clocks.SYSTEM.monotonic_seconds()
     try:
@@ -124,7 +124,7 @@ class _Story:
             result = self._apply(application, plan)
         with self._chapter_of("The third backup, and the proof"):
             third = self._back_up(application)
-            verdict = self._prove(application, first, third, mishap, result)
+            verdict = self._prove(application, first, third, mishap, plan, result)
         return verdict, {
             "snapshots": [first, second, third],
             "restore": dict(result.summary),
@@ -265,6 +265,7 @@ class _Story:
         first: str,
         third: str,
         mishap: Mishap,
+        plan: RestorePlan,
         result: TaskResult,
     ) -> Verdict:
         from reentra.cli import compare, demo_proof, viewing
@@ -277,6 +278,7 @@ class _Story:
             mishap,
             result.summary["id_map"],
             seen.state,
+            declared={(item.ref.kind, item.ref.id, item.what) for item in plan.unrestorable},
             is_second_plan_empty=self._make_plan(application, first).is_empty,
         )
         if result.summary["status"] != "succeeded":
@@ -295,7 +297,7 @@ class _Story:
                 f"{name} of {plural(count, kind)}"
                 for (kind, name), count in sorted(verdict.beyond_graph.items())
             )
-            self._screen.say(f"  What Graph gives back to nobody: {told}; and their passwords")
+            self._screen.say(f"  What Graph gives back to nobody: {told}; and the passwords")
         return verdict
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +20,8 @@ _PROMISED_BESIDES = frozenset({"assignedLicenses", "userPrincipalName", "display
 class Verdict:
     """What was found. ``broken`` is empty when everything is as promised.
 
-    ``beyond_graph`` counts (kind, property) of objects created anew: stamps that only Microsoft
-    writes.
+    ``beyond_graph`` counts objects by (kind, property or relationship): stamps that only Microsoft
+    writes on what was created anew, and what the plan had said cannot be restored.
     """
 
     kept: list[str] = field(default_factory=list)
@@ -39,11 +39,15 @@ def judge(
     id_map: Mapping[str, str],
     last: TenantState,
     *,
+    declared: Collection[tuple[str, str, str]] = (),
     is_second_plan_empty: bool,
 ) -> Verdict:
-    """Judge what still differs between the snapshot before the mishap and the last one."""
+    """Judge what still differs between the snapshot before the mishap and the last one.
+
+    ``declared`` are the (kind, id, property or relationship) that the plan called unrestorable.
+    """
     verdict = Verdict()
-    _judge_leftovers(verdict, leftovers)
+    _judge_leftovers(verdict, leftovers, declared)
     bin_back = last.load_objects("user", mishap.soft_deleted)
     _say(
         verdict,
@@ -90,22 +94,32 @@ def judge(
     return verdict
 
 
-def _judge_leftovers(verdict: Verdict, leftovers: Iterable[ObjectChange]) -> None:
+def _judge_leftovers(
+    verdict: Verdict,
+    leftovers: Iterable[ObjectChange],
+    declared: Collection[tuple[str, str, str]],
+) -> None:
     differing = 0
     for change in leftovers:
         wrong = []
+        beyond = set()
         if change.change is not Change.MODIFIED:
             wrong.append(f"was {change.change.value}")
         for item in change.properties:
             root = item.path.partition("/")[0].partition("[")[0]
-            if change.new_id and not _is_promised(change.kind, root):
-                verdict.beyond_graph[change.kind, root] += 1
+            is_stamp = bool(change.new_id) and not _is_promised(change.kind, root)
+            if is_stamp or (change.kind, change.id, root) in declared:
+                beyond.add((change.kind, root))
             elif change.change is Change.MODIFIED:
                 wrong.append(f"{item.path} is {item.after!r} and was {item.before!r}")
-        wrong.extend(
-            f"{link.relationship} {link.target_name or link.target_id} {link.change.value}"
-            for link in change.relationships
-        )
+        for link in change.relationships:
+            if (change.kind, change.id, link.relationship) in declared:
+                beyond.add((change.kind, link.relationship))
+            else:
+                wrong.append(
+                    f"{link.relationship} {link.target_name or link.target_id} {link.change.value}"
+                )
+        verdict.beyond_graph.update(beyond)
         if wrong:
             differing += 1
             verdict.broken.append(f"{change.kind} {change.display_name}: {'; '.join(wrong)}")

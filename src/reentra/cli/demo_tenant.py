@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from reentra import clock as clocks
 from reentra import errors
 
 BATCH = 20  # requests in one $batch
+THROTTLED = 429
+PAUSE_SECONDS = 1.2  # Conditional Access takes one request a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +109,9 @@ class Script:
 
         Raises: ``Error`` when the tenant refuses one.
         """
-        for start in range(0, len(requests), BATCH):
-            part = requests[start : start + BATCH]
+        waiting = list(requests)
+        while waiting:
+            part, waiting = waiting[:BATCH], waiting[BATCH:]
             body = {
                 "requests": [
                     {
@@ -124,8 +128,16 @@ class Script:
                 ]
             }
             answers = self._send("POST", "/v1.0/$batch", json.dumps(body).encode())
+            throttled = [
+                part[int(answer["id"])]
+                for answer in answers["responses"]
+                if answer["status"] == THROTTLED
+            ]
+            if throttled:
+                clocks.SYSTEM.sleep(PAUSE_SECONDS)
+                waiting = throttled + waiting
             for answer in answers["responses"]:
-                if answer["status"] >= 400:
+                if answer["status"] >= 400 and answer["status"] != THROTTLED:
                     method, path, _ = part[int(answer["id"])]
                     raise errors.Error(f"The mishap failed: {method} {path}: {answer}")
 
@@ -137,9 +149,13 @@ class Script:
             headers["Authorization"] = f"Bearer {self._token}"
         if body is not None:
             headers["Content-Type"] = kind
-        self._connection.request(method, path, body, headers)
-        answer = self._connection.getresponse()
-        content = answer.read()
+        while True:
+            self._connection.request(method, path, body, headers)
+            answer = self._connection.getresponse()
+            content = answer.read()
+            if answer.status != THROTTLED:
+                break
+            clocks.SYSTEM.sleep(PAUSE_SECONDS)
         if answer.status >= 400:
             raise errors.Error(f"The mishap failed: {method} {path}: {answer.status} {content!r}")
         document: dict[str, Any] = json.loads(content) if content else {}

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from reentra.restore.plan import RestorePlan
 
 _MOST_LINES = 15
+_EXAMPLES = 2
 _ACTIONS = {
     "undelete": "Bring back from the recycle bin",
     "create": "Create anew (new id)",
@@ -47,10 +48,14 @@ def show(screen: Screen, plan: RestorePlan, saved_at: Path | None) -> None:
             ),
             numbers=(2,),
         )
-        for step in plan.steps[:_MOST_LINES]:
-            screen.say(f"  {escaped(step.summary)}")
-        if len(plan.steps) > _MOST_LINES:
-            screen.say(f"  [dim]... and {len(plan.steps) - _MOST_LINES:,} more; --json has all[/]")
+        shown: Counter[tuple[str, str]] = Counter()
+        for step in plan.steps:
+            what = (step.action.value, step.relationship or step.ref.kind)
+            shown[what] += 1
+            if shown[what] <= _EXAMPLES:
+                screen.say(f"  {escaped(step.summary)}")
+        if len(plan.steps) > sum(min(number, _EXAMPLES) for number in shown.values()):
+            screen.say("  [dim]... and more of the same; --json has all of them[/]")
         screen.say()
         screen.say(
             f"{plural(len(plan.steps), 'step')}, at least {_duration(plan.estimated_seconds)} "

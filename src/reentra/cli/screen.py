@@ -37,8 +37,11 @@ def show_error(failure: errors.Error, *, as_json: bool) -> None:
 class Screen:
     """The output of one command."""
 
-    def __init__(self, *, as_json: bool, clock: clocks.Clock = clocks.SYSTEM) -> None:
+    def __init__(
+        self, *, as_json: bool, has_plain_progress: bool = True, clock: clocks.Clock = clocks.SYSTEM
+    ) -> None:
         self.as_json = as_json
+        self._has_plain_progress = has_plain_progress
         self._clock = clock
         self._console: Console | None = None
 
@@ -103,7 +106,7 @@ class Screen:
             with _Bars() as bars:
                 yield bars
         else:
-            yield _PlainLines(self._clock)
+            yield _PlainLines(self._clock) if self._has_plain_progress else progress.ignore
 
 
 def escaped(text: str) -> str:
