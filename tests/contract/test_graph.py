@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import os
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +71,8 @@ def tenant(
             yield Tenant(LiveTenant(client))
         return
     folder = tmp_path_factory.mktemp("tls") if request.param == "tls" else None
-    options = Options(page_size=20, delta_page_size=5, delta_member_slice=3)
+    is_tls = request.param == "tls"
+    options = Options(page_size=20, delta_page_size=5, delta_member_slice=3, gzip=is_tls)
     with (
         SandboxServer(seed_name="small", tls_folder=folder, options=options) as server,
         connect(connection_to(server), lambda: seed.SANDBOX_SECRET, limits=QUICK) as client,
@@ -476,6 +479,26 @@ def test_without_the_ca_file_the_certificate_is_not_trusted(secure: SandboxServe
         client.get("organization")
     assert isinstance(caught.value, errors.Unavailable)
     assert "--ca-file" in str(caught.value)
+
+
+def test_microsofts_own_credentials_log_no_secret_and_no_token(
+    secure: SandboxServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    tokens = []
+    for secret in ("wrong-secret-canary", seed.SANDBOX_SECRET):
+        with connect(connection_to(secure), lambda s=secret: s, limits=QUICK) as client:
+            try:
+                assert list(client.items("organization"))
+                tokens.append(client._token().token)
+            except errors.Unauthenticated as error:
+                said = "".join(traceback.format_exception(error))
+                assert secret not in said
+    assert tokens
+    everything = "\n".join(str(record.__dict__) for record in caplog.records)
+    assert everything
+    for canary in ("wrong-secret-canary", seed.SANDBOX_SECRET, *tokens):
+        assert canary not in everything
 
 
 def test_a_certificate_signs_in(secure: SandboxServer, tmp_path: Path) -> None:

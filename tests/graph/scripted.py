@@ -58,6 +58,7 @@ class Reply:
     cut_after: int | None = None
     is_reset: bool = False
     is_silent: bool = False
+    is_chunked: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,15 @@ class ScriptedGraph:
                     self.send_header("Content-Type", reply.content_type)
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
+                if reply.is_chunked:
+                    # One chunk that promises the whole body, and no end of the chunks when cut.
+                    self.send_header("Transfer-Encoding", "chunked")
+                    self.end_headers()
+                    self.wfile.write(b"%x\r\n" % len(payload))
+                    self.wfile.write(payload[: reply.cut_after])
+                    self.wfile.write(b"" if reply.cut_after is not None else b"\r\n0\r\n\r\n")
+                    self.close_connection = reply.cut_after is not None
+                    return
                 self.send_header("Content-Length", str(len(payload)))
                 self.end_headers()
                 if reply.cut_after is not None:

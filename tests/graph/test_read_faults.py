@@ -96,6 +96,25 @@ def test_a_body_cut_in_the_middle_is_read_again(graph: ScriptedGraph, client: Gr
     assert list(client.items("users")) == [ALICE, BOB]
 
 
+def test_a_body_in_chunks_that_ends_early_is_read_again(
+    graph: ScriptedGraph, client: GraphClient
+) -> None:
+    whole = {"value": [ALICE, BOB]}
+    graph.script = [
+        Reply(200, whole, is_chunked=True, cut_after=30),
+        Reply(200, whole, is_chunked=True),
+    ]
+    assert list(client.items("users")) == [ALICE, BOB]
+
+
+def test_a_body_that_is_no_gzip_is_read_again(graph: ScriptedGraph, client: GraphClient) -> None:
+    graph.script = [
+        Reply(200, {"value": [BOB]}, headers={"Content-Encoding": "gzip"}),
+        Reply(200, {"value": [ALICE]}),
+    ]
+    assert list(client.items("users")) == [ALICE]
+
+
 def test_a_reset_connection_is_tried_again(graph: ScriptedGraph, client: GraphClient) -> None:
     graph.script = [Reply(is_reset=True), Reply(200, ALICE)]
     assert client.get("users/a") == ALICE
