@@ -87,9 +87,7 @@ class World:
             granted=granted,
         )
 
-    def applier(
-        self, plan: RestorePlan, journal: Journal | None = None, **options: Any
-    ) -> Applier:
+    def applier(self, plan: RestorePlan, journal: Journal | None = None, **options: Any) -> Applier:
         def save(identity: IdentityMap) -> None:
             self.identity = identity
             self.saved.append(identity)

@@ -95,6 +95,7 @@ class Draft:
     missing: set[str] = field(default_factory=set)
     totals: dict[str, int] = field(default_factory=dict)  # kind -> live objects seen, if listed
     held: dict[str, str] = field(default_factory=dict)  # principal name -> live id that has it
+    roles: dict[str, DirectoryObject] = field(default_factory=dict)  # what assignments give
     referrers: dict[str, dict[tuple[str, str], str]] = field(default_factory=dict)
     _desired_names: dict[str, tuple[str, str] | None] = field(default_factory=dict)
 

@@ -261,6 +261,15 @@ def _create(draft: Draft, row: ObjectKind, item: DirectoryObject) -> bool:
             "Restore the application too: add it to the selection.",
         )
         return False
+    disabled = _disabled_role(draft, item)
+    if disabled:
+        draft.refuse(
+            item,
+            "object",
+            f"The role {disabled} is disabled in the snapshot, and Graph assigns enabled ones only.",
+            "Enable the role, assign it by hand, and disable it again.",
+        )
+        return False
     properties = _without_ids(properties, dead)
     name = _display(draft, row, item)
     depends_on = _made_references(draft, row, item, properties)
@@ -514,6 +523,33 @@ def _has_application(draft: Draft, item: DirectoryObject) -> bool:
     if draft.live.find_objects("application", "appId", [current]):
         return True
     return owner is None and not draft.desired.find_objects("application", "appId", [app_id])
+
+
+def _disabled_role(draft: Draft, item: DirectoryObject) -> str:
+    """Return the name of the disabled role that an assignment gives, or ``""``."""
+    if item.kind == "unifiedRoleAssignment":
+        role_id = str(item.get("roleDefinitionId"))
+        role = draft.roles.get(role_id)
+        if role is None:
+            role = draft.desired.load_objects("unifiedRoleDefinition", [role_id]).get(role_id)
+        if role is None:
+            return ""
+        draft.roles[role_id] = role
+        return "" if role.get("isEnabled") is not False else name_of(role)
+    if item.kind == "appRoleAssignment":
+        resource_id = str(item.get("resourceId"))
+        resource = draft.roles.get(resource_id)
+        if resource is None:
+            resource = draft.desired.load_objects("servicePrincipal", [resource_id]).get(
+                resource_id
+            )
+        if resource is None:
+            return ""
+        draft.roles[resource_id] = resource
+        for app_role in resource.get("appRoles") or ():
+            if app_role.get("id") == item.get("appRoleId") and not app_role.get("isEnabled"):
+                return str(app_role.get("displayName") or app_role.get("id"))
+    return ""
 
 
 def _no_recreation(row: ObjectKind, properties: Mapping[str, Any]) -> bodies.AbsentReason | None:

@@ -1,0 +1,364 @@
+"""Mishaps: what an administrator's script may do to a tenant, through plain Graph calls.
+
+Each takes a few numbers and finds for itself what they mean; one that Graph refuses, or that finds
+nothing to do harm to, does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from reentra import errors
+from tests.restore.support import World
+
+Mishap = Callable[["Harm", int, int], None]
+_COLLECTIONS = {
+    "user": "users",
+    "group": "groups",
+    "application": "applications",
+    "servicePrincipal": "servicePrincipals",
+    "administrativeUnit": "directory/administrativeUnits",
+}
+_SKUS = "subscribedSku"
+
+
+class Harm:
+    """One tenant to be harmed; remembers the objects that there were at the start."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.client = world.client
+        self._known: dict[str, list[dict[str, Any]]] = {}
+
+    def all(self, kind: str) -> list[dict[str, Any]]:
+        if kind not in self._known:
+            items = [dict(item.properties) for item in self.world.live.list_objects(kind)]
+            self._known[kind] = sorted(items, key=lambda item: str(item["id"]))
+        return self._known[kind]
+
+    def one(self, kind: str, number: int) -> dict[str, Any]:
+        items = [item for item in self.all(kind) if _is_harmable(kind, item)]
+        if not items:
+            raise errors.GraphNotFound(f"There is no {kind} left.")
+        return items[number % len(items)]
+
+    def id(self, kind: str, number: int) -> str:
+        return str(self.one(kind, number)["id"])
+
+    def do(self, mishap: Mishap, first: int, second: int) -> None:
+        try:
+            mishap(self, first, second)
+        except (errors.GraphNotFound, errors.InvalidRequest, errors.Conflict, errors.Forbidden):
+            pass  # the tenant refuses it, or it happened before
+
+
+def _is_harmable(kind: str, item: dict[str, Any]) -> bool:
+    name = str(item.get("displayName") or "")
+    if name.startswith("Reentra Sandbox") or name == "Microsoft Graph":
+        return False  # deleting ourselves is a mishap of another kind
+    return not (kind == "unifiedRoleDefinition" and item.get("isBuiltIn"))
+
+
+def _soft_delete(kind: str) -> Mishap:
+    def mishap(harm: Harm, first: int, _second: int) -> None:
+        harm.client.delete(f"/{_COLLECTIONS[kind]}/{harm.id(kind, first)}")
+
+    return mishap
+
+
+def _purge(kind: str) -> Mishap:
+    def mishap(harm: Harm, first: int, _second: int) -> None:
+        object_id = harm.id(kind, first)
+        try:
+            harm.client.delete(f"/{_COLLECTIONS[kind]}/{object_id}")
+        except errors.GraphNotFound:
+            pass
+        harm.client.delete(f"/directory/deletedItems/{object_id}")
+
+    return mishap
+
+
+def _purge_application_with_principal(harm: Harm, first: int, _second: int) -> None:
+    application = harm.one("application", first)
+    harm.client.delete(f"/applications/{application['id']}")
+    harm.client.delete(f"/directory/deletedItems/{application['id']}")
+    for principal in harm.all("servicePrincipal"):
+        if principal.get("appId") == application.get("appId"):
+            harm.client.delete(f"/directory/deletedItems/{principal['id']}")
+
+
+_USER_VALUES: tuple[dict[str, Any], ...] = (
+    {"department": None},
+    {"department": "Somewhere else"},
+    {"displayName": "Nobody", "jobTitle": None},
+    {"businessPhones": []},
+    {"businessPhones": ["+1 555 0100"]},
+    {"accountEnabled": False},
+    {"usageLocation": "DE"},
+    {"otherMails": ["other@example.com"]},
+    {"city": "Nowhere", "country": None, "companyName": "x"},
+    {"onPremisesExtensionAttributes": {"extensionAttribute1": "harm"}},
+    {"employeeOrgData": {"division": "d", "costCenter": "c"}},
+    {"mobilePhone": "+49 1"},
+)
+_GROUP_VALUES: tuple[dict[str, Any], ...] = (
+    {"description": None},
+    {"description": "Changed"},
+    {"displayName": "Renamed"},
+    {"mailNickname": "renamed"},
+    {"membershipRule": 'user.department -eq "Nothing"'},
+)
+_POLICY_VALUES: tuple[dict[str, Any], ...] = (
+    {"state": "disabled"},
+    {"state": "enabled"},
+    {"displayName": "Renamed policy"},
+    {"grantControls": {"operator": "OR", "builtInControls": ["block"]}},
+    {"sessionControls": {"signInFrequency": {"value": 4, "type": "hours", "isEnabled": True}}},
+    {
+        "conditions": {
+            "clientAppTypes": ["all"],
+            "applications": {"includeApplications": ["All"]},
+            "users": {"includeUsers": ["All"]},
+        }
+    },
+)
+
+
+def _patch(kind: str, path: str, values: tuple[dict[str, Any], ...]) -> Mishap:
+    def mishap(harm: Harm, first: int, second: int) -> None:
+        harm.client.patch(f"/{path}/{harm.id(kind, first)}", values[second % len(values)])
+
+    return mishap
+
+
+def _rename_user(harm: Harm, first: int, second: int) -> None:
+    user = harm.one("user", first)
+    _alias, _at, domain = str(user["userPrincipalName"]).partition("@")
+    harm.client.patch(
+        f"/users/{user['id']}", {"userPrincipalName": f"renamed{second % 3}@{domain}"}
+    )
+
+
+def _take_name(harm: Harm, first: int, second: int) -> None:
+    """One user moves away, another takes the name."""
+    one, other = harm.one("user", first), harm.one("user", second)
+    name = str(one["userPrincipalName"])
+    harm.client.patch(
+        f"/users/{one['id']}", {"userPrincipalName": name.replace("@", f"-{second % 7}@")}
+    )
+    harm.client.patch(f"/users/{other['id']}", {"userPrincipalName": name})
+
+
+def _add_anew(harm: Harm, first: int, second: int) -> None:
+    """A user is purged, and an administrator makes one with the same name by hand."""
+    user = harm.one("user", first)
+    _purge("user")(harm, first, second)
+    harm.client.post(
+        "/users",
+        {
+            "displayName": "By hand",
+            "mailNickname": "byhand",
+            "userPrincipalName": user["userPrincipalName"],
+            "accountEnabled": True,
+            "passwordProfile": {"password": "Some-Pass-1-Word"},
+        },
+    )
+
+
+def _new_group(harm: Harm, first: int, second: int) -> None:
+    made = harm.client.post(
+        "/groups",
+        {
+            "displayName": harm.one("group", first)["displayName"],
+            "mailNickname": f"new{second}",
+            "mailEnabled": False,
+            "securityEnabled": True,
+        },
+    )
+    assert made is not None
+    _link(harm, f"groups/{made['id']}/members", harm.id("user", second))
+
+
+def _link(harm: Harm, navigation: str, target_id: str) -> None:
+    harm.client.post(
+        f"/{navigation}/$ref",
+        {"@odata.id": harm.client.url(f"directoryObjects/{target_id}")},
+    )
+
+
+def _links(kind: str, relationship: str, navigation: str, target_kind: str, adds: bool) -> Mishap:
+    def mishap(harm: Harm, first: int, second: int) -> None:
+        source = harm.id(kind, first)
+        path = f"{_COLLECTIONS[kind]}/{source}/{navigation}"
+        if adds:
+            _link(harm, path, harm.id(target_kind, second))
+            return
+        links = sorted(harm.world.live.load_relationships(relationship, [source]))
+        if links:
+            target = links[second % len(links)].target_id
+            harm.client.remove_reference(f"/{path}/{target}/$ref")
+
+    return mishap
+
+
+def _set_manager(harm: Harm, first: int, second: int) -> None:
+    harm.client.put(
+        f"/users/{harm.id('user', first)}/manager/$ref",
+        {"@odata.id": harm.client.url(f"users/{harm.id('user', second)}")},
+    )
+
+
+def _clear_manager(harm: Harm, first: int, _second: int) -> None:
+    users = [link.source_id for link in sorted(harm.world.live.list_relationships("user.manager"))]
+    if users:
+        harm.client.remove_reference(f"/users/{users[first % len(users)]}/manager/$ref")
+
+
+def _delete(kind: str, path: str) -> Mishap:
+    def mishap(harm: Harm, first: int, _second: int) -> None:
+        harm.client.delete(f"/{path}/{harm.id(kind, first)}")
+
+    return mishap
+
+
+def _unassign_role(harm: Harm, first: int, _second: int) -> None:
+    one = harm.one("appRoleAssignment", first)
+    own = {item["id"] for item in harm.all("servicePrincipal") if not _is_harmable("", item)}
+    if one["principalId"] not in own:
+        harm.client.delete(f"/servicePrincipals/{one['resourceId']}/appRoleAssignedTo/{one['id']}")
+
+
+def _unassign_directory_role(harm: Harm, first: int, _second: int) -> None:
+    path = "roleManagement/directory/roleAssignments"
+    harm.client.delete(f"/{path}/{harm.id('unifiedRoleAssignment', first)}")
+
+
+def _licences(kind: str, adds: bool) -> Mishap:
+    def mishap(harm: Harm, first: int, second: int) -> None:
+        path = f"/{_COLLECTIONS[kind]}/{harm.id(kind, first)}/assignLicense"
+        sku = str(harm.one(_SKUS, second)["skuId"])
+        body: dict[str, Any] = {"addLicenses": [], "removeLicenses": []}
+        if adds:
+            body["addLicenses"] = [{"skuId": sku, "disabledPlans": []}]
+        else:
+            body["removeLicenses"] = [sku]
+        harm.client.post(path, body)
+
+    return mishap
+
+
+def _app_roles(harm: Harm, first: int, second: int) -> None:
+    """Disable the roles, then throw them away or change them."""
+    application = harm.one("application", first)
+    path = f"/applications/{application['id']}"
+    roles = application.get("appRoles") or []
+    if not roles:
+        return
+    off = [{**role, "isEnabled": False} for role in roles]
+    harm.client.patch(path, {"appRoles": off})
+    if second % 3 == 1:
+        harm.client.patch(path, {"appRoles": []})
+    if second % 3 == 2:
+        changed = [{**role, "description": "Changed", "isEnabled": True} for role in roles]
+        harm.client.patch(path, {"appRoles": changed})
+
+
+_APPLICATION_VALUES: tuple[dict[str, Any], ...] = (
+    {"tags": ["harm"]},
+    {"displayName": "Renamed application"},
+    {"web": {"redirectUris": ["https://harm.example/reply"]}},
+    {"requiredResourceAccess": []},
+    {"identifierUris": []},
+    {"notes": "harm"},
+)
+_PRINCIPAL_VALUES: tuple[dict[str, Any], ...] = (
+    {"accountEnabled": False},
+    {"tags": ["HideApp"]},
+    {"appRoleAssignmentRequired": True},
+    {"notes": "harm"},
+)
+_AUTHORIZATION_VALUES: tuple[dict[str, Any], ...] = (
+    {"allowInvitesFrom": "none"},
+    {"defaultUserRolePermissions": {"allowedToCreateApps": False}},
+    {"guestUserRoleId": "2af84b1e-32c8-42b7-82bc-daa82404023b"},
+)
+
+
+def _authorization(harm: Harm, _first: int, second: int) -> None:
+    value = _AUTHORIZATION_VALUES[second % len(_AUTHORIZATION_VALUES)]
+    harm.client.patch("/policies/authorizationPolicy", value)
+
+
+def _organization(harm: Harm, first: int, _second: int) -> None:
+    harm.client.patch(
+        f"/organization/{harm.id('organization', 0)}",
+        {"technicalNotificationMails": [f"harm{first % 3}@example.com"]},
+    )
+
+
+_CA = "identity/conditionalAccess"
+
+MISHAPS: dict[str, Mishap] = {
+    "soft-delete user": _soft_delete("user"),
+    "soft-delete group": _soft_delete("group"),
+    "soft-delete application": _soft_delete("application"),
+    "soft-delete servicePrincipal": _soft_delete("servicePrincipal"),
+    "soft-delete unit": _soft_delete("administrativeUnit"),
+    "purge user": _purge("user"),
+    "purge group": _purge("group"),
+    "purge application": _purge("application"),
+    "purge application and principal": _purge_application_with_principal,
+    "purge servicePrincipal": _purge("servicePrincipal"),
+    "change user": _patch("user", "users", _USER_VALUES),
+    "rename user": _rename_user,
+    "take a user's name": _take_name,
+    "user added anew": _add_anew,
+    "change group": _patch("group", "groups", _GROUP_VALUES),
+    "new group": _new_group,
+    "change application": _patch("application", "applications", _APPLICATION_VALUES),
+    "change app roles": _app_roles,
+    "change servicePrincipal": _patch("servicePrincipal", "servicePrincipals", _PRINCIPAL_VALUES),
+    "change unit": _patch(
+        "administrativeUnit", _COLLECTIONS["administrativeUnit"], ({"description": "harm"},)
+    ),
+    "change device": _patch("device", "devices", ({"accountEnabled": False},)),
+    "remove member": _links("group", "group.members", "members", "user", False),
+    "add member": _links("group", "group.members", "members", "user", True),
+    "nest group": _links("group", "group.members", "members", "group", True),
+    "remove owner": _links("group", "group.owners", "owners", "user", False),
+    "add owner": _links("group", "group.owners", "owners", "user", True),
+    "remove unit member": _links(
+        "administrativeUnit", "administrativeUnit.members", "members", "user", False
+    ),
+    "add unit member": _links(
+        "administrativeUnit", "administrativeUnit.members", "members", "user", True
+    ),
+    "remove app owner": _links("application", "application.owners", "owners", "user", False),
+    "add app owner": _links("application", "application.owners", "owners", "user", True),
+    "remove sponsor": _links("user", "user.sponsors", "sponsors", "user", False),
+    "set manager": _set_manager,
+    "clear manager": _clear_manager,
+    "change policy": _patch("conditionalAccessPolicy", f"{_CA}/policies", _POLICY_VALUES),
+    "delete policy": _delete("conditionalAccessPolicy", f"{_CA}/policies"),
+    "delete location": _delete("namedLocation", f"{_CA}/namedLocations"),
+    "delete role": _delete("unifiedRoleDefinition", "roleManagement/directory/roleDefinitions"),
+    "change role": _patch(
+        "unifiedRoleDefinition",
+        "roleManagement/directory/roleDefinitions",
+        ({"description": "harm"}, {"isEnabled": False}),
+    ),
+    "unassign directory role": _unassign_directory_role,
+    "unassign app role": _unassign_role,
+    "delete grant": _delete("oAuth2PermissionGrant", "oauth2PermissionGrants"),
+    "change grant": _patch(
+        "oAuth2PermissionGrant", "oauth2PermissionGrants", ({"scope": "openid"},)
+    ),
+    "add licence to user": _licences("user", True),
+    "take licence from user": _licences("user", False),
+    "add licence to group": _licences("group", True),
+    "take licence from group": _licences("group", False),
+    "change authorization policy": _authorization,
+    "change organization": _organization,
+    "delete group setting": _delete("groupSetting", "groupSettings"),
+}
