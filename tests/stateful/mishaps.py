@@ -6,6 +6,7 @@ nothing to do harm to, does nothing.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -47,10 +48,11 @@ class Harm:
         return str(self.one(kind, number)["id"])
 
     def do(self, mishap: Mishap, first: int, second: int) -> None:
-        try:
+        # The tenant may refuse it, or it happened before.
+        with contextlib.suppress(
+            errors.GraphNotFound, errors.InvalidRequest, errors.Conflict, errors.Forbidden
+        ):
             mishap(self, first, second)
-        except (errors.GraphNotFound, errors.InvalidRequest, errors.Conflict, errors.Forbidden):
-            pass  # the tenant refuses it, or it happened before
 
 
 def _is_harmable(kind: str, item: dict[str, Any]) -> bool:
@@ -70,10 +72,8 @@ def _soft_delete(kind: str) -> Mishap:
 def _purge(kind: str) -> Mishap:
     def mishap(harm: Harm, first: int, _second: int) -> None:
         object_id = harm.id(kind, first)
-        try:
+        with contextlib.suppress(errors.GraphNotFound):
             harm.client.delete(f"/{_COLLECTIONS[kind]}/{object_id}")
-        except errors.GraphNotFound:
-            pass
         harm.client.delete(f"/directory/deletedItems/{object_id}")
 
     return mishap

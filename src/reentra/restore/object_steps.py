@@ -266,7 +266,7 @@ def _create(draft: Draft, row: ObjectKind, item: DirectoryObject) -> bool:
         draft.refuse(
             item,
             "object",
-            f"The role {disabled} is disabled in the snapshot, and Graph assigns enabled ones only.",
+            f"The role {disabled} is disabled in the snapshot; Graph assigns enabled ones only.",
             "Enable the role, assign it by hand, and disable it again.",
         )
         return False
