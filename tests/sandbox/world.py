@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reentra.sandbox.clock import Clock
-from reentra.sandbox.new_tenant import add_domain, add_sku, new_tenant
 from reentra.sandbox.tenant import Record, Tenant, TenantOptions
 from reentra.sandbox.writes import WriteResult, perform
+from tests.sandbox.first_day import add_domain, add_sku, new_tenant
 
 GRAPH = "https://graph.microsoft.com/v1.0"
 TENANT_ID = "11111111-1111-4111-8111-111111111111"

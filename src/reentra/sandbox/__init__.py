@@ -7,7 +7,9 @@ Invariants: a refused write changes nothing; the same seed gives the same tenant
 what Graph refuses is refused here, with Graph's envelope and code; an unknown URL is answered
 loudly.
 
-Reading order: `clock`, `errors`, `schema` (which types and properties there are), `tenant` (the
-state), `writes` with its `rules_*` (what may change it), then the HTTP side: `reads`, `paging`,
-`delta`, `batch`, `throttle`, `faults`, `tokens`, `app`, `http`, `serve`.
+Reading order: `clock`, `errors`, `schema` (which types and properties there are); `records`,
+`links`, `lookup`, `changelog` and `tenant` that joins them (the state); `writes`, the table of
+operations, and the `rules_*` behind it, `rules_shape` first (what may change the state); then the
+HTTP side: `routes`, `reads`, `paging`, `delta`, `batch`, `throttle`, `faults`, `tokens`, `app`,
+`http`, `serve`; and the seeds.
 """

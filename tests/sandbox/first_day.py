@@ -1,7 +1,4 @@
-"""What every tenant has from its first day: organization, domain, roles, policy, Graph itself.
-
-A seed begins with this and adds people, groups and applications.
-"""
+"""What every tenant has from its first day, for tests that need no seed."""
 
 from __future__ import annotations
 
