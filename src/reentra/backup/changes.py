@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from reentra.backup.base import Base
+from reentra.backup.ids import IdSet
 from reentra.directory import canonical
 from reentra.directory.objects import Relationship
 from reentra.directory.relationships import RelationshipKind
@@ -22,21 +23,44 @@ _LOAD_SOURCES = 500
 class ObjectChanges:
     """The objects of one kind, as they are found.
 
-    ``seen`` maps id -> digest for everything that was found in this run. Objects that equal the
-    base are counted and not written.
+    ``seen`` are the ids of everything that was found and is there. Objects that equal the base are
+    not written.
     """
 
     def __init__(self, kind: str, base: Base, writer: SnapshotWriter) -> None:
         self.kind = kind
-        self.seen: dict[str, bytes] = {}
-        self.added = 0
-        self.changed = 0
-        self.deleted = 0
+        self.seen = IdSet()
         self.deleted_ids: set[str] = set()
         self._base = base
         self._writer = writer
         self._known: dict[str, bytes | None] = {}
         self._has_all = False
+        # What this run has written, where there is a base; None for a deletion.
+        self._written: dict[str, bytes | None] = {}
+
+    @property
+    def added(self) -> int:
+        """How many objects are there that the base does not have."""
+        if self._base.is_empty:
+            return len(self.seen)
+        return sum(
+            now is not None and self._known.get(one) is None for one, now in self._written.items()
+        )
+
+    @property
+    def changed(self) -> int:
+        """How many objects of the base are there in another form."""
+        return sum(
+            now is not None and self._known.get(one) not in (None, now)
+            for one, now in self._written.items()
+        )
+
+    @property
+    def deleted(self) -> int:
+        """How many objects of the base are gone."""
+        return sum(
+            now is None and self._known.get(one) is not None for one, now in self._written.items()
+        )
 
     def load_known(self, ids: Iterable[str]) -> None:
         """Fetch the base's digests of ``ids``; call it once a page, before ``put``."""
@@ -66,37 +90,27 @@ class ObjectChanges:
     def put(self, object_id: str, properties: Mapping[str, Any]) -> None:
         """Take an object in; a later call about the same object wins."""
         digest = canonical.digest(self.kind, properties)
-        if self.seen.get(object_id) == digest:
-            return
-        was_seen = object_id in self.seen
-        self.seen[object_id] = digest
-        known = self._known.get(object_id)
-        if object_id in self.deleted_ids:
-            self.deleted_ids.discard(object_id)
-            self.deleted -= 1 if known is not None else 0
-        elif not was_seen and known == digest:
-            return
-        if not was_seen:
-            if known is None:
-                self.added += 1
-            else:
-                self.changed += 1
+        self.seen.add(object_id)
+        self.deleted_ids.discard(object_id)
+        if not self._base.is_empty:
+            if self._written.get(object_id, self._known.get(object_id)) == digest:
+                return
+            self._written[object_id] = digest
         self._writer.put_object(self.kind, object_id, digest, properties)
 
     def delete(self, object_id: str) -> bool:
         """Take in that an object is gone; return whether anything had known it."""
-        known = self._known.get(object_id)
-        was_seen = self.seen.pop(object_id, None)
-        if (known is None and was_seen is None) or object_id in self.deleted_ids:
-            return False
-        if was_seen is not None and known is None:
-            self.added -= 1
-        elif was_seen is not None and was_seen != known:
-            self.changed -= 1
-        self._writer.delete_object(self.kind, object_id)
-        self.deleted_ids.add(object_id)
-        self.deleted += 1 if known is not None else 0
-        return True
+        was_seen = self.seen.discard(object_id)
+        if self._base.is_empty:
+            is_there = was_seen
+        else:
+            is_there = self._written.get(object_id, self._known.get(object_id)) is not None
+            if is_there:
+                self._written[object_id] = None
+        if is_there:
+            self._writer.delete_object(self.kind, object_id)
+            self.deleted_ids.add(object_id)
+        return is_there
 
     def delete_unseen(self) -> list[str]:
         """After a whole read: take in that what the base knows and nobody saw is gone."""

@@ -370,7 +370,7 @@ class _Unit:
             self._advance()
         self._refetch_partial()
         self._reload_reappeared(tracked)
-        gone = sorted(set(self._removed_sources) - objects.seen.keys())
+        gone = sorted(self._gone_sources())
         for row in tracked:
             self._links[row.name].remove_sources(gone)
         self._remove_written_links(tracked)
@@ -461,9 +461,12 @@ class _Unit:
                 live |= self._context.live.load_names(sorted(ids)).keys()
         return {link.key for link in links if link.target_id in live}
 
+    def _gone_sources(self) -> frozenset[str]:
+        return frozenset(one for one in self._removed_sources if one not in self._objects.seen)
+
     def _remove_written_links(self, rows: Iterable[RelationshipKind]) -> None:
         """Take back the links that this run wrote for objects which then turned out to be gone."""
-        gone = frozenset(self._removed_sources) - self._objects.seen.keys()
+        gone = self._gone_sources()
         for row in rows:
             if gone and self._links[row.name].added:
                 for link, exists in self._context.load_written(row.name, gone).values():

@@ -1,0 +1,32 @@
+"""An id set gives back exactly what was put in."""
+
+from __future__ import annotations
+
+import uuid
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reentra.backup.ids import IdSet
+
+GUIDS = st.uuids().map(str)
+IDS = GUIDS | GUIDS.map(str.upper) | st.text(min_size=1, max_size=40) | GUIDS.map(lambda g: g[:-1])
+
+
+@given(st.lists(IDS), st.lists(IDS))
+def test_it_behaves_like_a_set_of_texts(added: list[str], removed: list[str]) -> None:
+    ids, model = IdSet(), set[str]()
+    for one in added:
+        assert ids.add(one) == (one not in model)
+        model.add(one)
+    for one in [*removed, *added[::2]]:
+        assert ids.discard(one) == (one in model)
+        model.discard(one)
+    assert set(ids) == model
+    assert len(ids) == len(model)
+    assert all((one in ids) == (one in model) for one in [*added, *removed])
+
+
+def test_the_same_guid_in_another_case_is_another_id() -> None:
+    guid = str(uuid.UUID(int=0xABCDEF))
+    assert guid.upper() not in IdSet([guid])
