@@ -50,6 +50,7 @@ check: setup ## Style, types, architecture
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/check_docs.py
+	$(BIN)/python tools/write_docs.py --check
 
 bench: setup ## Speed and memory, in one run (SIZE=small takes a minute)
 	$(BIN)/python -m tests.bench --size $(or $(SIZE),full)
