@@ -135,7 +135,6 @@ def main(arguments: list[str]) -> int:
         {
             "id": row["id_and_templateId"],
             "displayName": row["displayName"],
-            "isPrivileged": bool(row["isPrivileged"]),
         }
         for row in rows_of(facts / "builtin_roles.tsv")
     ]

@@ -132,6 +132,21 @@ def test_the_name_of_a_deleted_user_is_free_and_carries_its_id(tenant: Tenant) -
     assert tenant.user_by_upn("ann@contoso.com") is ann
 
 
+def test_the_name_of_a_deleted_user_may_stay_as_it_was() -> None:
+    tenant = Tenant("t", options=TenantOptions(deleted_upn_carries_id=False))
+    ann = user(tenant, "ann")
+    tenant.soft_delete(ann)
+    assert ann.props["userPrincipalName"] == "ann@contoso.com"
+    assert tenant.user_by_upn("ann@contoso.com") is None
+    tenant.restore(ann)
+    assert tenant.user_by_upn("ann@contoso.com") is ann
+
+
+def test_a_device_is_found_by_its_device_id(tenant: Tenant) -> None:
+    laptop = tenant.create("device", {"deviceId": "D1"})
+    assert tenant.device_by_device_id("d1") is laptop
+
+
 def test_the_recycle_bin_empties_itself_after_thirty_days(tenant: Tenant) -> None:
     ann, bob = user(tenant, "ann"), user(tenant, "bob")
     tenant.soft_delete(ann)

@@ -601,6 +601,43 @@ def test_no_seat_left_is_refused(world: World) -> None:
         })  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", "/users/{ann}", {"accountEnabled": False}),
+        ("DELETE", "/users/{ann}", None),
+    ],
+)
+def test_a_guarded_tenant_lets_only_administrators_touch_administrators(
+    world: World, method: str, path: str, body: Any
+) -> None:
+    world.tenant.options.guard_privileged = True
+    url, context = path.format(**world.ids), WriteContext(app_id=world.ids["appId"])
+    with pytest.raises(GraphError) as refused:
+        perform(world.tenant, method, url, body, context)
+    assert (refused.value.status, refused.value.code) == (403, "Authorization_RequestDenied")
+    perform(world.tenant, "PATCH", url, {"city": "Bonn"}, context)
+    perform(world.tenant, method, path.format(ann=world.ids["bob"]), body, context)
+    world.write(
+        "POST",
+        ASSIGN,
+        {
+            "principalId": world.ids["sp"],
+            "roleDefinitionId": "7be44c8a-adaf-4e2a-84d6-ab2649e08a13",
+            "directoryScopeId": "/",
+        },
+    )
+    perform(world.tenant, method, url, body, context)
+
+
+def test_a_guarded_tenant_lets_only_administrators_restore_administrators(world: World) -> None:
+    world.write("DELETE", "/users/{ann}")
+    world.tenant.options.guard_privileged = True
+    with pytest.raises(GraphError) as refused:
+        world.write("POST", "/directory/deletedItems/{ann}/restore")
+    assert refused.value.status == 403
+
+
 def test_an_unknown_operation_is_no_refusal_but_a_mistake(world: World) -> None:
     with pytest.raises(LookupError):
         perform(world.tenant, "PUT", "/users")

@@ -185,13 +185,15 @@ class TenantOptions:
 
     ``edition`` is the licence level: ``free``, ``P1`` or ``P2``. ``foreign_apps`` are the
     applications of other tenants that a service principal may be made for, by appId, with what
-    their publisher defines.
+    their publisher defines. ``guard_privileged`` refuses sensitive actions on users who hold a
+    directory role to applications that hold none.
     """
 
     edition: str = "P2"
     policy_bin: bool = True
     deleted_upn_carries_id: bool = True
     remember_previous: bool = False
+    guard_privileged: bool = False
     foreign_apps: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 

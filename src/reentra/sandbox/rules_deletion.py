@@ -13,6 +13,7 @@ from reentra.sandbox import rules_dynamic, rules_licences
 from reentra.sandbox.errors import bad_request, conflicting_object, denied, not_found, same_value
 from reentra.sandbox.rules_groups import check_nickname_free
 from reentra.sandbox.rules_principals import PUBLISHED
+from reentra.sandbox.rules_privilege import refuse_sensitive
 from reentra.sandbox.rules_references import is_unified, refuse_unwritable_group
 from reentra.sandbox.rules_shape import (
     NO_CONTENT,
@@ -36,6 +37,7 @@ def remove(tenant: Tenant, record: Record, context: WriteContext) -> None:
     match record.type:
         case "user":
             refuse_managed(record)
+            refuse_sensitive(tenant, record, context)
             tenant.soft_delete(record)
         case "group":
             refuse_unwritable_group(record, context)
@@ -141,6 +143,7 @@ def restore(asked: Asked) -> WriteResult:
     changes: dict[str, Any] = {}
     match record.type:
         case "user":
+            refuse_sensitive(tenant, record, context)
             changes = _user_changes(tenant, record, given)
         case "group":
             if record.props.get("isAssignableToRole") and not context.holds(

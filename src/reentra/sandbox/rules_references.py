@@ -248,7 +248,7 @@ def disconnect(tenant: Tenant, nav: str, source: Record, target_id: str) -> None
         source.props.get("resourceProvisioningOptions") or ()
     ):
         # The owner of a group that backs a Team is also its member, and goes as both.
-        tenant.unlink("group.members", source.id, target_id)
+        disconnect(tenant, "group.members", source, target_id)
 
 
 def _adding(nav: str) -> WriteFunction:

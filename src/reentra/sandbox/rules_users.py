@@ -19,6 +19,7 @@ from reentra.sandbox.errors import (
     missing_value,
     same_value,
 )
+from reentra.sandbox.rules_privilege import refuse_sensitive
 from reentra.sandbox.rules_references import ON_PREMISES, bound_ids, check_bind_count, connect
 from reentra.sandbox.rules_shape import (
     NO_CONTENT,
@@ -220,6 +221,7 @@ def update_user(asked: Asked) -> WriteResult:
             raise bad_request(
                 ON_PREMISES, *(Detail("InvalidValue", ON_PREMISES, name) for name in refused)
             )
+    refuse_sensitive(tenant, user, asked.context, props)
     _check_user(tenant, props, user)
     changes = merged("user", user.props, props)
     profile = props.get("passwordProfile")

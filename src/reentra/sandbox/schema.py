@@ -88,7 +88,6 @@ class BuiltInRole:
 
     id: str
     display_name: str
-    is_privileged: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,9 +402,7 @@ def _rule(lineage: Iterable[str], prop: str) -> Rule:
 def builtin_roles() -> tuple[BuiltInRole, ...]:
     """Return the built-in role definitions of Entra ID."""
     text = resources.files(__package__).joinpath("data/builtin_roles.json").read_text("utf-8")
-    return tuple(
-        BuiltInRole(raw["id"], raw["displayName"], raw["isPrivileged"]) for raw in json.loads(text)
-    )
+    return tuple(BuiltInRole(raw["id"], raw["displayName"]) for raw in json.loads(text))
 
 
 @cache

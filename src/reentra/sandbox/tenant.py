@@ -229,7 +229,7 @@ class Tenant:
         self._touch(record)
         record.born_at = record.written_at
         self._note(record, ChangeKind.RESTORED, tuple(record.props))
-        for dependent in self._set_aside_with(record):
+        for dependent in self.waiting(record.id):
             if all(self.find(end) is not None for end in ends_of(dependent)):
                 self._take_back(dependent)
                 self._insert(dependent)
@@ -251,7 +251,7 @@ class Tenant:
                     self.purge(child)
         for dependent in self.dependents(record.id):
             self.purge(dependent)
-        for dependent in self._set_aside_with(record):
+        for dependent in self.waiting(record.id):
             self._take_back(dependent)
         for nav in NAVIGATIONS:
             for target in self.all_targets(nav, record.id):
@@ -280,6 +280,10 @@ class Tenant:
                 for record in self.by(type_, key, id_):
                     found[record.id] = record
         return list(found.values())
+
+    def waiting(self, id_: str) -> list[Record]:
+        """Return the assignments and grants that are set aside because of a deleted end."""
+        return [self._aside[waiting] for waiting in self._aside_by_end.get(id_, ())]
 
     # --- links ---
 
@@ -310,10 +314,6 @@ class Tenant:
     def linked(self, nav: str, source_id: str, target_id: str) -> bool:
         """Say whether a link is there, even with an end in the recycle bin."""
         return self._links.seq(nav, source_id, target_id) is not None
-
-    def link_seq(self, nav: str, source_id: str, target_id: str) -> int:
-        """Return the change-log position at which a link was made; 0 when there is none."""
-        return self._links.seq(nav, source_id, target_id) or 0
 
     def targets(self, nav: str, source_id: str) -> list[str]:
         """Return the live ids that an object links to, in the order in which they were linked."""
@@ -482,9 +482,6 @@ class Tenant:
             waiting.pop(record.id, None)
             if not waiting:
                 self._aside_by_end.pop(end, None)
-
-    def _set_aside_with(self, record: Record) -> list[Record]:
-        return [self._aside[id_] for id_ in self._aside_by_end.get(record.id, ())]
 
     def _any(self, id_: str) -> Record | None:
         found = self._directory.get(id_)
