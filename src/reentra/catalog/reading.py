@@ -1,0 +1,434 @@
+"""Questions about snapshots, lists, versions and differences, on one reading connection."""
+
+# Statements are put together from constants and from integers of ours; values are parameters.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from reentra import clock as clocks
+from reentra import errors
+from reentra.catalog.identities import decoded, encoded
+from reentra.catalog.searchtext import SEPARATOR, like_pattern, match_expression
+from reentra.catalog.statements import Row, run, run_in
+from reentra.snapshots.info import SnapshotInfo, SnapshotStatus
+
+ALIVE = "began <= ? AND (ended IS NULL OR ended > ?)"
+_SNAPSHOT = "SELECT ordinal, id, created_at, parent, status, info FROM snapshot"
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotSummary:
+    """One snapshot. ``info`` lacks the delta links, which are the backup's own business."""
+
+    id: str
+    created_at: dt.datetime
+    parent: str | None
+    status: SnapshotStatus
+    info: SnapshotInfo
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageRow:
+    """One object in a list. ``modified_at``: when the snapshot was taken that first had it so."""
+
+    id: str
+    name: str
+    digest: bytes
+    modified_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list; ``total`` is how many there are in all."""
+
+    rows: tuple[PageRow, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectVersion:
+    """An object as it was from snapshot ``began`` until before ``ended``.
+
+    ``ended`` is ``None`` while it is the present one; ``is_deleted`` says that it ended because the
+    object was deleted.
+    """
+
+    began: str
+    ended: str | None
+    digest: bytes
+    is_deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What may differ between two snapshots: objects by kind, sources of links by relationship."""
+
+    objects: Mapping[str, tuple[str, ...]]
+    sources: Mapping[str, tuple[str, ...]]
+
+
+class TenantReader:
+    """Answers for one tenant on one connection."""
+
+    def __init__(self, connection: sa.Connection, tenant_id: str) -> None:
+        self.connection = connection
+        self.tenant_id = tenant_id
+        query = "SELECT no FROM tenant WHERE tenant_id = ?"
+        self.tenant_no: int = run(connection, query, tenant_id).scalar() or 0
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.connection.dialect.name == "sqlite"
+
+    # Snapshots
+
+    def list_snapshots(self) -> list[SnapshotSummary]:
+        """Return the snapshots, newest first."""
+        query = f"{_SNAPSHOT} WHERE tenant_no = ? ORDER BY ordinal DESC"
+        return [_summary(row) for row in run(self.connection, query, self.tenant_no)]
+
+    def snapshot(self, snapshot_id: str) -> SnapshotSummary:
+        """Return one snapshot.
+
+        Raises: ``errors.NotFound``.
+        """
+        query = f"{_SNAPSHOT} WHERE tenant_no = ? AND id = ?"
+        row = run(self.connection, query, self.tenant_no, snapshot_id).first()
+        if row is None:
+            raise errors.NotFound(
+                f"There is no snapshot {snapshot_id}.", hint="`reentra snapshots NAME` lists them."
+            )
+        return _summary(row)
+
+    def ordinal(self, snapshot_id: str) -> int:
+        """Return a snapshot's place in the tenant's line.
+
+        Raises: ``errors.NotFound``.
+        """
+        query = "SELECT ordinal FROM snapshot WHERE tenant_no = ? AND id = ?"
+        found = run(self.connection, query, self.tenant_no, snapshot_id).scalar()
+        return self.snapshot(snapshot_id).ordinal if found is None else int(found)
+
+    def times(self) -> list[tuple[str, dt.datetime]]:
+        """Return (id, moment) of every snapshot, by ordinal."""
+        query = "SELECT id, created_at FROM snapshot WHERE tenant_no = ? ORDER BY ordinal"
+        rows = run(self.connection, query, self.tenant_no)
+        return [(row[0], clocks.parse_iso(row[1])) for row in rows]
+
+    def counts(self, snapshot_id: str) -> dict[str, int]:
+        """Return kind -> number of objects."""
+        query = "SELECT counts FROM snapshot WHERE tenant_no = ? AND id = ?"
+        found = run(self.connection, query, self.tenant_no, snapshot_id).scalar()
+        if found is None:
+            self.snapshot(snapshot_id)
+        counts: dict[str, int] = orjson.loads(found or "{}")
+        return counts
+
+    # Numbers
+
+    def kinds(self) -> dict[str, int]:
+        """Return kind -> number."""
+        query = "SELECT name, no FROM kind WHERE tenant_no = ? ORDER BY no"
+        return {row[0]: row[1] for row in run(self.connection, query, self.tenant_no)}
+
+    def relationships(self) -> dict[str, int]:
+        """Return relationship -> number."""
+        query = "SELECT name, no FROM relationship WHERE tenant_no = ? ORDER BY no"
+        return {row[0]: row[1] for row in run(self.connection, query, self.tenant_no)}
+
+    def object_no(self, object_id: str) -> int | None:
+        query = "SELECT no FROM identity WHERE tenant_no = ? AND id = ?"
+        found = run(self.connection, query, self.tenant_no, encoded(object_id)).scalar()
+        return None if found is None else int(found)
+
+    def ids(self, numbers: Iterable[int]) -> dict[int, str]:
+        """Return number -> id."""
+        query = "SELECT no, id FROM identity WHERE no IN ({items})"
+        rows = run_in(self.connection, query, list(numbers))
+        return {row[0]: decoded(bytes(row[1])) for row in rows}
+
+    # Lists
+
+    def page(
+        self,
+        snapshot_id: str,
+        kind: str,
+        *,
+        text: str,
+        sort: str,
+        descending: bool,
+        offset: int,
+        limit: int,
+    ) -> Page:
+        """Return a part of the objects of a kind at a snapshot."""
+        ordinal = self.ordinal(snapshot_id)
+        kind_no = self.kinds().get(kind)
+        if kind_no is None:
+            return Page((), 0)
+        condition, values = f"kind_no = ? AND {ALIVE}", [kind_no, ordinal, ordinal]
+        if text:
+            more, more_values = self.text_condition(text)
+            condition, values = f"{condition} AND {more}", [*values, *more_values]
+            count = f"SELECT count(*) FROM object_version WHERE {condition}"
+            total = int(run(self.connection, count, *values).scalar_one())
+        else:
+            total = self.counts(snapshot_id).get(kind, 0)
+        # The inner query never leaves the index by name, however far the offset.
+        query = f"""
+            SELECT i.id, v.name, v.digest, v.began FROM
+                (SELECT no FROM object_version WHERE {condition}
+                 ORDER BY {self._order(sort, descending)} LIMIT ? OFFSET ?) AS chosen
+            JOIN object_version v ON v.no = chosen.no JOIN identity i ON i.no = v.object_no
+            ORDER BY {self._order(sort, descending, "v.")}
+        """
+        times = self.times()
+        rows = []
+        for code, name, digest, began in run(self.connection, query, *values, limit, offset):
+            object_id = decoded(bytes(code))
+            rows.append(PageRow(object_id, name or object_id, bytes(digest), times[began][1]))
+        return Page(tuple(rows), total)
+
+    def _order(self, sort: str, descending: bool, prefix: str = "") -> str:
+        direction = "DESC" if descending else "ASC"
+        if sort == "modified":
+            return f"{prefix}began {direction}, {prefix}no {direction}"
+        if self.is_sqlite:
+            return f"{prefix}name COLLATE NOCASE {direction}, {prefix}no {direction}"
+        return f'lower({prefix}name) COLLATE "C" {direction}, {prefix}no {direction}'
+
+    def text_condition(self, text: str) -> tuple[str, list[Any]]:
+        """Return the SQL condition on ``object_version`` for "contains this text", and its values.
+
+        Fewer than three characters are looked for at the beginning of the name. The condition has
+        an index to go by, which costs as much as there are matches in all snapshots.
+        """
+        check, values = self.text_check(text)
+        if not self.is_sqlite:
+            return check, values
+        if len(text) >= 3:
+            indexed = "no IN (SELECT rowid FROM object_text WHERE object_text MATCH ?)"
+            return f"{indexed} AND {check}", [match_expression(text), *values]
+        if text.isascii():
+            indexed = "name COLLATE NOCASE >= ? AND name COLLATE NOCASE < ?"
+            return f"{indexed} AND {check}", [text, f"{text}\U0010ffff", *values]
+        return check, values
+
+    def text_check(self, text: str) -> tuple[str, list[Any]]:
+        """Return the same condition for a row that was found by other means."""
+        if len(text) < 3:
+            column = "folded(name)" if self.is_sqlite else "lower(name)"
+            return f"{column} LIKE ? ESCAPE '!'", [like_pattern(text, is_prefix=True)]
+        if self.is_sqlite:
+            column = "folded(coalesce(name, '') || ? || extra)"
+            return f"{column} LIKE ? ESCAPE '!'", [SEPARATOR, like_pattern(text)]
+        column = "lower(coalesce(name, '') || ' ' || extra)"
+        return f"{column} LIKE ? ESCAPE '!'", [like_pattern(text)]
+
+    # Versions
+
+    def list_versions(self, kind: str, object_id: str) -> list[ObjectVersion]:
+        """Return the versions of an object, oldest first; equal ones in a row are one."""
+        ids = [snapshot_id for snapshot_id, _ in self.times()]
+        return [
+            ObjectVersion(
+                ids[began], None if ended is None else ids[ended], digest, bool(was_deleted)
+            )
+            for began, ended, digest, was_deleted in self._merged_versions(kind, object_id)
+        ]
+
+    def differing_snapshots(self, kind: str, object_id: str, snapshot_id: str) -> list[str]:
+        """Return the snapshots that hold the object and in which it or its links differ.
+
+        Newest first; empty when ``snapshot_id`` does not hold it.
+        """
+        here = self.ordinal(snapshot_id)
+        ids = [one for one, _ in self.times()]
+        versions = self._merged_versions(kind, object_id)
+        own = next((v for v in versions if _holds(v[0], v[1], here)), None)
+        if own is None:
+            return []
+        differing: set[int] = set()
+        alive: set[int] = set()
+        for began, ended, digest, _ in versions:
+            span = range(began, len(ids) if ended is None else ended)
+            alive.update(span)
+            if digest != own[2]:
+                differing.update(span)
+        for spans in self._link_spans(object_id):
+            held: set[int] = set()
+            for began, ended in spans:
+                held.update(range(began, len(ids) if ended is None else ended))
+            differing |= (alive - held) if here in held else held
+        return [ids[ordinal] for ordinal in sorted(differing & alive, reverse=True)]
+
+    def _merged_versions(
+        self, kind: str, object_id: str
+    ) -> list[tuple[int, int | None, bytes, int]]:
+        kind_no, object_no = self.kinds().get(kind), self.object_no(object_id)
+        merged: list[tuple[int, int | None, bytes, int]] = []
+        if kind_no is None or object_no is None:
+            return merged
+        query = (
+            "SELECT began, ended, digest, was_deleted FROM object_version"
+            " WHERE kind_no = ? AND object_no = ? ORDER BY began"
+        )
+        for began, ended, digest, was_deleted in run(self.connection, query, kind_no, object_no):
+            if merged and merged[-1][1] == began and merged[-1][2] == bytes(digest):
+                merged[-1] = (merged[-1][0], ended, bytes(digest), was_deleted)
+            else:
+                merged.append((began, ended, bytes(digest), was_deleted))
+        return merged
+
+    def _link_spans(self, object_id: str) -> list[list[tuple[int, int | None]]]:
+        """Return when each link of an object held, of the links that did not always hold."""
+        object_no = self.object_no(object_id)
+        spans: dict[tuple[int, int, str], list[tuple[int, int | None]]] = {}
+        query = (
+            "SELECT relationship_no, target_no, qualifier, began, ended FROM link_version"
+            " WHERE relationship_no = ? AND source_no = ? AND (began > 0 OR ended IS NOT NULL)"
+        )
+        for relationship_no in self.relationships().values():
+            for row in run(self.connection, query, relationship_no, object_no):
+                spans.setdefault((row[0], row[1], row[2]), []).append((row[3], row[4]))
+        return list(spans.values())
+
+    # Differences
+
+    def candidates(
+        self, before_id: str, after_id: str, kinds: Sequence[str] | None = None
+    ) -> Candidates:
+        """Return what may differ between two snapshots; the cost follows what changed between."""
+        low, high = sorted((self.ordinal(before_id), self.ordinal(after_id)))
+        touched: dict[str, set[int]] = {}
+        appeared: set[int] = set()  # or vanished
+        for kind, kind_no in self.kinds().items():
+            numbers = self._touched("object_version", "kind_no", kind_no, "object_no", low, high)
+            if numbers:
+                appeared |= self._of_one_side(kind_no, numbers, low, high)
+                touched[kind] = numbers
+        sources: dict[str, set[int]] = {}
+        for name, relationship_no in self.relationships().items():
+            numbers = self._touched(
+                "link_version", "relationship_no", relationship_no, "source_no", low, high
+            )
+            numbers |= self._sources_to(relationship_no, appeared, low, high)
+            if numbers:
+                sources[name] = numbers
+        wanted = {kind: touched[kind] for kind in touched if kinds is None or kind in kinds}
+        ids = self.ids(set().union(*wanted.values(), *sources.values()))
+        return Candidates(
+            {kind: tuple(ids[number] for number in numbers) for kind, numbers in wanted.items()},
+            {name: tuple(ids[number] for number in numbers) for name, numbers in sources.items()},
+        )
+
+    def _touched(
+        self, table: str, owner: str, owner_no: int, column: str, low: int, high: int
+    ) -> set[int]:
+        query = f"""
+            SELECT {column} FROM {table}
+            WHERE {owner} = ? AND began > 0 AND began > ? AND began <= ?
+            UNION
+            SELECT {column} FROM {table}
+            WHERE {owner} = ? AND ended IS NOT NULL AND ended > ? AND ended <= ?
+        """
+        rows = run(self.connection, query, owner_no, low, high, owner_no, low, high)
+        return {row[0] for row in rows}
+
+    def _of_one_side(self, kind_no: int, numbers: set[int], low: int, high: int) -> set[int]:
+        query = (
+            "SELECT object_no FROM object_version"
+            f" WHERE kind_no = ? AND object_no IN ({{items}}) AND {ALIVE}"
+        )
+        held = [
+            {
+                row[0]
+                for row in run_in(self.connection, query, list(numbers), kind_no, after=(at, at))
+            }
+            for at in (low, high)
+        ]
+        return held[0] ^ held[1]
+
+    def _sources_to(self, relationship_no: int, targets: set[int], low: int, high: int) -> set[int]:
+        query = (
+            "SELECT source_no FROM link_version"
+            " WHERE relationship_no = ? AND target_no IN ({items})"
+            f" AND (({ALIVE}) OR ({ALIVE}))"
+        )
+        rows = run_in(
+            self.connection, query, list(targets), relationship_no, after=(low, low, high, high)
+        )
+        return {row[0] for row in rows}
+
+
+def resolved(snapshots: Sequence[SnapshotSummary], text: str) -> SnapshotSummary:
+    """Return the snapshot that a person named: an id, its beginning, ``latest``, or a time.
+
+    ``snapshots`` are newest first. A time means the newest at or before it; a bare date the end of
+    that day; a time without a zone is UTC.
+    Raises: ``errors.NotFound``; ``errors.UsageError`` when the beginning fits several.
+    """
+    name = text.strip()
+    if not snapshots:
+        raise errors.NotFound(
+            "The tenant has no snapshot.", hint="`reentra backup NAME` makes one."
+        )
+    if name == "latest":
+        return snapshots[0]
+    by_id = [item for item in snapshots if item.id == name]
+    by_beginning = [item for item in snapshots if name and item.id.startswith(name)]
+    found = by_id or by_beginning
+    if len(found) == 1:
+        return found[0]
+    moment = _moment(name)
+    if moment is not None:
+        at_or_before = [item for item in snapshots if item.created_at <= moment]
+        if at_or_before:
+            return max(at_or_before, key=lambda item: (item.created_at, item.ordinal))
+        raise errors.NotFound(
+            f"There is no snapshot at or before {clocks.iso(moment)}.",
+            hint=f"The oldest one was taken at {clocks.iso(snapshots[-1].created_at)}.",
+        )
+    if found:
+        raise errors.UsageError(
+            f"{len(found)} snapshots begin with {name!r}.",
+            hint=f"Give more of the id: {', '.join(item.id for item in found[:3])}, ...",
+        )
+    raise errors.NotFound(
+        f"There is no snapshot {name!r}.",
+        hint="Give an id, its unique beginning, latest, or a time; `reentra snapshots NAME` lists"
+        " them.",
+    )
+
+
+def _moment(text: str) -> dt.datetime | None:
+    # Eight bare digits are the beginning of an id as much as a date: ids were tried before.
+    try:
+        moment = clocks.parse_iso(text)
+        is_date = len(text) in (8, 10) and dt.date.fromisoformat(text) is not None
+    except ValueError:
+        return None
+    return moment + dt.timedelta(days=1, microseconds=-1) if is_date else moment
+
+
+def _holds(began: int, ended: int | None, ordinal: int) -> bool:
+    return began <= ordinal and (ended is None or ended > ordinal)
+
+
+def _summary(row: Row) -> SnapshotSummary:
+    return SnapshotSummary(
+        id=row.id,
+        created_at=clocks.parse_iso(row.created_at),
+        parent=row.parent,
+        status=SnapshotStatus(row.status),
+        info=SnapshotInfo.from_json(orjson.loads(row.info)),
+        ordinal=row.ordinal,
+    )

@@ -1,0 +1,213 @@
+"""Search over all snapshots of a tenant: names and principal names, newest version first.
+
+Search looks at objects' properties, not at relationships.
+"""
+
+# Statements are put together from constants and from integers of ours; values are parameters.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+import datetime as dt
+import heapq
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reentra import errors
+from reentra.catalog.identities import decoded
+from reentra.catalog.reading import TenantReader
+from reentra.catalog.searchtext import id_prefix_bounds, match_expression
+from reentra.catalog.statements import Row, run
+
+_MANY_ROWS = 50_000
+_MOST_IDS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQuery:
+    """What to look for. Moments bound the snapshots that results come from, both inclusive.
+
+    ``text`` is part of a name, principal name, mail, client id or description, or the beginning of
+    an id. ``cursor`` is what the page before ended with.
+    """
+
+    text: str = ""
+    kinds: tuple[str, ...] = ()
+    modified_from: dt.datetime | None = None
+    modified_to: dt.datetime | None = None
+    deleted_only: bool = False
+    limit: int = 100
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """An object's newest matching version.
+
+    ``snapshot_id`` is the newest snapshot between the dates that holds it; ``modified_at`` is when
+    the snapshot was taken that first had it so; ``is_deleted`` says that the object was gone in the
+    snapshot after its last one.
+    """
+
+    kind: str
+    id: str
+    name: str
+    snapshot_id: str
+    modified_at: dt.datetime
+    is_deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    """Some hits; ``cursor`` is empty when there are no more."""
+
+    hits: tuple[SearchHit, ...]
+    cursor: str
+
+
+def search(reader: TenantReader, query: SearchQuery) -> SearchPage:
+    """Return a page of hits, each object once, by its newest version that matches.
+
+    Raises: ``errors.UsageError`` for a cursor that no search gave.
+    """
+    times = reader.times()
+    moments = [moment for _, moment in times]
+    low = bisect_left(moments, query.modified_from) if query.modified_from else 0
+    high = (bisect_right(moments, query.modified_to) if query.modified_to else len(times)) - 1
+    kinds = reader.kinds()
+    wanted = {name: no for name, no in kinds.items() if not query.kinds or name in query.kinds}
+    if low > high or not wanted or query.limit <= 0:
+        return SearchPage((), "")
+    names = {number: name for name, number in wanted.items()}
+    found = _Search(reader, query, list(wanted.values()), low, high)
+    hits: list[SearchHit] = []
+    last = 0
+    for row in found.rows(_position(query.cursor)):
+        if len(hits) == query.limit:
+            return SearchPage(tuple(hits), str(last))
+        last = row.no
+        if found.is_superseded(row):
+            continue
+        newest = high if row.ended is None else min(high, row.ended - 1)
+        object_id = decoded(bytes(row.id))
+        hits.append(
+            SearchHit(
+                kind=names[row.kind_no],
+                id=object_id,
+                name=row.name or object_id,
+                snapshot_id=times[newest][0],
+                modified_at=times[row.began][1],
+                is_deleted=bool(row.was_deleted),
+            )
+        )
+    return SearchPage(tuple(hits), "")
+
+
+class _Search:
+    """One search on one connection: versions that match, newest first."""
+
+    def __init__(
+        self, reader: TenantReader, query: SearchQuery, kind_nos: Sequence[int], low: int, high: int
+    ) -> None:
+        self._reader = reader
+        self._text = query.text.strip()
+        self._page = max(64, query.limit + 1)
+        self._high = high
+        kinds = ",".join(map(str, kind_nos))
+        self._conditions = (
+            f"kind_no IN ({kinds}) AND began <= {high} AND (ended IS NULL OR ended > {low})"
+        )
+        if query.deleted_only:
+            self._conditions += " AND was_deleted = 1"
+        self._object_nos = self._objects_beginning(self._text) if self._text else []
+        # "+no" keeps SQLite from walking every version of the tenant to find those of a small kind.
+        is_narrow = not query.deleted_only and self._is_few(kinds)
+        is_short = 0 < len(self._text) < 3
+        self._order = "+no" if reader.is_sqlite and (is_narrow or is_short) else "no"
+
+    def rows(self, before: int) -> Iterator[Row]:
+        """Yield matching versions, newest first, each once."""
+        streams = [self._pages(*self._by_text(), before)]
+        if self._object_nos:
+            chosen = ",".join(map(str, self._object_nos))
+            streams.append(self._pages("object_version", f"object_no IN ({chosen})", [], before))
+        last = -1
+        for row in heapq.merge(*streams, key=lambda row: row.no, reverse=True):
+            if row.no != last:
+                yield row
+            last = row.no
+
+    def is_superseded(self, row: Row) -> bool:
+        """Tell whether a newer version of the same object matches too."""
+        if row.ended is None or row.ended > self._high:
+            return False
+        check, values = self._reader.text_check(self._text) if self._text else ("1 = 1", [])
+        if row.object_no in self._object_nos:
+            check, values = "1 = 1", []
+        sql = (
+            f"SELECT 1 FROM object_version WHERE {self._conditions} AND kind_no = ?"
+            f" AND object_no = ? AND began > ? AND {check} LIMIT 1"
+        )
+        found = run(self._reader.connection, sql, row.kind_no, row.object_no, row.began, *values)
+        return found.first() is not None
+
+    def _by_text(self) -> tuple[str, str, list[Any]]:
+        """Return where to look, the condition, and its values."""
+        if not self._text:
+            return "object_version", "1 = 1", []
+        if self._reader.is_sqlite and len(self._text) >= 3:
+            check, values = self._reader.text_check(self._text)
+            joined = "object_text JOIN object_version ON no = object_text.rowid"
+            condition = f"object_text MATCH ? AND {check}"
+            return joined, condition, [match_expression(self._text), *values]
+        return ("object_version", *self._reader.text_condition(self._text))
+
+    def _pages(self, table: str, condition: str, values: list[Any], before: int) -> Iterator[Row]:
+        # The full-text index walks its own rows from the newest, and stops when there are enough.
+        is_text = table.startswith("object_text")
+        position, order = ("object_text.rowid",) * 2 if is_text else ("no", self._order)
+        sql = f"""
+            SELECT v.no, v.kind_no, v.object_no, v.began, v.ended, v.was_deleted, v.name, i.id
+            FROM (
+                SELECT no, kind_no, object_no, began, ended, was_deleted, name FROM {table}
+                WHERE {condition} AND {self._conditions} AND {position} < ?
+                ORDER BY {order} DESC LIMIT ?
+            ) AS v JOIN identity i ON i.no = v.object_no ORDER BY v.no DESC
+        """
+        while True:
+            rows = run(self._reader.connection, sql, *values, before, self._page).all()
+            yield from rows
+            if len(rows) < self._page:
+                return
+            before = rows[-1].no
+
+    def _is_few(self, kinds: str) -> bool:
+        sql = (
+            f"SELECT count(*) FROM (SELECT 1 FROM object_version WHERE kind_no IN ({kinds})"
+            f" LIMIT {_MANY_ROWS}) AS few"
+        )
+        return int(run(self._reader.connection, sql).scalar_one()) < _MANY_ROWS
+
+    def _objects_beginning(self, text: str) -> list[int]:
+        """Return the numbers of objects whose id is the text, or a GUID that begins with it."""
+        exact = self._reader.object_no(text.lower()) or self._reader.object_no(text)
+        if exact is not None:
+            return [exact]
+        bounds = id_prefix_bounds(text)
+        if bounds is None:
+            return []
+        sql = "SELECT no FROM identity WHERE tenant_no = ? AND id >= ? AND id <= ? LIMIT ?"
+        rows = run(self._reader.connection, sql, self._reader.tenant_no, *bounds, _MOST_IDS)
+        return [row[0] for row in rows]
+
+
+def _position(cursor: str) -> int:
+    if not cursor:
+        return (1 << 63) - 1
+    if not cursor.isdecimal():
+        raise errors.UsageError(
+            f"{cursor!r} is no place in a search.", hint="Use what the page before ended with."
+        )
+    return int(cursor)

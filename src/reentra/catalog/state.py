@@ -1,0 +1,260 @@
+"""A snapshot as a ``TenantState``: existence, names and links from the catalog, bodies by place."""
+
+# Statements are put together from constants and from integers of ours; values are parameters.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import orjson
+
+from reentra.catalog.identities import decoded, encoded
+from reentra.catalog.reading import ALIVE
+from reentra.catalog.searchtext import SEARCHED
+from reentra.catalog.statements import Row, chunks, run, run_in
+from reentra.directory.kinds import KINDS
+from reentra.directory.objects import DirectoryObject, Relationship
+from reentra.directory.state import Coverage
+from reentra.repository import SegmentInfo
+
+if TYPE_CHECKING:
+    from reentra.catalog.catalog import Catalog
+
+_READ_AT_ONCE = 4096
+_LINKS = (
+    "SELECT s.id, t.id, l.qualifier, l.target_kind_no FROM link_version l"
+    " JOIN identity s ON s.no = l.source_no JOIN identity t ON t.no = l.target_no"
+    " WHERE l.relationship_no = ? AND l.began <= ? AND (l.ended IS NULL OR l.ended > ?)"
+)
+
+
+class CatalogState:
+    """A tenant at a snapshot. Also tells digests without reading bodies.
+
+    Raises, at reads of bodies: ``errors.RepositoryDamaged`` for what a damaged segment holds.
+    """
+
+    is_empty = False
+
+    def __init__(self, catalog: Catalog, tenant_id: str, snapshot_id: str) -> None:
+        self._catalog = catalog
+        self._tenant_id = tenant_id
+        with catalog.reading(tenant_id) as reader:
+            self.summary = reader.snapshot(snapshot_id)
+            self._kinds = reader.kinds()
+            self._relationships = reader.relationships()
+        self._kind_names = {number: name for name, number in self._kinds.items()}
+        self._segments: dict[int, SegmentInfo] = {}
+
+    @property
+    def tenant_id(self) -> str:
+        return self._tenant_id
+
+    @property
+    def label(self) -> str:
+        return self.summary.id
+
+    def coverage(self) -> Mapping[str, Coverage]:
+        return self.summary.info.coverage()
+
+    def list_objects(self, kind: str) -> Iterator[DirectoryObject]:
+        kind_no, at = self._kinds.get(kind), self.summary.ordinal
+        last = 0
+        while kind_no is not None:
+            # A page at a time, so that no reader is held open while somebody consumes.
+            query = f"""
+                SELECT v.object_no, i.id, v.segment_no, v.row_no FROM object_version v
+                JOIN identity i ON i.no = v.object_no
+                WHERE v.kind_no = ? AND v.object_no > ? AND {ALIVE}
+                ORDER BY v.object_no LIMIT ?
+            """
+            with self._catalog.reading(self._tenant_id) as reader:
+                rows = run(reader.connection, query, kind_no, last, at, at, _READ_AT_ONCE).all()
+            if not rows:
+                return
+            last = rows[-1][0]
+            yield from self._read(kind, [(bytes(row[1]), row[2], row[3]) for row in rows])
+
+    def load_objects(self, kind: str, ids: Sequence[str]) -> dict[str, DirectoryObject]:
+        kind_no, at = self._kinds.get(kind), self.summary.ordinal
+        if kind_no is None or not ids:
+            return {}
+        query = f"""
+            SELECT i.id, v.segment_no, v.row_no FROM identity i
+            JOIN object_version v ON v.object_no = i.no AND v.kind_no = ? AND {ALIVE}
+            WHERE i.tenant_no = ? AND i.id IN ({{items}})
+        """
+        with self._catalog.reading(self._tenant_id) as reader:
+            places = {
+                bytes(row[0]): (row[1], row[2])
+                for row in run_in(
+                    reader.connection, query, _codes(ids), kind_no, at, at, reader.tenant_no
+                )
+            }
+        wanted = [(code, *place) for code, place in places.items()]
+        return {item.id: item for item in self._read(kind, wanted)}
+
+    def find_objects(
+        self, kind: str, property_name: str, values: Sequence[str]
+    ) -> list[DirectoryObject]:
+        wanted = {value.lower() for value in values if value}
+        row = KINDS.get(kind)
+        is_indexed = property_name in SEARCHED and not (row is not None and row.is_link)
+        is_indexed |= row is not None and property_name == row.title_property and not row.is_link
+        items: Iterable[DirectoryObject]
+        if is_indexed and all(len(value) >= 3 for value in wanted):
+            items = self.load_objects(kind, self._ids_with_text(kind, wanted)).values()
+        else:
+            items = self.list_objects(kind)
+        return [
+            item
+            for item in items
+            if isinstance(item.get(property_name), str)
+            and item.get(property_name).lower() in wanted
+        ]
+
+    def list_relationships(self, relationship: str) -> Iterator[Relationship]:
+        number, at = self._relationships.get(relationship), self.summary.ordinal
+        if number is None:
+            return
+        last = (-1, -1, "", -1)
+        query = (
+            "SELECT l.source_no, l.target_no, l.qualifier, l.began, l.target_kind_no, s.id, t.id"
+            " FROM link_version l JOIN identity s ON s.no = l.source_no"
+            " JOIN identity t ON t.no = l.target_no WHERE l.relationship_no = ?"
+            " AND (l.source_no, l.target_no, l.qualifier, l.began) > (?, ?, ?, ?)"
+            " AND l.began <= ? AND (l.ended IS NULL OR l.ended > ?)"
+            " ORDER BY l.source_no, l.target_no, l.qualifier, l.began LIMIT ?"
+        )
+        while True:
+            with self._catalog.reading(self._tenant_id) as reader:
+                rows = run(reader.connection, query, number, *last, at, at, 4 * _READ_AT_ONCE).all()
+            if not rows:
+                return
+            source_code, source = b"", ""
+            for row in rows:
+                if row[5] != source_code:
+                    source_code, source = row[5], decoded(bytes(row[5]))
+                yield Relationship(
+                    relationship, source, decoded(bytes(row[6])),
+                    self._kind_names.get(row[4], ""), row[2],
+                )  # fmt: skip
+            last = (rows[-1][0], rows[-1][1], rows[-1][2], rows[-1][3])
+
+    def load_relationships(
+        self, relationship: str, source_ids: Sequence[str]
+    ) -> list[Relationship]:
+        return self._links_at(relationship, source_ids, "s")
+
+    def load_relationships_to(
+        self, relationship: str, target_ids: Sequence[str]
+    ) -> list[Relationship]:
+        return self._links_at(relationship, target_ids, "t")
+
+    def load_names(self, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        at = self.summary.ordinal
+        query = f"""
+            SELECT i.id, v.kind_no, v.name FROM identity i
+            JOIN object_version v ON v.object_no = i.no AND v.kind_no IN (
+                SELECT no FROM kind WHERE tenant_no = ?) AND {ALIVE}
+            WHERE i.tenant_no = ? AND i.id IN ({{items}})
+        """
+        names = {}
+        with self._catalog.reading(self._tenant_id) as reader:
+            number = reader.tenant_no
+            for code, kind_no, name in run_in(
+                reader.connection, query, _codes(ids), number, at, at, number
+            ):
+                object_id = decoded(bytes(code))
+                names[object_id] = (self._kind_names.get(kind_no, ""), name or object_id)
+        return names
+
+    def load_digests(self, kind: str, ids: Sequence[str] | None = None) -> dict[str, bytes]:
+        """Return id -> ``canonical.digest``, for ``ids`` or for the whole kind."""
+        kind_no, at = self._kinds.get(kind), self.summary.ordinal
+        if kind_no is None:
+            return {}
+        with self._catalog.reading(self._tenant_id) as reader:
+            rows: Iterable[Row]
+            if ids is None:
+                query = (
+                    "SELECT i.id, v.digest FROM object_version v"
+                    f" JOIN identity i ON i.no = v.object_no WHERE v.kind_no = ? AND {ALIVE}"
+                )
+                rows = run(reader.connection, query, kind_no, at, at)
+            else:
+                query = f"""
+                    SELECT i.id, v.digest FROM identity i
+                    JOIN object_version v ON v.object_no = i.no AND v.kind_no = ? AND {ALIVE}
+                    WHERE i.tenant_no = ? AND i.id IN ({{items}})
+                """
+                rows = run_in(
+                    reader.connection, query, _codes(ids), kind_no, at, at, reader.tenant_no
+                )
+            return {decoded(bytes(code)): bytes(digest) for code, digest in rows}
+
+    def _links_at(self, relationship: str, ids: Sequence[str], end: str) -> list[Relationship]:
+        number, at = self._relationships.get(relationship), self.summary.ordinal
+        if number is None or not ids:
+            return []
+        with self._catalog.reading(self._tenant_id) as reader:
+            query = f"{_LINKS} AND {end}.tenant_no = ? AND {end}.id IN ({{items}})"
+            rows = run_in(reader.connection, query, _codes(ids), number, at, at, reader.tenant_no)
+            return [
+                Relationship(
+                    relationship, decoded(bytes(row[0])), decoded(bytes(row[1])),
+                    self._kind_names.get(row[3], ""), row[2],
+                )
+                for row in rows
+            ]  # fmt: skip
+
+    def _ids_with_text(self, kind: str, texts: Iterable[str]) -> list[str]:
+        kind_no, at = self._kinds.get(kind), self.summary.ordinal
+        found: dict[str, None] = {}
+        with self._catalog.reading(self._tenant_id) as reader:
+            for text in sorted(texts):
+                condition, values = reader.text_condition(text)
+                query = f"""
+                    SELECT id FROM identity WHERE no IN (
+                        SELECT object_no FROM object_version
+                        WHERE kind_no = ? AND {ALIVE} AND {condition})
+                """
+                rows = run(reader.connection, query, kind_no, at, at, *values)
+                found.update((decoded(bytes(row[0])), None) for row in rows)
+        return list(found)
+
+    def _read(
+        self, kind: str, places: Sequence[tuple[bytes, int, int]]
+    ) -> Iterator[DirectoryObject]:
+        by_segment: dict[int, list[tuple[int, bytes]]] = {}
+        for code, segment_no, row_no in places:
+            by_segment.setdefault(segment_no, []).append((row_no, code))
+        for segment_no, wanted in by_segment.items():
+            segment = self._segment(segment_no)
+            wanted.sort()
+            for piece in chunks(wanted, _READ_AT_ONCE):
+                table = self._catalog.repository.read_rows(
+                    segment, [row for row, _ in piece], ["body"]
+                )
+                bodies = table.column("body").to_pylist()
+                for (_, code), body in zip(piece, bodies, strict=True):
+                    yield DirectoryObject(kind, decoded(code), orjson.loads(body))
+
+    def _segment(self, segment_no: int) -> SegmentInfo:
+        known = self._segments.get(segment_no)
+        if known is None:
+            with self._catalog.reading(self._tenant_id) as reader:
+                query = "SELECT info FROM segment WHERE no = ?"
+                info = run(reader.connection, query, segment_no).scalar_one()
+            known = self._segments[segment_no] = SegmentInfo.from_json(orjson.loads(info))
+        return known
+
+
+# What a backup compares with is the same thing: a snapshot that is cheap to ask for digests.
+CatalogBase = CatalogState
+
+
+def _codes(ids: Iterable[str]) -> list[bytes]:
+    return [encoded(object_id) for object_id in dict.fromkeys(ids)]
