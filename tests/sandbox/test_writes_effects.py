@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from reentra.sandbox import schema
 from reentra.sandbox.errors import GraphError
 from reentra.sandbox.rules_dynamic import predicate_of
 from reentra.sandbox.tenant import ChangeKind, Record
@@ -677,6 +678,66 @@ def test_a_new_default_domain_replaces_the_old_one(world: World) -> None:
         d.id for d in world.tenant.collection("domain").values() if d.props.get("isDefault")
     ]
     assert defaults == ["contoso.com"]
+
+
+# --- making again what was ---
+
+
+def writable(type_: str, props: dict[str, Any]) -> dict[str, Any]:
+    """Return what of a record a client may send to make it again."""
+    known = schema.entity(type_).properties
+    settable = (schema.Rule.WRITABLE, schema.Rule.CREATE_ONLY, schema.Rule.SET_ONCE)
+    return {
+        name: value
+        for name, value in props.items()
+        if value is not None and known[name].rule in settable
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("ann", "/users"),
+        ("full", "/groups"),
+        ("team", "/groups"),
+        ("dynamic", "/groups"),
+        ("admins", "/groups"),
+        ("app", "/applications"),
+        ("sp", "/servicePrincipals"),
+        ("unit", AU),
+        ("vault", AU),
+        ("policy", CA),
+        ("office", LOC),
+        ("custom", "/roleManagement/directory/roleDefinitions"),
+        ("setting", "/groupSettings"),
+        ("federated", "/applications/{app}/federatedIdentityCredentials"),
+        ("grant", "/oauth2PermissionGrants"),
+        ("assigned", "/roleManagement/directory/roleAssignments"),
+        ("granted", "/servicePrincipals/{sp}/appRoleAssignedTo"),
+    ],
+)
+def test_what_graph_filled_in_may_be_sent_back_to_make_the_object_again(
+    world: World, name: str, path: str
+) -> None:
+    tenant = world.tenant
+    id_ = world.ids[name]
+    kinds = ("federatedIdentityCredential", "groupSetting", "conditionalAccessPolicy",
+             "namedLocation", "unifiedRoleDefinition", "oAuth2PermissionGrant",
+             "unifiedRoleAssignment", "appRoleAssignment")  # fmt: skip
+    record = tenant.find(id_) or next(
+        found for kind in kinds if (found := tenant.collection(kind).get(id_)) is not None
+    )
+    body = writable(record.type, record.props)
+    if record.type == "user":
+        body["passwordProfile"] = {"password": "Passw0rd!"}
+    if record.type == "ipNamedLocation":
+        body["@odata.type"] = "#microsoft.graph.ipNamedLocation"
+    tenant.purge(record)
+    again = created(world, path, body)
+    assert writable(again.type, again.props).keys() == writable(record.type, record.props).keys()
+    for prop, value in body.items():
+        if prop not in ("passwordProfile", "@odata.type", "templateId"):
+            assert again.props[prop] == value, prop
 
 
 # --- every operation, once, with its documented status ---
