@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 import socket
@@ -13,9 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import obstore.store
+import pyarrow as pa
 import pytest
 
 from reentra import errors
+from reentra import repository as repositories
 from reentra.repository import storage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -270,6 +273,39 @@ def test_what_is_not_there_is_told_so(store: storage.Storage) -> None:
     ):
         with pytest.raises(storage.NotStored, match="no could not be"):
             operation()
+
+
+def test_a_repository_lives_on_it(store: storage.Storage) -> None:
+    cheap = repositories.KdfCost(memory_kib=64, iterations=1, lanes=1)
+    made, _ = repositories.Repository.create(store, "secret", cost=cheap)
+    with pytest.raises(errors.AlreadyExists):
+        repositories.Repository.create(store, "another", cost=cheap)
+    schema = pa.schema([("id", pa.string()), ("body", pa.binary())])
+    rows = pa.record_batch(
+        [[f"{n:04d}" for n in range(900)], [b"x" * n for n in range(900)]], schema
+    )
+    now = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
+    with (
+        made.lock_tenant("tenant", "backup") as lock,
+        made.segment_writer("objects", schema) as writer,
+    ):
+        writer.append(rows)
+        with pytest.raises(errors.RepositoryLocked):
+            made.lock_tenant("tenant", "backup").__enter__()
+        made.commit(
+            lock=lock,
+            tenant_id="tenant",
+            snapshot_id=made.new_snapshot_id(now),
+            created_at=now,
+            parent=None,
+            segments=writer.close(),
+            payload={},
+        )
+    opened = repositories.Repository.open(store, "secret")
+    (manifest,) = opened.list_manifests("tenant")
+    assert pa.Table.from_batches(opened.scan(manifest.segments[0])).num_rows == 900
+    assert opened.read_rows(manifest.segments[0], [899], ["id"]).to_pylist() == [{"id": "0899"}]
+    assert repositories.check_repository(opened).problems == ()
 
 
 @pytest.mark.parametrize("path", ["", "../up", "/root", "a//b", "a/../b", ".hidden", "a/", "a b"])

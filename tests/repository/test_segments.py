@@ -224,7 +224,8 @@ def test_any_flipped_byte_raises_and_names_the_segment(store: storage.Storage) -
 
 
 @pytest.mark.slow
-def test_every_single_flipped_byte_raises_or_means_nothing(store: storage.Storage) -> None:
+def test_every_single_flipped_byte_raises_or_means_nothing() -> None:
+    store = storage.open_storage("memory://")
     (segment,) = write(store, [object_rows(0, 60)], row_group_bytes=1500)
     whole = store.get(segment.path)
     plain = read(store, segment)
@@ -341,6 +342,16 @@ def test_memory_does_not_grow_with_what_is_written_and_scanned(place: Place) -> 
         for _ in place.repository.scan(segment):
             highest = max(highest, pa.total_allocated_bytes() - before)
     assert highest < 45 << 20
+
+
+def test_a_scan_fetches_little_ahead(store: storage.Storage) -> None:
+    (segment,) = write(store, [object_rows(0, 20_000)], row_group_bytes=20_000)
+    assert segment.row_groups > 5 * segments.SCAN_GROUPS
+    counting = CountingStorage(store)
+    batches = segments.SegmentReader(counting, KEYRING).scan(segment)
+    next(batches)
+    footer_bytes = 64 * 1024  # what Parquet readers fetch from the end of a file
+    assert counting.fetched_bytes < footer_bytes + segment.size_bytes / 3
 
 
 class CountingStorage:
