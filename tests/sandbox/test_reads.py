@@ -407,3 +407,30 @@ _ELSEWHERE = {
     ("PATCH", "/subscribedskus/{}"),
     ("DELETE", "/subscribedskus/{}"),
 }  # fmt: skip
+
+
+def test_the_id_comes_only_when_it_is_selected(graph: Caller) -> None:
+    assert all(set(user) == {"displayName"} for user in graph.all("/users?$select=displayName"))
+    user = graph.user_id("ada.berg")
+    assert "id" not in graph.json(f"/users/{user}?$select=displayName")
+    assert all("id" in item for item in graph.all("/users/delta?$select=displayName"))
+
+
+def test_conditional_access_needs_a_licence(graph: Caller) -> None:
+    graph.sandbox.tenant.options.edition = "free"
+    for path in ("policies", "namedLocations", "deletedItems/policies"):
+        refusal = graph.refused("GET", f"/identity/conditionalAccess/{path}")
+        assert refusal[:2] == (403, "AccessDenied")
+    assert graph.refused("GET", "/users?$select=signInActivity")[:2] == (
+        403,
+        "Authentication_RequestFromNonPremiumTenantOrB2CTenant",
+    )
+    assert graph.get("/users").status_code == 200
+
+
+def test_a_failure_of_the_sandbox_is_a_500_that_is_kept(
+    graph: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graph.sandbox._router, "find", lambda *_: 1 / 0)
+    assert graph.refused("GET", "/users")[:2] == (500, "InternalServerError")
+    assert "ZeroDivisionError" in graph.sandbox.counters.crashes[0]

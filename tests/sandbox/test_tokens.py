@@ -166,7 +166,10 @@ def test_an_assertion_is_refused_when_anything_about_it_is_wrong(graph: Caller) 
         (_assertion(graph, other_key, certificate), 700027),
         (_assertion(graph, key, certificate, sub="somebody"), 700027),
         (_assertion(graph, key, certificate, aud="https://elsewhere.example/token"), 700023),
+        (_assertion(graph, key, certificate, exp=int(time.time()) - 3600), 700024),
+        (_assertion(graph, key, certificate, nbf=int(time.time()) + 3600), 700024),
         ("not.a.jwt", 50027),
+        ("W10.W10.W10", 50027),
     ):
         answer = _ask(graph, client_assertion=signed, client_assertion_type=_JWT_BEARER)
         assert answer.status_code == 401

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from reentra.sandbox import paging, permissions, query, relations, render, schema
+from reentra.sandbox import filterable, paging, permissions, query, relations, render, schema
 from reentra.sandbox.clock import timestamp
 from reentra.sandbox.errors import GraphError, bad_request, denied, not_found, policy_not_found
 from reentra.sandbox.faults import FaultKind
@@ -26,90 +26,8 @@ EXPAND_CAP = 20
 SIGN_IN_PAGE = 500
 """The largest page when signInActivity is selected."""
 
-# What $filter accepts, by type; the directory refuses the rest.
-FILTERABLE: Mapping[str, frozenset[str]] = {
-    "user": frozenset((
-        "id", "accountEnabled", "ageGroup", "assignedLicenses", "assignedPlans",
-        "businessPhones", "city", "companyName", "consentProvidedForMinor", "country",
-        "createdDateTime", "creationType", "department", "displayName", "employeeHireDate",
-        "employeeId", "employeeType", "externalUserState", "faxNumber", "givenName",
-        "identities", "imAddresses", "jobTitle", "lastPasswordChangeDateTime", "mail",
-        "mailNickname", "mobilePhone", "officeLocation", "onPremisesDistinguishedName",
-        "onPremisesExtensionAttributes", "onPremisesImmutableId",
-        "onPremisesLastSyncDateTime", "onPremisesSamAccountName",
-        "onPremisesSecurityIdentifier", "onPremisesSyncEnabled", "otherMails",
-        "passwordPolicies", "postalCode", "preferredLanguage", "proxyAddresses",
-        "showInAddressList", "state", "streetAddress", "surname", "usageLocation",
-        "userPrincipalName", "userType",
-    )),
-    "group": frozenset((
-        "id", "assignedLicenses", "classification", "createdDateTime", "description",
-        "displayName", "groupTypes", "hasMembersWithLicenseErrors", "isAssignableToRole",
-        "mail", "mailEnabled", "mailNickname", "membershipRule",
-        "membershipRuleProcessingState", "onPremisesLastSyncDateTime",
-        "onPremisesSecurityIdentifier", "onPremisesSyncEnabled", "preferredLanguage",
-        "proxyAddresses", "renewedDateTime", "securityEnabled", "securityIdentifier",
-        "uniqueName", "visibility",
-    )),
-    "application": frozenset((
-        "id", "appId", "createdDateTime", "description", "disabledByMicrosoftStatus",
-        "displayName", "identifierUris", "info", "notes", "publisherDomain",
-        "requiredResourceAccess", "signInAudience", "tags", "uniqueName",
-    )),
-    "servicePrincipal": frozenset((
-        "id", "accountEnabled", "alternativeNames", "appDisplayName", "appId",
-        "appOwnerOrganizationId", "appRoleAssignmentRequired", "createdByAppId",
-        "description", "displayName", "homepage", "info", "preferredSingleSignOnMode",
-        "publisherName", "servicePrincipalNames", "servicePrincipalType", "signInAudience",
-        "tags",
-    )),
-    "device": frozenset((
-        "id", "accountEnabled", "approximateLastSignInDateTime", "deviceCategory",
-        "deviceId", "deviceOwnership", "displayName", "enrollmentProfileName",
-        "isCompliant", "isManaged", "isRooted", "mdmAppId", "operatingSystem",
-        "operatingSystemVersion", "onPremisesSyncEnabled", "physicalIds", "profileType",
-        "registrationDateTime", "systemLabels", "trustType",
-    )),
-    "administrativeUnit": frozenset(("id", "description", "displayName", "membershipType")),
-    "directoryRole": frozenset(("id", "displayName", "roleTemplateId")),
-    "unifiedRoleDefinition": frozenset(
-        ("id", "displayName", "description", "isBuiltIn", "isEnabled", "templateId")
-    ),
-    "unifiedRoleAssignment": frozenset(
-        ("id", "principalId", "roleDefinitionId", "directoryScopeId", "appScopeId")
-    ),
-    "oAuth2PermissionGrant": frozenset(
-        ("id", "clientId", "consentType", "principalId", "resourceId", "scope")
-    ),
-    "appRoleAssignment": frozenset(
-        ("id", "appRoleId", "principalId", "resourceId", "principalDisplayName",
-         "resourceDisplayName", "principalType")
-    ),
-    "conditionalAccessPolicy": frozenset(
-        ("id", "displayName", "state", "createdDateTime", "modifiedDateTime", "templateId",
-         "conditions", "grantControls", "sessionControls")
-    ),
-    "namedLocation": frozenset(
-        ("id", "displayName", "createdDateTime", "modifiedDateTime", "isTrusted")
-    ),
-    "federatedIdentityCredential": frozenset(("id", "name", "issuer", "subject")),
-    "directoryObject": frozenset(("id", "displayName", "userPrincipalName", "mail", "appId",
-                                  "deletedDateTime")),
-}  # fmt: skip
-
 ADVANCED_TYPES = frozenset(DIRECTORY_TYPES) | {"directoryObject"}
 """Types of the directory, whose advanced queries need ConsistencyLevel: eventual."""
-
-# Reading these properties needs one of these permissions besides the type's own.
-_GUARDED: Mapping[str, frozenset[str]] = {
-    "signInActivity": frozenset(("AuditLog.Read.All",)),
-    "customSecurityAttributes": frozenset(
-        ("CustomSecAttributeAssignment.Read.All", "CustomSecAttributeAssignment.ReadWrite.All")
-    ),
-    "employeeLeaveDateTime": frozenset(
-        ("User-LifeCycleInfo.Read.All", "User-LifeCycleInfo.ReadWrite.All")
-    ),
-}
 
 _KNOWN_OPTIONS = frozenset(
     ("$select", "$filter", "$expand", "$orderby", "$search", "$top", "$count", "$skip",
@@ -184,7 +102,7 @@ def _first_page(
     items = call.world.visible(records())
     advanced = False
     if "$filter" in options:
-        allowed = FILTERABLE.get(listing.type)
+        allowed = filterable.FILTERABLE.get(listing.type)
         parsed = query.parse_filter(options["$filter"], allowed)
         advanced = parsed.is_advanced
         items = [record for record in items if parsed.matches(_filter_values(call, record))]
@@ -257,7 +175,7 @@ def _check_selected(call: Call, listing: Listing, select: Iterable[str]) -> None
 def check_guarded(call: Call, select: Iterable[str]) -> None:
     """Refuse properties that need a permission or a licence of their own."""
     for name in select:
-        needed = _GUARDED.get(name)
+        needed = filterable.GUARDED.get(name)
         if needed is None:
             continue
         if call.world.options.enforce_permissions and not needed & call.roles:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,7 +12,7 @@ import orjson
 from reentra.sandbox import schema
 from reentra.sandbox.clock import timestamp
 from reentra.sandbox.errors import GraphError, bad_request
-from reentra.sandbox.tenant import BASE_COLLECTION, Record, Tenant
+from reentra.sandbox.tenant import Record, Tenant
 
 TYPED = frozenset(("ipNamedLocation", "countryNamedLocation"))
 """Derived types, which always carry @odata.type."""
@@ -27,6 +27,7 @@ class Shape:
     type: str
     names: tuple[str, ...]
     fields: tuple[tuple[str, Any], ...]
+    shows_id: bool
     shows_type: bool
     shows_keys: bool
 
@@ -93,8 +94,14 @@ def shape(
                 fields.append((name, None))
             continue
         fields.append((name, [] if known.is_collection else None))
-    # Graph adds the id to what was selected for directory objects.
-    return Shape(type_, tuple(chosen), tuple(fields), shows_type or type_ in TYPED, shows_keys)
+    return Shape(
+        type_,
+        tuple(chosen),
+        tuple(fields),
+        "id" in chosen,
+        shows_type or type_ in TYPED,
+        shows_keys,
+    )
 
 
 def values_of(
@@ -104,7 +111,8 @@ def values_of(
     source = record.props if props is None else props
     get = source.get
     values = wanted.typed_prefix
-    values["id"] = record.id
+    if wanted.shows_id:
+        values["id"] = record.id
     for name, unset in wanted.fields:
         value = get(name)
         if value is None:
@@ -165,11 +173,3 @@ def join_page(head: dict[str, Any], parts: Sequence[bytes]) -> bytes:
     prefix = orjson.dumps(head)
     separator = b',"value":[' if head else b'"value":['
     return b"".join((prefix[:-1], separator, b",".join(parts), b"]}"))
-
-
-def collection_type(type_: str) -> str:
-    """Return the type that names the collection a record lives in."""
-    return BASE_COLLECTION.get(type_, type_)
-
-
-Renderer = Callable[[Record], bytes]

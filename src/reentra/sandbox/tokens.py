@@ -8,7 +8,6 @@ https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant
 from __future__ import annotations
 
 import base64
-import binascii
 import functools
 import hashlib
 import hmac
@@ -19,17 +18,15 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from reentra.sandbox.assertions import TokenRefused, b64, check_assertion, issuer_of
 from reentra.sandbox.clock import Clock, timestamp
 from reentra.sandbox.errors import GraphError
 from reentra.sandbox.http import Request, Response
 
 TOKEN_LIFETIME_SECONDS = 3599
-ASSERTION_SKEW_SECONDS = 300
 _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -63,17 +60,6 @@ class Caller:
     @property
     def client_id(self) -> str:
         return self.client.client_id
-
-
-class TokenRefused(Exception):
-    """AADSTS{code}: {text}"""
-
-    def __init__(self, status: int, error: str, code: int, text: str) -> None:
-        super().__init__(f"AADSTS{code}: {text}")
-        self.status = status
-        self.error = error
-        self.code = code
-        self.text = text
 
 
 @dataclass(slots=True)
@@ -156,10 +142,10 @@ class TokenService:
             "ver": "1.0",
         }
         key, key_id = _signing_key()
-        head = _b64(orjson.dumps({"typ": "JWT", "alg": "RS256", "kid": key_id}))
-        signed = head + b"." + _b64(orjson.dumps(claims))
+        head = b64(orjson.dumps({"typ": "JWT", "alg": "RS256", "kid": key_id}))
+        signed = head + b"." + b64(orjson.dumps(claims))
         signature = key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
-        token = (signed + b"." + _b64(signature)).decode("ascii")
+        token = (signed + b"." + b64(signature)).decode("ascii")
         self._issued[token] = _Issued(client.client_id, time.monotonic() + self.lifetime_seconds)
         return token
 
@@ -250,7 +236,7 @@ class TokenService:
         client_id = fields.get("client_id", "")
         assertion = fields.get("client_assertion")
         if not client_id and assertion:
-            client_id = str(_peek_claims(assertion).get("iss", ""))
+            client_id = issuer_of(assertion)
         client = self.client(client_id)
         if client is None:
             raise TokenRefused(
@@ -266,7 +252,9 @@ class TokenService:
                 raise TokenRefused(
                     401, "invalid_client", 700030, "Invalid client_assertion_type was provided."
                 )
-            self._check_assertion(client, assertion, request, tenant)
+            check_assertion(
+                client.client_id, client.certificates_pem, assertion, f"{request.base_url}/{tenant}"
+            )
         elif "client_secret" in fields:
             self._check_secret(client, fields["client_secret"])
         else:
@@ -307,65 +295,6 @@ class TokenService:
             "client secret value, not the client secret ID, for a secret added to app "
             f"'{client.client_id}'.",
         )
-
-    def _check_assertion(
-        self, client: RegisteredClient, assertion: str, request: Request, tenant: str
-    ) -> None:
-        def refused(reason: str) -> TokenRefused:
-            return TokenRefused(
-                401,
-                "invalid_client",
-                700027,
-                "The certificate with identifier used to sign the client assertion is not "
-                f"registered on application, or the assertion is invalid. [Reason - {reason}]",
-            )
-
-        try:
-            head_text, claims_text, signature_text = assertion.split(".")
-            head = orjson.loads(_unb64(head_text))
-            claims = orjson.loads(_unb64(claims_text))
-            signature = _unb64(signature_text)
-        except (ValueError, binascii.Error):
-            raise TokenRefused(
-                401, "invalid_client", 50027, "JWT token is invalid or malformed."
-            ) from None
-        certificate = _certificate_for(client, head)
-        if certificate is None:
-            raise refused("The key was not found.")
-        key = certificate.public_key()
-        if not isinstance(key, rsa.RSAPublicKey):
-            raise refused("The key is not an RSA key.")
-        signed = f"{head_text}.{claims_text}".encode()
-        try:
-            if head.get("alg") == "PS256":
-                scheme = padding.PSS(padding.MGF1(hashes.SHA256()), hashes.SHA256.digest_size)
-                key.verify(signature, signed, scheme, hashes.SHA256())
-            elif head.get("alg") == "RS256":
-                key.verify(signature, signed, padding.PKCS1v15(), hashes.SHA256())
-            else:
-                raise refused("The algorithm is not allowed.")
-        except InvalidSignature:
-            raise refused("The signature is invalid.") from None
-        if claims.get("iss") != client.client_id or claims.get("sub") != client.client_id:
-            raise refused("Issuer and subject must be the client id.")
-        audience = str(claims.get("aud", ""))
-        if not _is_token_endpoint(audience, request.base_url, tenant):
-            raise TokenRefused(
-                401,
-                "invalid_client",
-                700023,
-                f"Client assertion audience claim '{audience}' does not match Realm issuer.",
-            )
-        # The signer's clock is the machine's; a sandbox moved ahead must not refuse it.
-        if not isinstance(claims.get("exp"), int | float) or not claims.get("jti"):
-            raise refused("The claims exp and jti are required.")
-        if claims["exp"] - claims.get("nbf", claims["exp"]) > 86400:
-            raise TokenRefused(
-                401,
-                "invalid_client",
-                700024,
-                "Client assertion is not within its valid time range.",
-            )
 
     def _refusal(self, refused: TokenRefused) -> Response:
         now = timestamp(self._clock.now())
@@ -425,30 +354,6 @@ class TokenService:
         )
 
 
-def _is_token_endpoint(audience: str, base_url: str, tenant: str) -> bool:
-    allowed = {
-        f"{base_url}/{tenant}/oauth2/v2.0/token",
-        f"{base_url}/{tenant}/v2.0",
-        f"{base_url}/{tenant}/oauth2/token",
-    }
-    return audience.rstrip("/").lower() in {entry.lower() for entry in allowed}
-
-
-def _certificate_for(client: RegisteredClient, head: dict[str, Any]) -> x509.Certificate | None:
-    for pem in client.certificates_pem:
-        certificate = x509.load_pem_x509_certificate(pem)
-        if "x5t#S256" in head:
-            mine = _b64(certificate.fingerprint(hashes.SHA256()))
-            if hmac.compare_digest(mine, str(head["x5t#S256"]).rstrip("=").encode()):
-                return certificate
-        elif "x5t" in head:
-            # SHA-1 names the certificate here, it protects nothing.
-            mine = _b64(certificate.fingerprint(hashes.SHA1()))  # noqa: S303
-            if hmac.compare_digest(mine, str(head["x5t"]).rstrip("=").encode()):
-                return certificate
-    return None
-
-
 def _unknown_tenant(tenant: str) -> TokenRefused:
     return TokenRefused(
         400,
@@ -469,21 +374,13 @@ def _invalid_token(message: str) -> GraphError:
     )
 
 
-def _peek_claims(assertion: str) -> dict[str, Any]:
-    try:
-        claims = orjson.loads(_unb64(assertion.split(".")[1]))
-    except (IndexError, ValueError, binascii.Error):
-        return {}
-    return claims if isinstance(claims, dict) else {}
-
-
 @functools.cache
 def _signing_key() -> tuple[rsa.RSAPrivateKey, str]:
     """Make this process's signing key, once and only when a token is first asked for."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     modulus = key.public_key().public_numbers().n
     key_id = hashlib.sha256(modulus.to_bytes(256, "big")).digest()[:20]
-    return key, _b64(key_id).decode()
+    return key, b64(key_id).decode()
 
 
 def _public_key() -> dict[str, str]:
@@ -494,17 +391,9 @@ def _public_key() -> dict[str, str]:
         "use": "sig",
         "alg": "RS256",
         "kid": key_id,
-        "n": _b64(numbers.n.to_bytes(256, "big")).decode(),
-        "e": _b64(numbers.e.to_bytes(3, "big")).decode(),
+        "n": b64(numbers.n.to_bytes(256, "big")).decode(),
+        "e": b64(numbers.e.to_bytes(3, "big")).decode(),
     }
-
-
-def _b64(data: bytes) -> bytes:
-    return base64.urlsafe_b64encode(data).rstrip(b"=")
-
-
-def _unb64(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def _json(status: int, body: dict[str, Any]) -> Response:

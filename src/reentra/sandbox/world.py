@@ -79,6 +79,8 @@ class Counters:
     throttled: int = 0
     unknown: int = 0
     bytes_sent: int = 0
+    crashes: list[str] = field(default_factory=list)
+    """Tracebacks of failures of the sandbox itself; each was answered with 500."""
     by_operation: Counter[str] = field(default_factory=Counter)
     by_status: Counter[int] = field(default_factory=Counter)
     log: deque[LogEntry] = field(default_factory=lambda: deque(maxlen=_LOG_LENGTH))
@@ -100,6 +102,7 @@ class Counters:
         """Begin counting anew."""
         self.requests = self.writes = self.units = self.throttled = self.unknown = 0
         self.bytes_sent = 0
+        self.crashes.clear()
         self.by_operation.clear()
         self.by_status.clear()
         self.log.clear()
@@ -112,6 +115,7 @@ class Counters:
             "throttled": self.throttled,
             "unknown": self.unknown,
             "bytes_sent": self.bytes_sent,
+            "crashes": list(self.crashes),
             "by_operation": dict(self.by_operation),
             "by_status": {str(status): count for status, count in self.by_status.items()},
         }
