@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from reentra.cli import root
 from reentra.sandbox import seed as seeds
 from reentra.sandbox.app import SandboxServer
 
@@ -65,10 +68,33 @@ class Cli:
         return self(*arguments, "--json", expect=expect, **variables).document
 
 
+@dataclass
+class QuickCli(Cli):
+    """The same in this process: what a command does, without what its start costs."""
+
+    def __call__(self, *arguments: str, expect: int | None = 0, **variables: str) -> Result:
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            for name in os.environ:
+                if name.startswith("REENTRA_"):
+                    patch.delenv(name)
+            for name, value in self.variables(**variables).items():
+                patch.setenv(name, value)
+            code = root.run(arguments)
+        if expect is not None:
+            assert code == expect, f"{arguments}: {code}\n{err.getvalue()}"
+        assert "Traceback" not in err.getvalue()
+        return Result(code, out.getvalue(), err.getvalue())
+
+
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
     """A command with an empty home and a passphrase in the environment."""
-    return Cli(tmp_path / "home", {"REENTRA_PASSPHRASE": PASSPHRASE})
+    return QuickCli(tmp_path / "home", {"REENTRA_PASSPHRASE": PASSPHRASE})
 
 
 @pytest.fixture(scope="module")

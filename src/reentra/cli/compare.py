@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 app = App(name="compare")
 
+Tally = dict[str, dict[str, int]]  # kind -> created, modified, deleted, equal -> how many
+
 _COLOURS = {"created": "green", "modified": "yellow", "deleted": "red", "equal": "dim"}
 _SIGNS = {"created": "+", "modified": "~", "deleted": "-", "equal": "="}
 _SHOWN_CHARACTERS = 100
@@ -52,7 +54,12 @@ def compare(
     with session.opened(common) as application:
         found = comparison(application, screen, name, before, after, kind, id, is_all=all)
         changes = []
+        tally: Tally = {}
         for change in found:
+            # A link to an object of the kind is told at its source, which may be of another one.
+            if kind and not id and change.kind not in kind:
+                continue
+            count(tally, change)
             if screen.as_json:
                 changes.append(change.to_json())
             else:
@@ -63,7 +70,7 @@ def compare(
                 f"{part.coverage.reason or 'no reason is recorded'}"
             )
         if not screen.as_json:
-            show_counts(screen, found)
+            show_counts(screen, found, tally)
     screen.result(changes)
     return 0
 
@@ -125,19 +132,23 @@ def show_change(screen: Screen, change: ObjectChange) -> None:
         screen.say(f"    {sign} {link.relationship} {target} [dim]{link.target_id}[/]")
 
 
-def show_counts(screen: Screen, found: Comparison) -> None:
+def count(tally: Tally, change: ObjectChange) -> None:
+    """Count a change by its kind and by what happened."""
+    words = tally.setdefault(change.kind, {})
+    words[change.change.value] = words.get(change.change.value, 0) + 1
+
+
+def show_counts(screen: Screen, found: Comparison, tally: Tally) -> None:
     """Print how many of each kind changed how."""
     rows = [
-        (kind, *(f"{counts.get(word, 0):,}" for word in ("created", "modified", "deleted")))
-        for kind, counts in found.counts.items()
+        (kind, *(f"{words.get(word, 0):,}" for word in ("created", "modified", "deleted")))
+        for kind, words in tally.items()
+        if words.keys() - {"equal"}
     ]
     if rows:
         screen.table(("Kind", "Created", "Modified", "Deleted"), rows, numbers=(1, 2, 3))
     total = sum(
-        count
-        for counts in found.counts.values()
-        for word, count in counts.items()
-        if word != "equal"
+        number for words in tally.values() for word, number in words.items() if word != "equal"
     )
     screen.say(
         f"{plural(total, 'object')} changed between {found.before} and {found.after}."

@@ -118,7 +118,9 @@ class _Story:
             self._typed(f"reentra compare {NAME} {first} {second}")
             self._compare(application, first, second)
         with self._chapter_of("The restore: a plan first"):
-            self._typed(f"reentra restore {NAME} --snapshot {first} --relationships --yes")
+            self._typed(
+                f"reentra restore {NAME} --snapshot {first} --default-password-file password"
+            )
             plan = self._plan(application, first)
         with self._chapter_of("The restore: applied"):
             result = self._apply(application, plan)
@@ -216,17 +218,17 @@ class _Story:
         from reentra.cli import compare
 
         found = compare.comparison(application, self._screen, NAME, before, after)
-        shown: dict[tuple[str, str], int] = {}
+        tally: compare.Tally = {}
         for change in found:
-            key = (change.kind, change.change.value)
-            shown[key] = shown.get(key, 0) + 1
-            if shown[key] <= (1 if len(change.relationships) > _SHOWN else 2):
+            compare.count(tally, change)
+            seen = tally[change.kind][change.change.value]
+            if seen <= (1 if len(change.relationships) > _SHOWN else 2):
                 short = _shortened(change)
                 compare.show_change(self._screen, short)
                 hidden = len(change.relationships) - len(short.relationships)
                 if hidden:
                     self._screen.say(f"    [dim]... and {plural(hidden, 'more link')}[/]")
-        compare.show_counts(self._screen, found)
+        compare.show_counts(self._screen, found, tally)
 
     def _plan(self, application: Application, snapshot: str) -> RestorePlan:
         from reentra.cli import plans

@@ -53,7 +53,8 @@ def show(screen: Screen, plan: RestorePlan, saved_at: Path | None) -> None:
             what = (step.action.value, step.relationship or step.ref.kind)
             shown[what] += 1
             if shown[what] <= _EXAMPLES:
-                screen.say(f"  {escaped(step.summary)}")
+                named = "" if step.name in step.summary else f"{step.name}: "
+                screen.say(f"  {escaped(named + step.summary)}")
         if len(plan.steps) > sum(min(number, _EXAMPLES) for number in shown.values()):
             screen.say("  [dim]... and more of the same; --json has all of them[/]")
         screen.say()
