@@ -22,7 +22,7 @@ from reentra.graph.writer import OutcomeKind, TenantWriter, WriteOutcome, WriteR
 from reentra.restore import order
 from reentra.restore.identity import NO_IDENTITY, IdentityMap
 from reentra.restore.journal import Journal, StepRecord, StepStatus
-from reentra.restore.look import Answer, Finding, Looker
+from reentra.restore.look import NAMED_KINDS, Answer, Finding, Looker
 from reentra.restore.order import Batch
 from reentra.restore.plan import RestorePlan, ensure_not_refused
 from reentra.restore.report import RestoreReport, Verification, report_of
@@ -34,8 +34,10 @@ from reentra.restore.verify import verify_restore
 MAX_LAG_SECONDS = 240.0
 _MAX_WAIT_SECONDS = 30.0
 # After a lost reply or a crash an effect is looked for so often before it counts as absent, since
-# a filter may not show it at once: 1+2+4+8 s.
-_LOOKS = 5
+# a filter may not show it at once. What has no unique name could be created twice, and is looked
+# for as long as lists are known to lag.
+_LOOK_WAITS_SECONDS = (1.0, 2.0, 4.0, 8.0)
+_NAMED_LOOK_WAITS_SECONDS = (*_LOOK_WAITS_SECONDS, 15.0, 30.0, 60.0)
 _MAX_SENDS = 4
 
 
@@ -73,6 +75,7 @@ class _Work:
     bodies: list[dict[str, Any]] = field(default_factory=list, repr=False)
     dropped: list[str] = field(default_factory=list)
     is_reconciling_proxies: bool = False
+    is_doubtful: bool = False  # an earlier send may have had its effect
     sends: int = 0
     lag_seconds: float = 0.0
     next_wait_seconds: float = 1.0
@@ -258,7 +261,7 @@ class Applier:
             members = tuple(left[step_id] for step_id in request if step_id in left)
             if not members:
                 continue
-            work = _Work(members)
+            work = _Work(members, is_doubtful=any(step.id in findings for step in members))
             finding = looked.get(members[0].id)
             if not members[0].is_link:
                 sent = finding.left if finding is not None and finding.left else None
@@ -293,16 +296,14 @@ class Applier:
         }
         found: dict[str, Finding] = {}
         rest = list(steps)
-        wait_seconds = 1.0
-        for attempt in range(_LOOKS):
+        for number, wait_seconds in enumerate((*_NAMED_LOOK_WAITS_SECONDS, 0.0)):
             found.update(self._looker.findings(rest, existing=existing, taken=self._ids_in_use()))
-            rest = [
-                step for step in rest if found[step.id].answer is not Answer.HOLDS
-            ]  # fmt: skip
-            if not rest or attempt == _LOOKS - 1:
+            rest = [step for step in rest if found[step.id].answer is not Answer.HOLDS]
+            if number >= len(_LOOK_WAITS_SECONDS):
+                rest = [s for s in rest if s.makes_object and s.ref.kind in NAMED_KINDS]
+            if not rest or not wait_seconds:
                 break
             self._wait("a write whose reply was lost to show", wait_seconds)
-            wait_seconds *= 2
         return found
 
     def _ids_in_use(self) -> frozenset[str]:
@@ -391,6 +392,10 @@ class Applier:
         if len(work.steps) > 1:
             again += [_Work((one,)) for one in work.steps]  # each gets an outcome of its own
             return []
+        if work.is_doubtful and step.makes_object and odata.is_already_exists(error):
+            finding = self._look_patiently([step])[step.id]
+            if finding.answer is Answer.HOLDS:
+                return [_found_record(step, finding, "its reply was lost")]
         named = odata.read_only_property(error) or odata.unknown_property(error)
         if named and work.bodies and named in work.bodies[0] and step.action is not Action.INVITE:
             del work.bodies[0][named]
@@ -448,7 +453,7 @@ class Applier:
                 )
                 records += _failed_records(dataclasses.replace(work, steps=tuple(left)), lost)
             else:
-                again.append(dataclasses.replace(work, steps=tuple(left)))
+                again.append(dataclasses.replace(work, steps=tuple(left), is_doubtful=True))
         self._record(records)
 
     # --- requests -----------------------------------------------------------------------------

@@ -158,7 +158,9 @@ class Looker:
         row = KINDS[kind]
         body = self.body(step)
         if step.action is Action.INVITE:
-            return self.live.find_objects("user", "mail", [str(body["invitedUserEmailAddress"])])
+            address = str(body["invitedUserEmailAddress"])
+            found = self.live.find_objects("user", "mail", [address])
+            return [item for item in found if item.get("userType") == "Guest"]
         if kind == "user":
             return self.live.find_objects(kind, "userPrincipalName", [body["userPrincipalName"]])
         if kind == "servicePrincipal":

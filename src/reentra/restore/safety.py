@@ -114,8 +114,12 @@ def administrator_refusals(
 
 
 def missing_for(step: Step, granted: frozenset[str]) -> tuple[str, ...]:
-    """Return the application permissions that a step needs and that are not granted."""
-    return kinds.missing_permissions(needed_permissions(step), granted)
+    """Return the permissions to write that a step needs and that are not granted.
+
+    What is needed beside them to read was settled when the plan could be made at all.
+    """
+    missing = kinds.missing_permissions(needed_permissions(step), granted)
+    return tuple(name for name in missing if ".Read." not in name)
 
 
 def needed_permissions(step: Step) -> tuple[str, ...]:
