@@ -11,6 +11,8 @@ from tests.models import ModelTenant
 from reentra.catalog import Catalog
 from reentra.database import Part, database_url, open_database
 from reentra.directory import canonical
+from reentra.directory.kinds import KINDS
+from reentra.directory.relationships import RELATIONSHIPS
 from reentra.repository import KdfCost, Manifest, Repository, open_storage
 from reentra.snapshots import (
     KindSummary,
@@ -28,12 +30,12 @@ CHEAP = KdfCost(memory_kib=64, iterations=1, lanes=1)
 class History:
     """A repository, a catalog on it, and what each snapshot should hold."""
 
-    def __init__(self, folder: Path, url: str = "") -> None:
+    def __init__(self, folder: Path, url: str = "", storage: str = "") -> None:
         self.folder = folder
         self.url = url
         folder.mkdir(parents=True, exist_ok=True)
-        storage = open_storage(str(folder / "repository"))
-        self.repository, _ = Repository.create(storage, "secret", cost=CHEAP)
+        store = open_storage(storage or str(folder / "repository"))
+        self.repository, _ = Repository.create(store, "secret", cost=CHEAP)
         self.catalog = self.new_catalog("catalog")
         self.models: dict[str, ModelTenant] = {}
         self.manifests: list[Manifest] = []
@@ -63,7 +65,7 @@ class History:
         moment = START + dt.timedelta(hours=number)
         writer = SnapshotWriter(self.repository)
         kinds = {}
-        for kind in sorted(before.objects.keys() | model.objects.keys()):
+        for kind in KINDS:
             left, right = before.objects.get(kind, {}), model.objects.get(kind, {})
             for object_id, body in right.items():
                 if object_id in left and left[object_id] == body:
@@ -95,7 +97,7 @@ class History:
             kinds,
             {
                 name: RelationshipSummary(0, 0, model.coverages[name])
-                for name in ("group.members", "user.manager")
+                for name in RELATIONSHIPS
             },
             delta_links={"user": "opaque"},
         )

@@ -86,13 +86,13 @@ def everything(catalog: Catalog, ids: list[str]) -> dict[str, Any]:
     return answers
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories(), st.integers(0, 5))
 def test_a_catalog_that_grew_equals_one_made_anew_and_both_equal_the_snapshots(
     steps: list[tuple[ModelTenant, int | None, set[str]]], synced_after: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        history = History(Path(folder))
+        history = History(Path(folder), storage="memory://")
         for number, (model, parent, rewrites) in enumerate(steps):
             history.take(
                 model,
@@ -125,13 +125,13 @@ def test_a_catalog_that_grew_equals_one_made_anew_and_both_equal_the_snapshots(
                 }
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories(), st.data())
 def test_comparing_by_candidates_equals_comparing_everything(
     steps: list[tuple[ModelTenant, int | None, set[str]]], data: st.DataObject
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        history = History(Path(folder))
+        history = History(Path(folder), storage="memory://")
         for model, parent, rewrites in steps:
             history.take(
                 model,
@@ -147,13 +147,13 @@ def test_comparing_by_candidates_equals_comparing_everything(
         assert narrow == compare(history.models[before], history.models[after]).to_json()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories(), st.data())
 def test_a_catalog_follows_a_repository_that_forgets(
     steps: list[tuple[ModelTenant, int | None, set[str]]], data: st.DataObject
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        history = History(Path(folder))
+        history = History(Path(folder), storage="memory://")
         for model, _, rewrites in steps:
             history.take(model, rewrites=rewrites)
         history.catalog.sync(TENANT)

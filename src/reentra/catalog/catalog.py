@@ -23,7 +23,9 @@ from reentra.catalog.reading import (
     SnapshotSummary,
     TenantReader,
     resolved,
+    stored_time,
 )
+from reentra.catalog.searchtext import searched_text
 from reentra.catalog.state import CatalogState
 from reentra.catalog.statements import run
 from reentra.database import Database
@@ -182,7 +184,7 @@ class Catalog:
         """
         self._raise_if_damaged(tenant_id, text)
         with self.reading(tenant_id) as reader:
-            return resolved(reader.list_snapshots(), text)
+            return reader.snapshot(resolved(reader.times(), text))
 
     @_healing
     def state(self, tenant_id: str, snapshot_id: str) -> CatalogState:
@@ -220,7 +222,7 @@ class Catalog:
             )
         with self.reading(tenant_id) as reader:
             return reader.page(
-                snapshot_id, kind, text=text.strip(), sort=sort, descending=descending,
+                snapshot_id, kind, text=searched_text(text), sort=sort, descending=descending,
                 offset=max(0, offset), limit=max(0, limit),
             )  # fmt: skip
 
@@ -382,7 +384,7 @@ class Catalog:
             connection,
             "INSERT INTO snapshot (tenant_no, ordinal, id, sha256, created_at, parent, status,"
             " info, counts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            tenant_no, ordinal, manifest.id, manifest.sha256, clocks.iso(manifest.created_at),
+            tenant_no, ordinal, manifest.id, manifest.sha256, stored_time(manifest.created_at),
             manifest.parent.id if manifest.parent else None, str(manifest.payload["status"]),
             orjson.dumps(info).decode(), orjson.dumps(counts).decode(),
         )  # fmt: skip

@@ -124,6 +124,26 @@ class TenantReader:
         rows = run(self.connection, query, self.tenant_no)
         return [(row[0], clocks.parse_iso(row[1])) for row in rows]
 
+    def window(self, first: dt.datetime | None, last: dt.datetime | None) -> tuple[int, int]:
+        """Return the least and greatest ordinal taken between two moments (none: -1 at the end)."""
+        query = "SELECT min(ordinal), max(ordinal) FROM snapshot WHERE tenant_no = ?"
+        values: list[Any] = [self.tenant_no]
+        for moment, condition in ((first, "created_at >= ?"), (last, "created_at <= ?")):
+            if moment is not None:
+                query += f" AND {condition}"
+                values.append(stored_time(moment))
+        low, high = run(self.connection, query, *values).one()
+        return (0, -1) if low is None else (low, high)
+
+    def taken(self, ordinals: Iterable[int]) -> dict[int, tuple[str, dt.datetime]]:
+        """Return ordinal -> (id, moment)."""
+        query = (
+            "SELECT ordinal, id, created_at FROM snapshot WHERE tenant_no = ? AND ordinal IN"
+            " ({items})"
+        )
+        rows = run_in(self.connection, query, list(dict.fromkeys(ordinals)), self.tenant_no)
+        return {row[0]: (row[1], clocks.parse_iso(row[2])) for row in rows}
+
     def counts(self, snapshot_id: str) -> dict[str, int]:
         """Return kind -> number of objects."""
         query = "SELECT counts FROM snapshot WHERE tenant_no = ? AND id = ?"
@@ -131,6 +151,14 @@ class TenantReader:
         if found is None:
             self.snapshot(snapshot_id)
         counts: dict[str, int] = orjson.loads(found or "{}")
+        return counts
+
+    def newest_counts(self) -> dict[str, int]:
+        """Return kind -> number of objects in the newest snapshot."""
+        query = "SELECT counts FROM snapshot WHERE tenant_no = ? ORDER BY ordinal DESC LIMIT 1"
+        counts: dict[str, int] = orjson.loads(
+            run(self.connection, query, self.tenant_no).scalar() or "{}"
+        )
         return counts
 
     # Numbers
@@ -187,23 +215,28 @@ class TenantReader:
             SELECT i.id, v.name, v.digest, v.began FROM
                 (SELECT no FROM object_version WHERE {condition}
                  ORDER BY {self._order(sort, descending)} LIMIT ? OFFSET ?) AS chosen
-            JOIN object_version v ON v.no = chosen.no JOIN identity i ON i.no = v.object_no
+            CROSS JOIN object_version v CROSS JOIN identity i
+            WHERE v.no = chosen.no AND i.no = v.object_no
             ORDER BY {self._order(sort, descending, "v.")}
         """
-        times = self.times()
-        rows = []
-        for code, name, digest, began in run(self.connection, query, *values, limit, offset):
+        rows = run(self.connection, query, *values, limit, offset).all()
+        taken = self.taken(row[3] for row in rows)
+        found = []
+        for code, name, digest, began in rows:
             object_id = decoded(bytes(code))
-            rows.append(PageRow(object_id, name or object_id, bytes(digest), times[began][1]))
-        return Page(tuple(rows), total)
+            found.append(PageRow(object_id, name or object_id, bytes(digest), taken[began][1]))
+        return Page(tuple(found), total)
 
     def _order(self, sort: str, descending: bool, prefix: str = "") -> str:
         direction = "DESC" if descending else "ASC"
         if sort == "modified":
             return f"{prefix}began {direction}, {prefix}no {direction}"
-        if self.is_sqlite:
-            return f"{prefix}name COLLATE NOCASE {direction}, {prefix}no {direction}"
-        return f'lower({prefix}name) COLLATE "C" {direction}, {prefix}no {direction}'
+        # The columns of the index by name, so that nothing is ever sorted.
+        name = (
+            f"{prefix}name COLLATE NOCASE" if self.is_sqlite else f'lower({prefix}name) COLLATE "C"'
+        )
+        columns = (name, f"{prefix}began", f"{prefix}ended", f"{prefix}no")
+        return ", ".join(f"{column} {direction}" for column in columns)
 
     def text_condition(self, text: str) -> tuple[str, list[Any]]:
         """Return the SQL condition on ``object_version`` for "contains this text", and its values.
@@ -369,44 +402,52 @@ class TenantReader:
         return {row[0] for row in rows}
 
 
-def resolved(snapshots: Sequence[SnapshotSummary], text: str) -> SnapshotSummary:
-    """Return the snapshot that a person named: an id, its beginning, ``latest``, or a time.
+def resolved(times: Sequence[tuple[str, dt.datetime]], text: str) -> str:
+    """Return the id of the snapshot that a person named: an id, its beginning, ``latest``, a time.
 
-    ``snapshots`` are newest first. A time means the newest at or before it; a bare date the end of
-    that day; a time without a zone is UTC.
+    ``times`` are oldest first. A time means the newest at or before it; a bare date the end of that
+    day; a time without a zone is UTC.
     Raises: ``errors.NotFound``; ``errors.UsageError`` when the beginning fits several.
     """
     name = text.strip()
-    if not snapshots:
+    if not times:
         raise errors.NotFound(
             "The tenant has no snapshot.", hint="`reentra backup NAME` makes one."
         )
     if name == "latest":
-        return snapshots[0]
-    by_id = [item for item in snapshots if item.id == name]
-    by_beginning = [item for item in snapshots if name and item.id.startswith(name)]
-    found = by_id or by_beginning
+        return times[-1][0]
+    ids = [snapshot_id for snapshot_id, _ in times]
+    if name in ids:
+        return name
+    found = [snapshot_id for snapshot_id in ids if name and snapshot_id.startswith(name)]
     if len(found) == 1:
         return found[0]
     moment = _moment(name)
     if moment is not None:
-        at_or_before = [item for item in snapshots if item.created_at <= moment]
-        if at_or_before:
-            return max(at_or_before, key=lambda item: (item.created_at, item.ordinal))
+        earlier = [(taken_at, place) for place, (_, taken_at) in enumerate(times)]
+        earlier = [item for item in earlier if item[0] <= moment]
+        if earlier:
+            return ids[max(earlier)[1]]
         raise errors.NotFound(
             f"There is no snapshot at or before {clocks.iso(moment)}.",
-            hint=f"The oldest one was taken at {clocks.iso(snapshots[-1].created_at)}.",
+            hint=f"The oldest one was taken at {clocks.iso(times[0][1])}.",
         )
     if found:
         raise errors.UsageError(
             f"{len(found)} snapshots begin with {name!r}.",
-            hint=f"Give more of the id: {', '.join(item.id for item in found[:3])}, ...",
+            hint=f"Give more of the id: {', '.join(found[-3:])}, ...",
         )
     raise errors.NotFound(
         f"There is no snapshot {name!r}.",
         hint="Give an id, its unique beginning, latest, or a time; `reentra snapshots NAME` lists"
         " them.",
     )
+
+
+def stored_time(moment: dt.datetime) -> str:
+    """Return a moment as it is stored: always with microseconds, so that text sorts as time."""
+    text = moment.astimezone(dt.UTC).isoformat(timespec="microseconds")
+    return text.replace("+00:00", "Z")
 
 
 def _moment(text: str) -> dt.datetime | None:

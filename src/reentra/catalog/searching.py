@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import datetime as dt
 import heapq
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from reentra import errors
 from reentra.catalog.identities import decoded
 from reentra.catalog.reading import TenantReader
-from reentra.catalog.searchtext import id_prefix_bounds, match_expression
+from reentra.catalog.searchtext import id_prefix_bounds, match_expression, searched_text
 from reentra.catalog.statements import Row, run
 
 _MANY_ROWS = 50_000
@@ -72,60 +71,70 @@ def search(reader: TenantReader, query: SearchQuery) -> SearchPage:
 
     Raises: ``errors.UsageError`` for a cursor that no search gave.
     """
-    times = reader.times()
-    moments = [moment for _, moment in times]
-    low = bisect_left(moments, query.modified_from) if query.modified_from else 0
-    high = (bisect_right(moments, query.modified_to) if query.modified_to else len(times)) - 1
+    low, high = reader.window(query.modified_from, query.modified_to)
     kinds = reader.kinds()
     wanted = {name: no for name, no in kinds.items() if not query.kinds or name in query.kinds}
     if low > high or not wanted or query.limit <= 0:
         return SearchPage((), "")
-    names = {number: name for name, number in wanted.items()}
-    found = _Search(reader, query, list(wanted.values()), low, high)
-    hits: list[SearchHit] = []
-    last = 0
+    found = _Search(reader, query, wanted, low, high)
+    chosen: list[Row] = []
+    cursor = ""
     for row in found.rows(_position(query.cursor)):
-        if len(hits) == query.limit:
-            return SearchPage(tuple(hits), str(last))
-        last = row.no
         if found.is_superseded(row):
             continue
-        newest = high if row.ended is None else min(high, row.ended - 1)
+        if len(chosen) == query.limit:
+            cursor = str(chosen[-1].no)
+            break
+        chosen.append(row)
+    newest = [high if row.ended is None else min(high, row.ended - 1) for row in chosen]
+    taken = reader.taken([*newest, *(row.began for row in chosen)])
+    names = {number: name for name, number in wanted.items()}
+    hits = []
+    for row, last in zip(chosen, newest, strict=True):
         object_id = decoded(bytes(row.id))
         hits.append(
             SearchHit(
                 kind=names[row.kind_no],
                 id=object_id,
                 name=row.name or object_id,
-                snapshot_id=times[newest][0],
-                modified_at=times[row.began][1],
+                snapshot_id=taken[last][0],
+                modified_at=taken[row.began][1],
                 is_deleted=bool(row.was_deleted),
             )
         )
-    return SearchPage(tuple(hits), "")
+    return SearchPage(tuple(hits), cursor)
 
 
 class _Search:
     """One search on one connection: versions that match, newest first."""
 
     def __init__(
-        self, reader: TenantReader, query: SearchQuery, kind_nos: Sequence[int], low: int, high: int
+        self,
+        reader: TenantReader,
+        query: SearchQuery,
+        wanted: Mapping[str, int],
+        low: int,
+        high: int,
     ) -> None:
         self._reader = reader
-        self._text = query.text.strip()
+        self._text = searched_text(query.text)
         self._page = max(64, query.limit + 1)
         self._high = high
-        kinds = ",".join(map(str, kind_nos))
+        self._object_nos = self._objects_beginning(self._text) if self._text else []
+        # SQLite without statistics would sort all versions of a large kind rather than walk them
+        # from the newest, or walk all versions of the tenant for a few of a small kind. "+" says
+        # which index not to take.
+        counts = reader.newest_counts()
+        is_narrow = sum(counts.get(name, 0) for name in wanted) < _MANY_ROWS
+        is_by_kind = is_narrow or 0 < len(self._text) < 3
+        kinds = ",".join(str(number) for number in wanted.values())
+        self._order = "+no" if is_by_kind else "no"
         self._conditions = (
-            f"kind_no IN ({kinds}) AND began <= {high} AND (ended IS NULL OR ended > {low})"
+            f"{'' if is_by_kind else '+'}kind_no IN ({kinds})"
+            f" AND began <= {high} AND (ended IS NULL OR ended > {low})"
         )
         if query.deleted_only:
             self._conditions += " AND was_deleted = 1"
-        self._object_nos = self._objects_beginning(self._text) if self._text else []
-        # "+no" keeps SQLite from walking every version of the tenant to find those of a small kind.
-        is_narrow = not query.deleted_only and self._is_few(kinds)
-        is_short = 0 < len(self._text) < 3
-        self._order = "+no" if reader.is_sqlite and (is_narrow or is_short) else "no"
 
     def rows(self, before: int) -> Iterator[Row]:
         """Yield matching versions, newest first, each once."""
@@ -159,8 +168,8 @@ class _Search:
             return "object_version", "1 = 1", []
         if self._reader.is_sqlite and len(self._text) >= 3:
             check, values = self._reader.text_check(self._text)
-            joined = "object_text JOIN object_version ON no = object_text.rowid"
-            condition = f"object_text MATCH ? AND {check}"
+            joined = "object_text CROSS JOIN object_version"
+            condition = f"no = object_text.rowid AND object_text MATCH ? AND {check}"
             return joined, condition, [match_expression(self._text), *values]
         return ("object_version", *self._reader.text_condition(self._text))
 
@@ -174,7 +183,7 @@ class _Search:
                 SELECT no, kind_no, object_no, began, ended, was_deleted, name FROM {table}
                 WHERE {condition} AND {self._conditions} AND {position} < ?
                 ORDER BY {order} DESC LIMIT ?
-            ) AS v JOIN identity i ON i.no = v.object_no ORDER BY v.no DESC
+            ) AS v CROSS JOIN identity i WHERE i.no = v.object_no ORDER BY v.no DESC
         """
         while True:
             rows = run(self._reader.connection, sql, *values, before, self._page).all()
@@ -182,13 +191,6 @@ class _Search:
             if len(rows) < self._page:
                 return
             before = rows[-1].no
-
-    def _is_few(self, kinds: str) -> bool:
-        sql = (
-            f"SELECT count(*) FROM (SELECT 1 FROM object_version WHERE kind_no IN ({kinds})"
-            f" LIMIT {_MANY_ROWS}) AS few"
-        )
-        return int(run(self._reader.connection, sql).scalar_one()) < _MANY_ROWS
 
     def _objects_beginning(self, text: str) -> list[int]:
         """Return the numbers of objects whose id is the text, or a GUID that begins with it."""

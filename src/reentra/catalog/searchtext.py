@@ -12,6 +12,11 @@ SEARCHED = ("userPrincipalName", "mail", "mailNickname", "appId", "description")
 _GUID_BEGINNING = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{0,27}|[0-9a-f]{6,8}")
 
 
+def searched_text(text: str) -> str:
+    """Return a person's text as it is looked for: no space around it, never across two fields."""
+    return text.strip().replace(SEPARATOR, " ")
+
+
 def extra_text(name: str | None, properties: Mapping[str, Any]) -> str:
     """Return what is searched beside the name, in lower case.
 

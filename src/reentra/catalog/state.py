@@ -23,11 +23,28 @@ if TYPE_CHECKING:
     from reentra.catalog.catalog import Catalog
 
 _READ_AT_ONCE = 4096
-_LINKS = (
-    "SELECT s.id, t.id, l.qualifier, l.target_kind_no FROM link_version l"
-    " JOIN identity s ON s.no = l.source_no JOIN identity t ON t.no = l.target_no"
-    " WHERE l.relationship_no = ? AND l.began <= ? AND (l.ended IS NULL OR l.ended > ?)"
-)
+# CROSS JOIN keeps SQLite to the order that is written: the few named ids first, never the kind.
+_ALIVE = "v.began <= ? AND (v.ended IS NULL OR v.ended > ?)"
+_NAMED = f"""
+    FROM identity i CROSS JOIN object_version v
+    WHERE v.kind_no = ? AND {_ALIVE} AND v.object_no = i.no
+    AND i.tenant_no = ? AND i.id IN ({{items}})
+"""
+_LINKS = """
+    SELECT s.id, t.id, l.qualifier, l.target_kind_no
+    FROM identity {near} CROSS JOIN link_version l CROSS JOIN identity {far}
+    WHERE l.relationship_no = ? AND l.began <= ? AND (l.ended IS NULL OR l.ended > ?)
+    AND l.source_no = s.no AND l.target_no = t.no
+    AND {near}.tenant_no = ? AND {near}.id IN ({{items}})
+"""
+_ALL_LINKS = """
+    SELECT l.source_no, l.target_no, l.qualifier, l.began, l.target_kind_no, s.id, t.id
+    FROM link_version l CROSS JOIN identity s CROSS JOIN identity t
+    WHERE s.no = l.source_no AND t.no = l.target_no AND l.relationship_no = ?
+    AND (l.source_no, l.target_no, l.qualifier, l.began) > (?, ?, ?, ?)
+    AND l.began <= ? AND (l.ended IS NULL OR l.ended > ?)
+    ORDER BY l.source_no, l.target_no, l.qualifier, l.began LIMIT ?
+"""
 
 
 class CatalogState:
@@ -66,8 +83,8 @@ class CatalogState:
             # A page at a time, so that no reader is held open while somebody consumes.
             query = f"""
                 SELECT v.object_no, i.id, v.segment_no, v.row_no FROM object_version v
-                JOIN identity i ON i.no = v.object_no
-                WHERE v.kind_no = ? AND v.object_no > ? AND {ALIVE}
+                CROSS JOIN identity i
+                WHERE i.no = v.object_no AND v.kind_no = ? AND v.object_no > ? AND {_ALIVE}
                 ORDER BY v.object_no LIMIT ?
             """
             with self._catalog.reading(self._tenant_id) as reader:
@@ -81,11 +98,7 @@ class CatalogState:
         kind_no, at = self._kinds.get(kind), self.summary.ordinal
         if kind_no is None or not ids:
             return {}
-        query = f"""
-            SELECT i.id, v.segment_no, v.row_no FROM identity i
-            JOIN object_version v ON v.object_no = i.no AND v.kind_no = ? AND {ALIVE}
-            WHERE i.tenant_no = ? AND i.id IN ({{items}})
-        """
+        query = f"SELECT i.id, v.segment_no, v.row_no {_NAMED}"
         with self._catalog.reading(self._tenant_id) as reader:
             places = {
                 bytes(row[0]): (row[1], row[2])
@@ -120,17 +133,11 @@ class CatalogState:
         if number is None:
             return
         last = (-1, -1, "", -1)
-        query = (
-            "SELECT l.source_no, l.target_no, l.qualifier, l.began, l.target_kind_no, s.id, t.id"
-            " FROM link_version l JOIN identity s ON s.no = l.source_no"
-            " JOIN identity t ON t.no = l.target_no WHERE l.relationship_no = ?"
-            " AND (l.source_no, l.target_no, l.qualifier, l.began) > (?, ?, ?, ?)"
-            " AND l.began <= ? AND (l.ended IS NULL OR l.ended > ?)"
-            " ORDER BY l.source_no, l.target_no, l.qualifier, l.began LIMIT ?"
-        )
         while True:
             with self._catalog.reading(self._tenant_id) as reader:
-                rows = run(reader.connection, query, number, *last, at, at, 4 * _READ_AT_ONCE).all()
+                rows = run(
+                    reader.connection, _ALL_LINKS, number, *last, at, at, 4 * _READ_AT_ONCE
+                ).all()
             if not rows:
                 return
             source_code, source = b"", ""
@@ -156,10 +163,10 @@ class CatalogState:
     def load_names(self, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
         at = self.summary.ordinal
         query = f"""
-            SELECT i.id, v.kind_no, v.name FROM identity i
-            JOIN object_version v ON v.object_no = i.no AND v.kind_no IN (
-                SELECT no FROM kind WHERE tenant_no = ?) AND {ALIVE}
-            WHERE i.tenant_no = ? AND i.id IN ({{items}})
+            SELECT i.id, v.kind_no, v.name FROM identity i CROSS JOIN kind k
+            CROSS JOIN object_version v
+            WHERE k.tenant_no = ? AND v.kind_no = k.no AND v.object_no = i.no AND {_ALIVE}
+            AND i.tenant_no = ? AND i.id IN ({{items}})
         """
         names = {}
         with self._catalog.reading(self._tenant_id) as reader:
@@ -179,17 +186,13 @@ class CatalogState:
         with self._catalog.reading(self._tenant_id) as reader:
             rows: Iterable[Row]
             if ids is None:
-                query = (
-                    "SELECT i.id, v.digest FROM object_version v"
-                    f" JOIN identity i ON i.no = v.object_no WHERE v.kind_no = ? AND {ALIVE}"
-                )
+                query = f"""
+                    SELECT i.id, v.digest FROM object_version v CROSS JOIN identity i
+                    WHERE v.kind_no = ? AND {_ALIVE} AND i.no = v.object_no
+                """
                 rows = run(reader.connection, query, kind_no, at, at)
             else:
-                query = f"""
-                    SELECT i.id, v.digest FROM identity i
-                    JOIN object_version v ON v.object_no = i.no AND v.kind_no = ? AND {ALIVE}
-                    WHERE i.tenant_no = ? AND i.id IN ({{items}})
-                """
+                query = f"SELECT i.id, v.digest {_NAMED}"
                 rows = run_in(
                     reader.connection, query, _codes(ids), kind_no, at, at, reader.tenant_no
                 )
@@ -200,7 +203,7 @@ class CatalogState:
         if number is None or not ids:
             return []
         with self._catalog.reading(self._tenant_id) as reader:
-            query = f"{_LINKS} AND {end}.tenant_no = ? AND {end}.id IN ({{items}})"
+            query = _LINKS.format(near=end, far="t" if end == "s" else "s")
             rows = run_in(reader.connection, query, _codes(ids), number, at, at, reader.tenant_no)
             return [
                 Relationship(
