@@ -370,6 +370,7 @@ def test_a_restore_killed_at_a_journal_write_goes_on_without_doubling(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_restore_killed_at_any_journal_write_goes_on_without_doubling() -> None:
     with SandboxServer(seed_name="small") as server:
         total = _crash_and_resume(server, 10_000, False)

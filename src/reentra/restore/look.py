@@ -30,7 +30,7 @@ NAMED_KINDS = frozenset(
         "unifiedRoleDefinition",
     }
 )
-_CACHED_SOURCES = 64
+_CACHED_ENDS = 256  # a batch has at most 400 links, of few sources
 
 
 class Answer(enum.Enum):
@@ -58,7 +58,7 @@ class Looker:
 
     live: LiveState
     identity: Callable[[], IdentityMap]
-    _targets: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    _ends: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
     def findings(
         self,
@@ -195,8 +195,8 @@ class Looker:
             for source_id, found in self._targets_of(relationship, ids, is_fresh).items():
                 present.update((relationship, source_id, target_id) for target_id in found)
         for relationship, ids in targets.items():
-            for link in self.live.load_relationships_to(relationship, sorted(ids)):
-                present.add((relationship, link.source_id, link.target_id))
+            for target_id, found in self._sources_of(relationship, ids, is_fresh).items():
+                present.update((relationship, source_id, target_id) for source_id in found)
         result = {}
         for step in steps:
             if step.target is None:
@@ -210,21 +210,41 @@ class Looker:
     def _targets_of(
         self, relationship: str, ids: Collection[str], is_fresh: bool
     ) -> dict[str, frozenset[str]]:
-        known = {} if is_fresh else {
-            one: self._targets[relationship, one]
-            for one in ids
-            if (relationship, one) in self._targets
-        }  # fmt: skip
+        def load(rest: Sequence[str]) -> Iterable[tuple[str, str]]:
+            for link in self.live.load_relationships(relationship, rest):
+                yield link.source_id, link.target_id
+
+        return self._other_ends(f"{relationship} from", ids, is_fresh, load)
+
+    def _sources_of(
+        self, relationship: str, ids: Collection[str], is_fresh: bool
+    ) -> dict[str, frozenset[str]]:
+        def load(rest: Sequence[str]) -> Iterable[tuple[str, str]]:
+            for link in self.live.load_relationships_to(relationship, rest):
+                yield link.target_id, link.source_id
+
+        return self._other_ends(f"{relationship} to", ids, is_fresh, load)
+
+    def _other_ends(
+        self,
+        side: str,
+        ids: Collection[str],
+        is_fresh: bool,
+        load: Callable[[Sequence[str]], Iterable[tuple[str, str]]],
+    ) -> dict[str, frozenset[str]]:
+        known: dict[str, frozenset[str]] = {}
+        if not is_fresh:
+            known = {one: self._ends[side, one] for one in ids if (side, one) in self._ends}
         rest = sorted(set(ids) - known.keys())
         if rest:
             found: dict[str, set[str]] = {one: set() for one in rest}
-            for link in self.live.load_relationships(relationship, rest):
-                found.setdefault(link.source_id, set()).add(link.target_id)
-            for one, target_ids in found.items():
-                known[one] = frozenset(target_ids)
-                self._targets[relationship, one] = known[one]
-        while len(self._targets) > _CACHED_SOURCES:
-            del self._targets[next(iter(self._targets))]
+            for one, other in load(rest):
+                found.setdefault(one, set()).add(other)
+            for one, others in found.items():
+                known[one] = frozenset(others)
+                self._ends[side, one] = known[one]
+        while len(self._ends) > _CACHED_ENDS:
+            del self._ends[next(iter(self._ends))]
         return known
 
 
