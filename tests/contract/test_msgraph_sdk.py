@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -12,6 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 
 from reentra.sandbox import seed
 from reentra.sandbox.app import Sandbox, SandboxServer
@@ -21,7 +26,8 @@ pytestmark = pytest.mark.slow
 httpx = pytest.importorskip("httpx")
 pytest.importorskip("msgraph", reason="msgraph-sdk is installed by `make setup-all` only")
 
-from azure.identity import ClientSecretCredential  # noqa: E402
+from azure.core.exceptions import ClientAuthenticationError  # noqa: E402
+from azure.identity import CertificateCredential, ClientSecretCredential  # noqa: E402
 from kiota_abstractions.api_error import APIError  # noqa: E402
 from kiota_abstractions.base_request_configuration import RequestConfiguration  # noqa: E402
 from kiota_abstractions.method import Method  # noqa: E402
@@ -266,11 +272,49 @@ def test_the_sdk_creates_a_group_with_what_graph_fills_in(driven: Driven) -> Non
 
 
 def test_a_wrong_secret_is_told_by_the_credential(driven: Driven) -> None:
-    from azure.core.exceptions import ClientAuthenticationError
-
     async def within() -> None:
         async with driven.client("wrong") as client:
             await client.users.get()
 
     with pytest.raises(ClientAuthenticationError, match="AADSTS7000215"):
         asyncio.run(within())
+
+
+def test_a_certificate_credential_gets_a_token(driven: Driven) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "restore client")])
+    start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(start)
+        .not_valid_after(start + dt.timedelta(days=3650))
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    client = driven.sandbox.tokens.client(seed.BOTH_CLIENT_ID)
+    assert client is not None
+
+    def token() -> str:
+        credential = CertificateCredential(
+            seed.TENANT_ID,
+            seed.BOTH_CLIENT_ID,
+            certificate_data=pem
+            + key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            ),
+            authority=driven.server.base_url,
+            disable_instance_discovery=True,
+            connection_verify=str(driven.server.ca_file),
+        )
+        return credential.get_token("https://graph.microsoft.com/.default").token
+
+    with pytest.raises(ClientAuthenticationError, match="AADSTS700027"):
+        token()
+    client.certificates_pem.append(pem)
+    assert driven.sandbox.tokens.caller("Bearer " + token()).client is client

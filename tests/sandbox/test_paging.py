@@ -92,6 +92,17 @@ def test_collections_without_paging_come_whole(start: Start) -> None:
     assert "@odata.nextLink" in graph.json("/users")
 
 
+def test_heavy_results_make_way_sooner_but_the_newest_stays() -> None:
+    results = paging.Results()
+    first = results.keep(paging.Result("q", [1], weight=1_000_000))
+    second = results.keep(paging.Result("q", [2], weight=1_000_000))
+    third = results.keep(paging.Result("q", [3], weight=9_000_000))
+    for gone in (first, second):
+        with pytest.raises(Exception, match="Directory_ExpiredPageToken"):
+            results.find(gone, "q")
+    assert results.find(third, "q").items == [3]
+
+
 def test_old_results_make_way_for_new_ones() -> None:
     results = paging.Results()
     first = results.keep(paging.Result("q", [1]))

@@ -73,13 +73,12 @@ class Sandbox:
         tenant_id: str = seed.TENANT_ID,
     ) -> None:
         self.options = options or Options()
-        chosen = tenant_options or TenantOptions()
-        # A stale replica can only be played when the state before the last write is kept.
-        chosen.remember_previous = True
         if tenant is None:
-            tenant = Tenant(tenant_id, clock or Clock(), chosen)
+            tenant = Tenant(tenant_id, clock or Clock(), tenant_options)
             if seed_name is not None:
                 seed.plant(tenant, seed_name, users=users)
+        # A stale replica can only be played when the state before the last write is kept.
+        tenant.options.remember_previous = True
         tokens = TokenService(tenant.tenant_id, tenant.clock)
         for client in seed.registered_clients(tenant):
             tokens.register(client)

@@ -284,7 +284,9 @@ def _begin(call: Call, context: str, round_: _Round, items: Iterable[_Item]) -> 
     pages = _pages(items, options.delta_page_size, options.delta_member_slice)
     key = ""
     if len(pages) > 1 or options.empty_pages or call.fault is not None:
-        key = call.world.results.keep(paging.Result(f"delta/{round_.type}", pages, round_))
+        weight = sum(1 + sum(map(len, item.links.values())) for page in pages for item in page)
+        result = paging.Result(f"delta/{round_.type}", pages, round_, weight)
+        key = call.world.results.keep(result)
     return _page(call, context, round_, pages, key, 0, {})
 
 

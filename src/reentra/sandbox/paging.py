@@ -17,7 +17,7 @@ from reentra.sandbox.errors import GraphError
 DEFAULT_PAGE = 100
 MAX_PAGE = 999
 _KEPT_RESULTS = 256
-_KEPT_ITEMS = 4_000_000
+_KEPT_WEIGHT = 1_500_000
 
 
 def page_token_expired() -> GraphError:
@@ -60,6 +60,8 @@ class Result:
     query: str
     items: Sequence[Any]
     state: Any = None
+    weight: int = 0
+    """About how many things it keeps alive; 0 stands for the number of items."""
 
 
 class Results:
@@ -67,7 +69,7 @@ class Results:
 
     def __init__(self) -> None:
         self._results: OrderedDict[str, Result] = OrderedDict()
-        self._items = 0
+        self._weight = 0
         self._made = 0
 
     def keep(self, result: Result) -> str:
@@ -75,12 +77,13 @@ class Results:
         self._made += 1
         key = f"r{self._made}"
         self._results[key] = result
-        self._items += len(result.items)
+        result.weight = result.weight or len(result.items)
+        self._weight += result.weight
         while len(self._results) > 1 and (
-            len(self._results) > _KEPT_RESULTS or self._items > _KEPT_ITEMS
+            len(self._results) > _KEPT_RESULTS or self._weight > _KEPT_WEIGHT
         ):
             _, dropped = self._results.popitem(last=False)
-            self._items -= len(dropped.items)
+            self._weight -= dropped.weight
         return key
 
     def find(self, key: str, query: str) -> Result:
@@ -100,4 +103,4 @@ class Results:
     def expire_all(self) -> None:
         """Forget every result: each link handed out so far is refused from now on."""
         self._results.clear()
-        self._items = 0
+        self._weight = 0
