@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from reentra import errors
-from reentra.database import Part, database_url, open_database, tables
+from reentra.database import Part, database_url, engine, open_database, tables
 from reentra.database.engine import HEADS, migration_config
 
 METADATA = {Part.CATALOG: tables.CATALOG, Part.JOBS: tables.JOBS}
@@ -135,3 +135,13 @@ def test_a_password_in_the_url_is_never_shown(tmp_path: Path) -> None:
     database = open_database(database_url("", tmp_path, Part.JOBS), Part.JOBS)
     database._url = sa.make_url("postgresql+psycopg://me:hidden@h/d")
     assert "hidden" not in database.shown_url
+
+
+def test_a_writer_that_waited_too_long_is_told_who_is_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.05)
+    first = open_database(database_url("", tmp_path, Part.CATALOG), Part.CATALOG)
+    second = open_database(database_url("", tmp_path, Part.CATALOG), Part.CATALOG)
+    with first.writing(), pytest.raises(errors.RepositoryLocked, match="another process writes"):
+        second.writing().__enter__()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,19 @@ from reentra.database import (
     open_database,
 )
 
+POSTGRES = os.environ.get("REENTRA_TEST_POSTGRES", "")
 
-@pytest.fixture
-def store(tmp_path: Path) -> JobStore:
-    return JobStore(open_database(database_url("", tmp_path, Part.JOBS), Part.JOBS))
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[JobStore]:
+    if request.param == "postgresql" and not POSTGRES:
+        pytest.skip("REENTRA_TEST_POSTGRES names no PostgreSQL database")
+    setting = POSTGRES if request.param == "postgresql" else ""
+    database = open_database(database_url(setting, tmp_path, Part.JOBS), Part.JOBS)
+    if setting:
+        database.start_over()
+    yield JobStore(database)
+    database.dispose()
 
 
 def test_a_job_is_found_by_id_and_by_an_unambiguous_beginning(store: JobStore) -> None:

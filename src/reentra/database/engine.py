@@ -81,10 +81,22 @@ class Database:
         """Open a connection with the right to write; all of it is committed, or nothing.
 
         SQLite has one writer: another one waits here, up to a minute.
+        Raises: ``errors.RepositoryLocked`` when that was not enough.
         """
         with self._engine.connect() as connection:
             connection = connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
-            with connection.begin():
+            try:
+                transaction = connection.begin()
+            except sa.exc.OperationalError as error:
+                if "locked" not in str(error.orig):
+                    raise
+                raise errors.RepositoryLocked(
+                    f"The {self.part} database {self.shown_url} is busy: another process writes"
+                    f" to it for more than {BUSY_SECONDS} seconds.",
+                    hint="Wait until it has finished (a first backup or a rebuild can take"
+                    " minutes) and try again.",
+                ) from error
+            with transaction:
                 yield connection
 
     def dispose(self) -> None:
