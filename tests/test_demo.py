@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from reentra.cli import demo_proof
 from reentra.cli.demo_mishap import Mishap
 from reentra.compare import Change, LinkChange, ObjectChange, PropertyChange, RelationshipChange
@@ -24,6 +26,7 @@ def judged(changes: list[ObjectChange], *, is_second_plan_empty: bool = True) ->
     return demo_proof.judge(changes, MISHAP, {}, last, is_second_plan_empty=is_second_plan_empty)
 
 
+@pytest.mark.slow
 def test_the_demo_proves_that_everything_came_back(tmp_path: Path) -> None:
     home = tmp_path / "home"
     began = time.monotonic()

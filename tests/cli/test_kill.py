@@ -15,7 +15,7 @@ import pytest
 from reentra.sandbox import seed as seeds
 from reentra.sandbox.app import SandboxServer
 
-from .conftest import PASSPHRASE, TENANT, Cli, connect
+from .conftest import PASSPHRASE, TENANT, Cli, QuickCli, connect
 
 BLANKED = 100
 PURGED = 12
@@ -29,7 +29,7 @@ def company() -> Iterator[SandboxServer]:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory, company: SandboxServer) -> tuple[Cli, str]:
-    cli = Cli(tmp_path_factory.mktemp("kill") / "home", {"REENTRA_PASSPHRASE": PASSPHRASE})
+    cli = QuickCli(tmp_path_factory.mktemp("kill") / "home", {"REENTRA_PASSPHRASE": PASSPHRASE})
     cli("init")
     connect(cli, company)
     return cli, cli.json("backup", TENANT)["snapshot"]
@@ -91,14 +91,22 @@ def assert_restored(server: SandboxServer, blanked: list[Any], purged: list[Any]
     assert max(names.values()) == 1
 
 
-@pytest.mark.parametrize("kill_at_writes", [30, 105])
-@pytest.mark.parametrize("next_start", ["jobs resume", "backup"])
+@pytest.mark.parametrize(
+    ("next_start", "kill_at_writes"),
+    [
+        ("backup", 50),
+        pytest.param("jobs resume", 30, marks=pytest.mark.slow),
+        pytest.param("backup", 5, marks=pytest.mark.slow),
+        pytest.param("jobs resume", 5, marks=pytest.mark.slow),
+        pytest.param("jobs resume", 105, marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_restore_goes_on_and_writes_nothing_twice(
     installed: tuple[Cli, str],
     company: SandboxServer,
     tmp_path: Path,
-    kill_at_writes: int,
     next_start: str,
+    kill_at_writes: int,
 ) -> None:
     cli, _ = installed
     snapshot = cli.json("backup", TENANT)["snapshot"]
@@ -175,6 +183,7 @@ def test_a_killed_backup_leaves_nothing_half_visible_and_the_next_one_completes(
     ]
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_a_restore_between_two_steps_and_it_can_go_on(
     installed: tuple[Cli, str], company: SandboxServer, tmp_path: Path
 ) -> None:

@@ -50,9 +50,9 @@ def show(screen: Screen, plan: RestorePlan, saved_at: Path | None) -> None:
         )
         shown: Counter[tuple[str, str]] = Counter()
         for step in plan.steps:
-            what = (step.action.value, step.relationship or step.ref.kind)
-            shown[what] += 1
-            if shown[what] <= _EXAMPLES:
+            sort = (step.action.value, step.relationship or step.ref.kind)
+            shown[sort] += 1
+            if shown[sort] <= _EXAMPLES:
                 named = "" if step.name in step.summary else f"{step.name}: "
                 screen.say(f"  {escaped(named + step.summary)}")
         if len(plan.steps) > sum(min(number, _EXAMPLES) for number in shown.values()):

@@ -11,7 +11,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from reentra import __version__, errors
 from reentra.cli import screen
 
-EXIT_INTERRUPTED = 130
+_LONGEST_MESSAGE = 200
 
 _EPILOGUE = (
     "Exit codes: 0 done, 1 failed, 2 usage, 3 done but partial, 4 refused (nothing was written), "
@@ -97,7 +97,8 @@ def run(arguments: Sequence[str]) -> int:
             raise
         return _end(
             errors.Error(
-                f"Something unforeseen happened ({type(failure).__name__}: {failure}).",
+                f"Something unforeseen happened ({type(failure).__name__}: "
+                f"{_first_line(failure)}).",
                 hint="Run it again with REENTRA_LOG_LEVEL=debug to see where, and report it.",
             ),
             as_json,
@@ -116,6 +117,12 @@ def _end(failure: errors.Error, as_json: bool) -> int:
 
         traceback.print_exception(failure)
     return failure.exit_code
+
+
+def _first_line(failure: Exception) -> str:
+    """Return what fits on a line: the rest of a library's message may quote data."""
+    lines = str(failure).splitlines()
+    return lines[0][:_LONGEST_MESSAGE] if lines else "no message"
 
 
 def _is_debugging() -> bool:
