@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reentra.directory import references
-from reentra.directory.kinds import IdForm
+from reentra.directory.kinds import KINDS, IdForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,12 @@ class IdentityMap:
     def rewritten(self, kind: str, properties: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``properties`` with every reference that the kinds table names brought up to date.
 
-        Applying it twice is the same as applying it once.
+        Applying it twice is the same as applying it once. Values without references are not
+        copied: treat the result as frozen.
         """
+        row = KINDS.get(kind)
+        if self.is_empty or row is None or not row.references:
+            return dict(properties)
         return references.rewritten(kind, properties, self.resolve)
 
     def with_object(self, kind: str, old_id: str, new_id: str) -> IdentityMap:

@@ -32,8 +32,9 @@ class KindMatch:
     absent: list[str] = field(default_factory=list)
     in_bin: dict[str, str] = field(default_factory=dict)  # id in the recycle bin
 
-    def live_object(self, old_id: str) -> DirectoryObject:
-        live_id, body = self.differing[old_id]
+    def take_live(self, old_id: str) -> DirectoryObject:
+        """Return the live object, and keep it no longer."""
+        live_id, body = self.differing.pop(old_id)
         return DirectoryObject(self.kind, live_id, orjson.loads(body))
 
 

@@ -77,7 +77,7 @@ def _put_back(draft: Draft, row: ObjectKind, found: matching.KindMatch) -> list[
             item = loaded.get(old_id)
             if item is None:
                 continue
-            live = found.live_object(old_id)
+            live = found.take_live(old_id)
             properties = _mapped(draft, item)
             names = bodies.differing(row.name, properties, live.properties)
             if row.name in LICENSED_KINDS and "assignedLicenses" in names:

@@ -187,8 +187,18 @@ def plan_restore(
         estimated_seconds=order.estimated_seconds(steps),
         totals=draft.totals,
     )
-    content = orjson.dumps(plan.to_json(), option=orjson.OPT_SORT_KEYS)
-    return dataclasses.replace(plan, id=hashlib.blake2b(content, digest_size=8).hexdigest())
+    return dataclasses.replace(plan, id=_plan_id(plan))
+
+
+def _plan_id(plan: RestorePlan) -> str:
+    """Return an id that the same plan, made at the same moment, always has."""
+    state = hashlib.blake2b(digest_size=8)
+    head = dataclasses.replace(plan, steps=(), unrestorable=()).to_json()
+    for value in (head, plan.base):
+        state.update(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+    for step in plan.steps:
+        state.update(orjson.dumps(step.to_json(), option=orjson.OPT_SORT_KEYS))
+    return state.hexdigest()
 
 
 def check_still_valid(plan: RestorePlan, live: LiveState) -> None:
