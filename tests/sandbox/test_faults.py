@@ -75,6 +75,16 @@ def test_a_reset_after_the_effect_loses_the_reply_only(graph: Caller) -> None:
     assert graph.all("/groups?$filter=displayName eq 'H'") == []
 
 
+def test_a_lost_reply_is_lost_even_when_it_has_no_body(graph: Caller) -> None:
+    user = graph.user_id("ada.berg")
+    for number in range(5):
+        graph.sandbox.faults.script("PATCH ^/users", FaultKind.RESET, when="after")
+        with pytest.raises(requests.RequestException):
+            graph.send("PATCH", f"/users/{user}", json={"department": f"D{number}"})
+        found = graph.json(f"/users/{user}?$select=department")
+        assert found["department"] == f"D{number}"
+
+
 def test_a_page_can_be_reset_half_way_or_truncated(graph: Caller) -> None:
     graph.sandbox.faults.script("GET ^/users", FaultKind.RESET, when="after")
     with pytest.raises(requests.RequestException):

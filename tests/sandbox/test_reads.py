@@ -11,7 +11,7 @@ import requests
 
 from reentra.sandbox import seed
 
-from .caller import Caller
+from .caller import Caller, Start
 
 _FACTS = Path(__file__).resolve().parents[2] / "../shared/graph"
 _OPERATIONS = _FACTS / "operations.tsv"
@@ -249,6 +249,14 @@ def test_get_by_ids_leaves_out_what_is_unknown_or_deleted(graph: Caller) -> None
     found = graph.send("POST", "/directoryObjects/getByIds", json=body).json()["value"]
     assert [item["id"] for item in found] == [group]
     assert graph.refused("POST", "/directoryObjects/getByIds", json={"ids": ["x"] * 1001})[0] == 400
+
+
+def test_get_by_ids_answers_in_one_piece(start: Start) -> None:
+    graph = start(page_size=5)
+    ids = list(graph.sandbox.tenant.collection("user"))
+    page = graph.send("POST", "/directoryObjects/getByIds", json={"ids": ids}).json()
+    assert len(page["value"]) == 19
+    assert "@odata.nextLink" not in page
 
 
 def test_memberships_are_seen_from_the_member(graph: Caller) -> None:

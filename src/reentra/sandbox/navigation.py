@@ -14,6 +14,7 @@ from reentra.sandbox.tenant import Record
 from reentra.sandbox.world import Answer, Call
 
 MIXED = Listing("directoryObject", "directoryObjects", is_mixed=True)
+_BY_IDS = Listing("directoryObject", "directoryObjects", is_paged=False, is_mixed=True)
 
 # Navigations of v1.0 whose list leaves service principals out, a known issue of Graph.
 _HIDES_SERVICE_PRINCIPALS = frozenset(("group.members", "group.owners"))
@@ -168,7 +169,7 @@ def get_by_ids(call: Call) -> Answer:
         record = call.tenant.find(id_)
         if record is not None and (any_type or record.type.lower() in types):
             found[record.id] = record
-    return reads.list_records(call, MIXED, found.values)
+    return reads.list_records(call, _BY_IDS, found.values)
 
 
 def member_groups(call: Call) -> Answer:
