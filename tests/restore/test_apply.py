@@ -275,6 +275,37 @@ def test_a_stale_plan_is_noticed(world: World) -> None:
         check_still_valid(plan, world.live)
 
 
+def test_the_proof_notices_what_did_not_hold(world: World) -> None:
+    desired = world.captured()
+    user, group = world.ids("user")["Lina Costa"], world.ids("group")["Sales"]
+    links = world.live.load_relationships("group.members", [group])
+    world.client.patch(f"/users/{user}", {"department": None})
+    world.client.remove_reference(f"/groups/{group}/members/{links[0].target_id}/$ref")
+    applier = world.applier(world.plan(desired))
+    assert applier.run().status is RestoreStatus.SUCCEEDED
+    world.client.patch(f"/users/{user}", {"department": "Meddled"})
+    world.client.remove_reference(f"/groups/{group}/members/{links[0].target_id}/$ref")
+    report = applier.report()
+    assert report.status is RestoreStatus.PARTIAL
+    assert {(item.id, item.what.partition(":")[0]) for item in report.verification.differences} == {
+        (user, "department"),
+        (group, "group.members"),
+    }
+    assert "differs" in report.to_text()
+
+
+def test_a_lost_credential_stops_the_restore_and_it_goes_on_later(world: World) -> None:
+    desired = harm_everything(world)
+    plan = world.plan(desired, options=AS_WAS)
+    kept = MemoryJournal()
+    world.sandbox.faults.script(("PATCH", "^/users/"), 401, code="InvalidAuthenticationToken")
+    with pytest.raises(errors.Unauthenticated):
+        world.applier(plan, kept).run()
+    report = world.applier(plan, kept).run()
+    assert report.status is RestoreStatus.SUCCEEDED, report.to_text()
+    _assert_nothing_twice(world, desired)
+
+
 def test_cancelling_stops_at_a_border_and_says_what_was_not_reached(world: World) -> None:
     desired = harm_everything(world)
     plan = world.plan(desired)

@@ -532,6 +532,21 @@ def test_two_users_who_swapped_names_get_them_back(desired: ModelTenant) -> None
     assert set(holders.values()) == taken
 
 
+def test_a_name_is_given_back_before_its_user_leaves_the_recycle_bin(
+    desired: ModelTenant,
+) -> None:
+    live = desired.copied("live")
+    live.remove("user", ANN, keep_links=True)
+    live.change("user", BOB, userPrincipalName="ann@example.com")
+    steps = plan(desired, live).steps
+    assert [(step.action, step.ref.id) for step in steps[:2]] == [
+        (Action.UPDATE, BOB),
+        (Action.UNDELETE, ANN),
+    ]
+    alone = plan(desired, live, Selection(refs=frozenset({ObjectRef("user", ANN)})))
+    assert any("recycle bin" in warning for warning in alone.warnings)
+
+
 def test_a_name_that_somebody_outside_keeps_is_given_up(desired: ModelTenant) -> None:
     live = desired.copied("live")
     live.change("user", ANN, userPrincipalName="other@example.com", department="x")

@@ -13,6 +13,7 @@ from reentra.restore.order import circle_in
 from reentra.restore.steps import Action, Look, Step, Unrestorable
 
 _PROPERTY = "userPrincipalName"
+_BEFORE_UNDELETES = 0
 
 
 def settle_names(draft: Draft) -> None:
@@ -32,7 +33,13 @@ def settle_names(draft: Draft) -> None:
         and step.action is Action.CREATE
         and str(step.body.get(_PROPERTY) or "").lower() in draft.held
     }
+    undeleted = {
+        str(step.body.get(_PROPERTY) or "").lower()
+        for step in draft.steps
+        if step.ref.kind == "user" and step.ref.id in draft.undeleted and step.body
+    } & draft.held.keys()
     if not renames and not creates:
+        _warn_held(draft, undeleted, {})
         return
     holders = dict(draft.held)
     names = sorted({str(step.body[_PROPERTY]) for step in renames.values()})
@@ -54,6 +61,34 @@ def settle_names(draft: Draft) -> None:
     for step_id, other_id in waits.items():
         step = next(one for one in draft.steps if one.id == step_id)
         draft.replace_step(step_id, depends_on=(*step.depends_on, other_id))
+    _warn_held(draft, undeleted, by_live_id)
+    _bring_forward(
+        draft,
+        [by_live_id[draft.held[one]].id for one in undeleted if draft.held[one] in by_live_id],
+    )
+
+
+def _bring_forward(draft: Draft, step_ids: list[str]) -> None:
+    """Let renames, and those that they wait for, go before the recycle bin.
+
+    A user only comes out of it while nobody else has the name.
+    """
+    rest = list(step_ids)
+    by_id = {step.id: step for step in draft.steps}
+    while rest:
+        step = by_id[rest.pop()]
+        if step.phase != _BEFORE_UNDELETES:
+            draft.replace_step(step.id, phase=_BEFORE_UNDELETES)
+            rest += [one for one in step.depends_on if one in by_id]
+
+
+def _warn_held(draft: Draft, names: set[str], renamed: dict[str, Step]) -> None:
+    for name in sorted(names):
+        if draft.held[name] not in renamed:
+            draft.warnings.append(
+                f"The user with the name {name} cannot leave the recycle bin while "
+                f"{draft.held[name]} has that name; add that user to the selection."
+            )
 
 
 def _give_up(draft: Draft, step: Step, holder: str) -> None:
