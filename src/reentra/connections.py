@@ -8,6 +8,7 @@ the secret lies below the home, so that listing tenants asks for no passphrase.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from reentra import clock as clocks
 from reentra import errors
 from reentra.graph.connection import TenantConnection
 from reentra.repository import Repository
@@ -151,9 +153,21 @@ def ensure_name_is_usable(name: str) -> None:
 
 
 def write_private(path: Path, document: dict[str, Any]) -> None:
-    """Write JSON that only its owner may read, whole or not at all."""
+    """Write JSON that only its owner may read, whole or not at all; it is durable on return.
+
+    Any number of processes may write the same file at once: one of them is the last.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    passing = path.with_suffix(".new")
-    passing.touch(mode=0o600)
-    passing.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
-    passing.replace(path)
+    # A name of its own for each writer: with a common one the slower of two would find it gone.
+    passing = path.with_name(f".{path.name}.{clocks.new_id(4)}.new")
+    handle = os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        passing.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            passing.unlink()
+        raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import enum
@@ -146,7 +147,9 @@ def run_backup(
             segments=segments,
             payload=info.to_json(),
         )
-        checkpoints.delete_checkpoints(repository, tenant_id)
+        # The snapshot exists. What is left of its making names an older parent and is never used.
+        with contextlib.suppress(errors.StorageError):
+            checkpoints.delete_checkpoints(repository, tenant_id)
     return BackupResult(manifest, info, run.status(info), run.was_resumed, tuple(run.notes))
 
 

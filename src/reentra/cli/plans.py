@@ -10,6 +10,7 @@ import orjson
 
 from reentra import errors
 from reentra.cli.screen import Screen, escaped, plural
+from reentra.connections import write_private
 
 if TYPE_CHECKING:
     from reentra.restore.plan import RestorePlan
@@ -95,8 +96,7 @@ def save(path: Path, plan: RestorePlan) -> None:
     Raises: ``UsageError`` when that cannot be done.
     """
     try:
-        path.touch(mode=0o600)
-        path.write_bytes(orjson.dumps(plan.to_json(), option=orjson.OPT_INDENT_2) + b"\n")
+        write_private(path, plan.to_json())
     except OSError as failure:
         raise errors.UsageError(
             f"The plan cannot be written to {path}: {failure.strerror}.",

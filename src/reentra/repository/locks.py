@@ -29,6 +29,9 @@ COLLISIONS = 6  # how often two that came at once step back before one of them g
 COLLISION_PAUSE_SECONDS = 0.25
 POLL_SECONDS = 1.0
 
+# What a restore's lock names in place of the tenant: it excludes restores, and no backup.
+RESTORE_PREFIX = "restore/"
+
 _FOLDER = "locks"
 
 
@@ -292,6 +295,11 @@ class LockBook:
                     if not is_best_effort:
                         raise
                     return self._lock(None)
+                except errors.StorageError:
+                    # It may be there all the same, and would keep everybody away while we live.
+                    with suppress(errors.StorageError):
+                        self.storage.delete(mine.path)
+                    raise
                 try:
                     holder = self._first_excluding(mine)
                 except BaseException:
@@ -362,7 +370,8 @@ def _locked(holder: LockInfo | Stored) -> errors.RepositoryLocked:
             f" {clocks.iso(holder.modified_at)}.",
             hint="Wait ten minutes after that time; it is removed then.",
         )
-    what = f"tenant {holder.tenant_id}" if holder.tenant_id else "repository"
+    tenant_id = (holder.tenant_id or "").removeprefix(RESTORE_PREFIX)
+    what = f"tenant {tenant_id}" if tenant_id else "repository"
     return errors.RepositoryLocked(
         f"The {what} is locked for {holder.purpose} by process {holder.pid} on {holder.host} since"
         f" {clocks.iso(holder.created_at)}.",
@@ -388,7 +397,9 @@ def _process(pid: int) -> _Process:
         return _Process(host, pid, "", "", "")
     try:
         # The name in parentheses may hold spaces; field 22, the start, is the 20th after it.
-        start = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        facts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        # A killed process keeps its entry until its parent asks, which some never do.
+        start = "" if facts[0] in ("Z", "X") else facts[19]
     except (OSError, IndexError):
         start = ""
     return _Process(host, pid, start, boot, namespace)

@@ -31,7 +31,7 @@ from .keys import (
     recovery_slot,
     slot_path,
 )
-from .locks import Lock, LockBook, LockMode
+from .locks import RESTORE_PREFIX, Lock, LockBook, LockMode
 from .manifests import (
     SNAPSHOT_ID,
     Manifest,
@@ -447,6 +447,17 @@ class Repository:
         """Be the only writer of a tenant's snapshots; other tenants' writers go on."""
         return self._locks.hold(
             purpose, mode=LockMode.SHARED, tenant_id=tenant_id, wait_seconds=wait_seconds
+        )
+
+    def lock_restore(
+        self, tenant_id: str, purpose: str, *, wait_seconds: float = 0
+    ) -> AbstractContextManager[Lock]:
+        """Be the only one who restores a tenant; backups of it go on."""
+        return self._locks.hold(
+            purpose,
+            mode=LockMode.SHARED,
+            tenant_id=RESTORE_PREFIX + tenant_id,
+            wait_seconds=wait_seconds,
         )
 
     # ---------------------------------------------------------------- inside

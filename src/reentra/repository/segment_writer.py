@@ -143,8 +143,11 @@ class _OpenSegment:
         self._row_group_bytes = row_group_bytes
         self._generation = keyring.newest
         self._path = segment_path(clocks.new_id(16))
-        with tempfile.NamedTemporaryFile(prefix="reentra-", delete=False) as file:
-            self.spool = Path(file.name)
+        try:
+            with tempfile.NamedTemporaryFile(prefix="reentra-", delete=False) as file:
+                self.spool = Path(file.name)
+        except OSError as error:
+            raise _spool_failure(self._path, Path(tempfile.gettempdir()), error) from error
         self._sink = pa.OSFile(str(self.spool), "wb")
         self._writer = pq.ParquetWriter(
             self._sink,
@@ -196,10 +199,13 @@ class _OpenSegment:
     def finish(self, table: str) -> SegmentInfo:
         """Close the file and return what it is; it is in ``spool``, not yet stored."""
         self._flush()
-        self._writer.close()
-        self._sink.close()
-        with self.spool.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        try:
+            self._writer.close()
+            self._sink.close()
+            with self.spool.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise _spool_failure(self._path, self.spool.parent, error) from error
         return SegmentInfo(
             path=self._path,
             table=table,
@@ -225,14 +231,18 @@ class _OpenSegment:
         try:
             self._writer.write_table(group, row_group_size=group.num_rows)
         except OSError as error:
-            raise errors.StorageError(
-                f"The segment {self._path} could not be spooled to {self.spool.parent}: {error}.",
-                hint="Free space for temporary files, or set TMPDIR to a larger disk.",
-            ) from error
+            raise _spool_failure(self._path, self.spool.parent, error) from error
         self._bounds.add(group)
         self._rows += group.num_rows
         self._row_groups += 1
         self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
+
+
+def _spool_failure(path: str, folder: Path, error: OSError) -> errors.StorageError:
+    return errors.StorageError(
+        f"The segment {path} could not be spooled to {folder}: {error}.",
+        hint="Free space for temporary files, or set TMPDIR to a larger disk.",
+    )
 
 
 class Bounds:
