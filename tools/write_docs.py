@@ -1,7 +1,7 @@
 """Write the generated pages of docs/ from the tables they describe.
 
-``python tools/write_docs.py`` writes them; with ``--check`` it says whether they are current and exits
-1 when they are not.
+``python tools/write_docs.py`` writes them; with ``--check`` it says whether they are current, and
+exits 1 when they are not.
 """
 
 from __future__ import annotations

@@ -24,6 +24,8 @@ from reentra.snapshots import KindSummary, RelationshipSummary, SnapshotWriter
 
 _MOST_DROPPED = 25
 _LINK_BUFFER = 5000
+# Kinds that may be many: a first backup asks how many, so that it can tell the time left.
+_COUNTED = frozenset({"user", "group", "device"})
 
 
 class ReadsLive(Protocol):
@@ -110,6 +112,7 @@ class _Unit:
         self._dropped: set[str] = set()
         self._refetch: set[str] = set()
         self._reappeared: set[str] = set()
+        self._expected: int | None = None
         self._delta_link = ""
         self._has_expired = False
         self._removed_sources: list[str] = []
@@ -118,7 +121,8 @@ class _Unit:
 
     def read(self) -> UnitResult:
         row, context = self._row, self._context
-        context.listener(progress.Started(row.title, self._expected()))
+        self._expected = self._count_expected()
+        context.listener(progress.Started(row.title, self._expected))
         self._guard(row.name, row.read_permissions, self._read_objects)
         done = len(self._objects.seen)
         is_whole = self._coverage[row.name].is_complete
@@ -624,14 +628,23 @@ class _Unit:
             coverage=coverage,
         )
 
-    def _expected(self) -> int | None:
-        """Return how many objects the read will meet, where the parent lets one guess."""
-        is_followed = bool(self._context.parent_links.get(self._row.name))
-        return None if is_followed else self._context.parent_counts.get(self._row.name)
+    def _count_expected(self) -> int | None:
+        """Return about how many objects the read will meet, where that can be known cheaply."""
+        context, name = self._context, self._row.name
+        if not context.base.is_empty:
+            return None if context.parent_links.get(name) else context.parent_counts.get(name)
+        if name not in _COUNTED:
+            return None
+        try:
+            return context.graph.count(self._row.list_path)
+        except errors.Unauthenticated:
+            raise
+        except errors.GraphError:
+            return None  # it is only for a progress bar
 
     def _advance(self) -> None:
         self._context.listener(
-            progress.Advanced(self._row.title, len(self._objects.seen), self._expected())
+            progress.Advanced(self._row.title, len(self._objects.seen), self._expected)
         )
 
     def _phrase(self) -> str:
