@@ -158,6 +158,50 @@ def test_a_guest_is_invited_again(world: World) -> None:
     assert world.plan(desired, only("user", guest.id)).is_empty
 
 
+def test_deleted_only_brings_back_what_is_gone_and_leaves_the_rest_alone(world: World) -> None:
+    desired = harm_everything(world)
+    users = {str(body["displayName"]): one for one, body in desired.objects["user"].items()}
+    before = world.captured()
+    report = world.restore(desired, options=RestoreOptions(deleted_only=True))
+    assert report.status is RestoreStatus.SUCCEEDED, report.to_text()
+    after = world.captured()
+    for kind in ("user", "group", "application", "conditionalAccessPolicy"):
+        assert len(after.objects[kind]) == len(desired.objects[kind])
+        for object_id, body in before.objects[kind].items():
+            left, right = dict(body), dict(after.objects[kind][object_id])
+            for computed in ("assignedLicenses", "licenseAssignmentStates", "assignedPlans"):
+                left.pop(computed, None)
+                right.pop(computed, None)
+            assert left == right, (kind, object_id)
+    assert not after.objects["user"][users["Lina Costa"]].get("department")
+
+
+def test_a_principal_that_came_with_its_application_is_taken_as_it_is(world: World) -> None:
+    desired = harm_everything(world)
+    plan = world.plan(desired, options=AS_WAS)
+    applier = world.applier(plan)
+    while (batch := applier.next_batch()) is not None:
+        step = next(one for one in plan.steps if one.id == batch.step_ids[0])
+        if step.ref.kind == "servicePrincipal" and step.action is Action.CREATE:
+            application = next(iter(applier.identity.apps.values()))
+            world.client.post("/servicePrincipals", {"appId": application})
+        applier.apply_batch(batch)
+    report = applier.report()
+    assert not report.failures, report.to_text()
+    _assert_nothing_twice(world, desired)
+
+
+def test_what_left_the_recycle_bin_meanwhile_is_no_failure(world: World) -> None:
+    desired = world.captured()
+    user = world.ids("user")["Omar Haas"]
+    world.soft_delete("users", user)
+    plan = world.plan(desired, only("user", user))
+    world.client.post(f"/directory/deletedItems/{user}/restore")
+    report = world.applier(plan).run()
+    assert report.status is RestoreStatus.SUCCEEDED, report.to_text()
+    assert report.entries[0].status is StepStatus.ALREADY
+
+
 def test_replication_delay_is_waited_out() -> None:
     for world in worlds():
         desired = harm_everything(world)

@@ -389,9 +389,25 @@ class Applier:
     def _bad(self, work: _Work, outcome: WriteOutcome, again: list[_Work]) -> list[StepRecord]:
         error = outcome.error or errors.GraphError("Graph refused without saying why.")
         step = work.step
+        may_be_lag = odata.is_replication_lag(error) and self._is_on_new_ground(step)
         if len(work.steps) > 1:
+            if may_be_lag and work.lag_seconds < _MAX_WAIT_SECONDS:
+                return self._later(work, again)
             again += [_Work((one,)) for one in work.steps]  # each gets an outcome of its own
             return []
+        if (
+            step.action is Action.UNDELETE
+            and isinstance(error, errors.GraphNotFound)
+            and self._looker.findings([step])[step.id].answer is Answer.HOLDS
+        ):
+            reason = "it had left the recycle bin before"
+            return [StepRecord(step.id, StepStatus.ALREADY, {"reason": reason})]
+        is_taken = step.action is Action.CREATE and odata.is_already_exists(error)
+        if is_taken and step.ref.kind == "servicePrincipal":
+            # Creating an application may have brought its principal along.
+            finding = self._looker.findings([step])[step.id]
+            if finding.answer is Answer.HOLDS:
+                return [_found_record(step, finding, "it came with its application")]
         if work.is_doubtful and step.makes_object and odata.is_already_exists(error):
             finding = self._look_patiently([step])[step.id]
             if finding.answer is Answer.HOLDS:
@@ -410,18 +426,22 @@ class Applier:
                 work.is_reconciling_proxies = True
                 again.append(work)
                 return []
-        may_be_lag = odata.is_replication_lag(error) and self._is_on_new_ground(step)
         is_contended = isinstance(error, errors.Conflict) and "concurren" in (
             f"{error.graph_code} {error.message}".lower()
         )
         is_passing = error.is_retryable and work.sends < _MAX_SENDS
         if (may_be_lag or is_contended or is_passing) and work.lag_seconds < self._max_lag_seconds:
-            if work.lag_seconds > 0:
-                work.next_wait_seconds = min(work.next_wait_seconds * 2, _MAX_WAIT_SECONDS)
-            work.lag_seconds += work.next_wait_seconds
-            again.append(work)
-            return []
+            return self._later(work, again)
         return _failed_records(work, error)
+
+    @staticmethod
+    def _later(work: _Work, again: list[_Work]) -> list[StepRecord]:
+        """Send the request again after a wait that grows."""
+        if work.lag_seconds > 0:
+            work.next_wait_seconds = min(work.next_wait_seconds * 2, _MAX_WAIT_SECONDS)
+        work.lag_seconds += work.next_wait_seconds
+        again.append(work)
+        return []
 
     def _is_on_new_ground(self, step: Step) -> bool:
         """Tell whether the step builds on something that this restore brought into being."""

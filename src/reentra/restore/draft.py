@@ -120,8 +120,23 @@ class Draft:
         )
 
     def is_end_selected(self, kinds: Iterable[str], old_id: str) -> bool:
-        """Tell whether the object ``old_id``, of one of ``kinds``, is in the selection."""
-        return any(self.selection.contains(kind, old_id) for kind in kinds)
+        """Tell whether the object ``old_id``, of one of ``kinds``, is in the selection.
+
+        Where a whole kind is selected and the object may be of several, the snapshot says which:
+        selecting all groups must not take in what users hold.
+        """
+        selection = self.selection
+        possible = tuple(kinds)
+        if selection.is_everything or any(
+            ObjectRef(kind, old_id) in selection.refs for kind in possible
+        ):
+            return True
+        whole = [kind for kind in possible if kind in selection.kinds]
+        if not whole or len(whole) == len(possible):
+            return bool(whole)
+        self.existed([old_id])
+        known = self._desired_names.get(old_id)
+        return known is not None and known[0] in whole
 
     def resolve_ends(self, ends: Mapping[str, str]) -> None:
         """Learn which of the objects ``ends`` (id -> kind, or ``""``) exist in the tenant."""

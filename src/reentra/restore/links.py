@@ -7,8 +7,9 @@ stays. Only links with a selected end count. Reads through ``TenantState`` only.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from reentra import errors
 from reentra.directory.objects import DirectoryObject, ObjectRef, Relationship
@@ -19,6 +20,7 @@ from reentra.restore.steps import Action, Look, Precondition, Step
 
 LINK_PHASE = 100
 _MODULUS = 1 << 128
+_GROUP = 500
 _End = tuple[str, str]  # target's id, qualifier
 
 
@@ -58,7 +60,41 @@ def _missing_links(draft: Draft, row: RelationshipKind) -> list[Relationship]:
         key = (current(link.source_id), current(link.target_id), link.qualifier)
         if key not in have and _is_wanted(draft, link):
             missing.append(link)
-    return _without_dead(draft, row, missing)
+    missing = _without_dead(draft, row, missing)
+    return _without_replacing(draft, row, missing) if row.is_single else missing
+
+
+def _without_replacing(
+    draft: Draft, row: RelationshipKind, links: list[Relationship]
+) -> list[Relationship]:
+    """Leave out single-valued links that would replace a later one of an object not to be touched.
+
+    Setting the manager of somebody who is not selected takes the present manager away.
+    """
+    untouchable = {
+        draft.identity.current(link.source_id): link
+        for link in links
+        if not _is_gone(draft, link.source_id)
+        and (
+            draft.options.deleted_only
+            or not draft.selection.contains(row.source_kind, link.source_id)
+        )
+    }
+    if not untouchable:
+        return links
+    now = draft.live.load_relationships(row.name, sorted(untouchable))
+    kept_out = {untouchable[link.source_id].source_id for link in now}
+    draft.learn_titles(kept_out)
+    for source_id in sorted(kept_out):
+        name = draft.title(source_id)
+        item = DirectoryObject(row.source_kind, source_id, {"id": source_id, "displayName": name})
+        draft.refuse(
+            item,
+            row.name,
+            f"{name} has another {row.title.lower()} now and is not to be changed.",
+            f"Select {row.source_kind}/{source_id} too, to put it back.",
+        )
+    return [link for link in links if link.source_id not in kept_out]
 
 
 def _is_wanted(draft: Draft, link: Relationship) -> bool:
@@ -89,9 +125,7 @@ def _of_changed_sources(
     current = draft.identity.current
     totals: dict[str, int] = {}
     olds: dict[str, str] = {}
-    for link in draft.desired.list_relationships(row.name):
-        if not _is_inside(draft, row, link):
-            continue
+    for link in _inside(draft, row, draft.desired.list_relationships(row.name)):
         source = current(link.source_id)
         olds[source] = link.source_id
         totals[source] = totals.get(source, 0) + _number(current(link.target_id), link.qualifier)
@@ -103,7 +137,7 @@ def _of_changed_sources(
     live: list[Relationship] = []
     for chunk in chunks(sorted(changed)):
         loaded = draft.desired.load_relationships(row.name, [olds[source] for source in chunk])
-        desired += [link for link in loaded if _is_inside(draft, row, link)]
+        desired += _inside(draft, row, iter(loaded))
         there = [source for source in chunk if not _is_gone(draft, olds[source])]
         if there:
             live += draft.live.load_relationships(row.name, there)
@@ -126,7 +160,7 @@ def _of_named_objects(
             live += draft.live.load_relationships(row.name, there)
     if targets:
         found = draft.desired.load_relationships_to(row.name, targets)
-        found = [link for link in found if _is_inside(draft, row, link)]
+        found = list(_inside(draft, row, iter(found)))
         for link in found:
             desired[link.key] = link
         there = [current(one) for one in targets if not _is_gone(draft, one)]
@@ -137,6 +171,16 @@ def _of_named_objects(
 
 def _is_gone(draft: Draft, old_id: str) -> bool:
     return old_id in draft.made or old_id in draft.missing
+
+
+def _inside(
+    draft: Draft, row: RelationshipKind, links: Iterator[Relationship]
+) -> Iterator[Relationship]:
+    """Yield those of the snapshot's links that the selection touches."""
+    while group := list(itertools.islice(links, _GROUP)):
+        if not draft.selection.is_everything:
+            draft.learn_titles(link.target_id for link in group if not link.target_kind)
+        yield from (link for link in group if _is_inside(draft, row, link))
 
 
 def _is_inside(draft: Draft, row: RelationshipKind, link: Relationship) -> bool:

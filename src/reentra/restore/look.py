@@ -30,6 +30,7 @@ NAMED_KINDS = frozenset(
         "unifiedRoleDefinition",
     }
 )
+_CACHED_IDS = 500_000
 _CACHED_ENDS = 256  # a batch has at most 400 links, of few sources
 
 
@@ -245,6 +246,8 @@ class Looker:
                 self._ends[side, one] = known[one]
         while len(self._ends) > _CACHED_ENDS:
             del self._ends[next(iter(self._ends))]
+        if sum(map(len, self._ends.values())) > _CACHED_IDS:
+            self._ends = {}
         return known
 
 

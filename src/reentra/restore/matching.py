@@ -7,6 +7,7 @@ and keeps bodies only of what differs.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ from reentra.directory.kinds import KINDS, IdForm, ObjectKind
 from reentra.directory.objects import DirectoryObject
 from reentra.restore import bodies
 from reentra.restore.draft import Draft, chunks
+
+_GROUP = 500
 
 
 @dataclass(slots=True)
@@ -285,12 +288,20 @@ def _is_link_selected(draft: Draft, row: ObjectKind, item: DirectoryObject) -> b
     )
 
 
+def _grouped(items: Iterator[DirectoryObject]) -> Iterator[list[DirectoryObject]]:
+    while group := list(itertools.islice(items, _GROUP)):
+        yield group
+
+
 def _selected_links(draft: Draft, row: ObjectKind) -> Iterator[DirectoryObject]:
     """Stream the links that are selected themselves or, with relationships, through an end."""
     if _takes_all(draft, row.name):
-        for item in draft.desired.list_objects(row.name):
-            if _is_link_selected(draft, row, item):
-                yield item
+        for group in _grouped(draft.desired.list_objects(row.name)):
+            if not draft.selection.is_everything:
+                draft.learn_titles(
+                    end for item in group for end, _ in ends_of(row, item.properties)
+                )
+            yield from (item for item in group if _is_link_selected(draft, row, item))
         return
     seen: set[str] = set()
     named = draft.selection.ids_of(row.name)
