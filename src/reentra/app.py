@@ -77,14 +77,28 @@ class Application:
         if self.settings.repository:
             return self.settings.repository
         try:
-            recorded = orjson.loads(self.settings.config_path.read_bytes())
+            return self.recorded_repository()
         except FileNotFoundError:
             raise errors.ConfigurationError(
                 f"There is no repository yet below {self.home}.",
                 hint="Make one with `reentra init`, or name an existing one with "
                 "REENTRA_REPOSITORY, or the right home with REENTRA_HOME.",
             ) from None
-        return str(recorded["repository"])
+
+    def recorded_repository(self) -> str:
+        """Read which repository this home uses.
+
+        Raises: ``FileNotFoundError``; ``ConfigurationError`` when the record cannot be read.
+        """
+        content = self.settings.config_path.read_bytes()
+        try:
+            return str(orjson.loads(content)["repository"])
+        except (orjson.JSONDecodeError, KeyError, TypeError) as failure:
+            raise errors.ConfigurationError(
+                f"{self.settings.config_path} cannot be read.",
+                hint='It should say {"repository": "URL"}; write it again, or set '
+                "REENTRA_REPOSITORY.",
+            ) from failure
 
     @property
     def has_repository(self) -> bool:

@@ -103,6 +103,20 @@ def sandbox() -> Iterator[SandboxServer]:
         yield server
 
 
+def init_cheaply(cli: Cli) -> None:
+    """Make the repository as `init` does, with a key that costs nothing to derive."""
+    from reentra.app import Application
+    from reentra.repository import KdfCost, Repository
+    from reentra.settings import Settings
+
+    chosen = Settings(home=cli.home, repository="", database_url="")
+    with Application(chosen, lambda: PASSPHRASE) as application:
+        url = str(chosen.default_repository_path)
+        cost = KdfCost(memory_kib=8, iterations=1, lanes=1)
+        Repository.create(application.storage(url), PASSPHRASE, cost=cost)
+        application.record_repository(url)
+
+
 def connect(cli: Cli, server: SandboxServer, client_id: str = seeds.BOTH_CLIENT_ID) -> Result:
     secret = cli.home.parent / "client-secret"
     secret.write_text(seeds.SANDBOX_SECRET + "\n")

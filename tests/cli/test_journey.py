@@ -15,7 +15,7 @@ import pytest
 from reentra.sandbox import seed as seeds
 from reentra.sandbox.app import SandboxServer
 
-from .conftest import PASSPHRASE, TENANT, Cli, QuickCli, connect
+from .conftest import PASSPHRASE, TENANT, Cli, QuickCli, connect, init_cheaply
 
 KIND_KEYS = {"objects", "added", "changed", "deleted", "coverage", "reason"}
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -25,7 +25,7 @@ GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 def home(tmp_path_factory: pytest.TempPathFactory, sandbox: SandboxServer) -> tuple[Cli, str]:
     """A connected installation with one complete snapshot; the command and the snapshot."""
     made = QuickCli(tmp_path_factory.mktemp("journey") / "home", {"REENTRA_PASSPHRASE": PASSPHRASE})
-    made("init")
+    init_cheaply(made)
     connect(made, sandbox)
     return made, made.json("backup", TENANT)["snapshot"]
 

@@ -15,7 +15,7 @@ import pytest
 from reentra.sandbox import seed as seeds
 from reentra.sandbox.app import SandboxServer
 
-from .conftest import PASSPHRASE, TENANT, Cli, QuickCli, connect
+from .conftest import PASSPHRASE, TENANT, Cli, QuickCli, connect, init_cheaply
 
 BLANKED = 100
 PURGED = 12
@@ -30,7 +30,7 @@ def company() -> Iterator[SandboxServer]:
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory, company: SandboxServer) -> tuple[Cli, str]:
     cli = QuickCli(tmp_path_factory.mktemp("kill") / "home", {"REENTRA_PASSPHRASE": PASSPHRASE})
-    cli("init")
+    init_cheaply(cli)
     connect(cli, company)
     return cli, cli.json("backup", TENANT)["snapshot"]
 

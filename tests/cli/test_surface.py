@@ -120,6 +120,9 @@ def test_init_prints_the_recovery_key_once_and_closes_the_home(cli: Cli) -> None
     assert (cli.home / "config.json").stat().st_mode & 0o777 == 0o600
     again = cli("init", expect=2)
     assert "Error: " in again.err
+    other = cli("init", "--repository", str(cli.home / "other"), expect=2)
+    assert "REENTRA_HOME" in other.err
+    assert cli.json("tenant", "list") == []
 
 
 def test_the_recovery_key_opens_what_the_passphrase_opens(cli: Cli) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from reentra import settings
+from reentra import errors, settings
 from reentra.cli import session
 from reentra.cli.options import DEFAULT_COMMON, Common
 from reentra.cli.screen import Screen
+
+if TYPE_CHECKING:
+    from reentra.app import Application
 
 app = App(name="init")
 
@@ -44,6 +47,7 @@ def init(
         url = str(Path(url).expanduser().absolute())
     passphrase = session.new_passphrase(chosen, common.passphrase_file)
     with Application(chosen, lambda: passphrase) as application:
+        _ensure_home_is_free(application, url)
         made, recovery_key = Repository.create(application.storage(url), passphrase)
         application.record_repository(url)
     screen.say(f"[green]✓[/] Repository made at [bold]{url}[/]")
@@ -64,3 +68,18 @@ def init(
         }
     )
     return 0
+
+
+def _ensure_home_is_free(application: Application, url: str) -> None:
+    """Let pass a home that uses no repository yet, or the one that is named.
+
+    Raises: ``AlreadyExists``: a home must never lose the way to its snapshots.
+    """
+    if not application.settings.config_path.exists():
+        return
+    known = application.recorded_repository()
+    if known != url:
+        raise errors.AlreadyExists(
+            f"{application.home} uses the repository {known} already.",
+            hint="Choose another REENTRA_HOME for the new repository.",
+        )

@@ -108,6 +108,8 @@ def restore(
                 max_changed_share=max_changed_share,
                 overruled=frozenset(overrule),
             )
+            if not preview:
+                running.take_up_left_behind(application, screen, default_password_file)
             seen = viewing.open_snapshot(application, screen, name, snapshot)
             with screen.progress() as listener:
                 made = make_plan(application, name, seen.snapshot_id, selection, options, listener)

@@ -71,6 +71,20 @@ def run(
         jobs.close()
 
 
+def take_up_left_behind(
+    application: Application, screen: Screen, default_password_file: Path | None
+) -> None:
+    """Go on with what a killed process left behind, before anything is planned on top of it."""
+    application.repository  # noqa: B018
+    jobs = runner(application)
+    try:
+        with screen.progress() as listener:
+            context = _context(application, listener, default_password_file, "")
+            _take_up_left_behind(jobs, screen, context)
+    finally:
+        jobs.close()
+
+
 def resume(
     application: Application, screen: Screen, job: Job, default_password_file: Path | None
 ) -> int:
