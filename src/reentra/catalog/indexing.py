@@ -10,8 +10,8 @@ says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
 
 import orjson
 import pyarrow as pa
@@ -24,6 +24,8 @@ from reentra.catalog.statements import run, run_many
 from reentra.directory.kinds import KINDS
 from reentra.repository import Manifest, SegmentInfo
 from reentra.snapshots.schema import OBJECTS_TABLE, RELATIONSHIPS_TABLE
+
+R = TypeVar("R")
 
 _OBJECT_COLUMNS = ["kind", "id", "deleted", "digest", "name", "body"]
 _LINK_COLUMNS = ["relationship", "source_id", "target_id", "qualifier", "target_kind", "removed"]
@@ -242,7 +244,7 @@ class SnapshotIndexer:
                 run(connection, "DROP INDEX link_version_target")
         for segment in segments:
             for batch in self._repository.scan(segment, _LINK_COLUMNS):
-                self._apply_links(*(batch.column(name).to_pylist() for name in _LINK_COLUMNS))
+                self._apply_links(batch)
                 self.links += batch.num_rows
                 self._advance(activity, total)
         if is_first:
@@ -254,40 +256,37 @@ class SnapshotIndexer:
                     "CREATE INDEX link_version_target ON link_version (relationship_no, target_no)",
                 )
 
+    @staticmethod
+    def _numbers_of(names: Names) -> Callable[[list[str]], list[int]]:
+        return lambda values: [names.number(value) if value else 0 for value in values]
+
     def _unstage(self) -> None:
         run(self._connection, _UNSTAGE, self._ordinal)
         run(self._connection, "DELETE FROM stage_link")
 
-    def _apply_links(
-        self,
-        relationships: list[str],
-        sources: list[str],
-        targets: list[str],
-        qualifiers: list[str],
-        target_kinds: list[str],
-        removed: list[bool],
-    ) -> None:
+    def _apply_links(self, batch: pa.RecordBatch) -> None:
         at = self._ordinal
         connection = self._connection
-        relationship_nos = {name: self._relationships.number(name) for name in set(relationships)}
-        kind_nos = {name: self._kinds.number(name) if name else 0 for name in set(target_kinds)}
-        keys = zip(
-            [relationship_nos[name] for name in relationships],
-            self._identities.numbers(sources),
-            self._identities.numbers(targets),
-            qualifiers,
-            strict=True,
+        # Few values fill most columns: each becomes a Python object and a number once a batch.
+        columns = (
+            _mapped(batch.column("relationship"), self._numbers_of(self._relationships)),
+            _mapped(batch.column("source_id"), self._identities.numbers),
+            self._identities.numbers(batch.column("target_id").to_pylist()),
+            _mapped(batch.column("qualifier"), list),
         )
-        kinds = [kind_nos[name] for name in target_kinds]
+        kinds = _mapped(batch.column("target_kind"), self._numbers_of(self._kinds))
+        removed = batch.column("removed").to_pylist()
         if at == 0 and True not in removed:
-            rows = [(*key, kind_no) for key, kind_no in zip(keys, kinds, strict=True)]
+            rows = list(zip(*columns, kinds, strict=True))
             run_many(connection, "INSERT INTO stage_link VALUES (?, ?, ?, ?, ?)", rows)
             return
         if at == 0:
             self._unstage()
         final = {
             key: (kind_no, is_removed)
-            for key, kind_no, is_removed in zip(keys, kinds, removed, strict=True)
+            for key, kind_no, is_removed in zip(
+                zip(*columns, strict=True), kinds, removed, strict=True
+            )
         }
         gone = [key for key, (_, is_removed) in final.items() if is_removed]
         run_many(
@@ -307,6 +306,13 @@ class SnapshotIndexer:
             [(*key, at) for key, _ in puts],
         )
         run_many(connection, _PUT_LINK, [(*key, at, kind_no, *key) for key, kind_no in puts])
+
+
+def _mapped(column: pa.Array, mapping: Callable[[list[str]], list[R]]) -> list[R]:
+    """Return ``mapping`` of a column of few values, asked once for each value."""
+    encoded_column = column.dictionary_encode()
+    values = mapping(encoded_column.dictionary.to_pylist())
+    return [values[index] for index in encoded_column.indices.to_pylist()]
 
 
 def _texts(kind: str, object_id: str, name: str | None, body: bytes) -> tuple[str | None, str]:

@@ -20,7 +20,7 @@ from reentra.catalog.reading import TenantReader
 from reentra.catalog.searchtext import id_prefix_bounds, match_expression, searched_text
 from reentra.catalog.statements import Row, run
 
-_MANY_ROWS = 50_000
+_MANY_ROWS = 20_000
 _MOST_IDS = 1_000
 
 

@@ -23,15 +23,14 @@ def extra_text(name: str | None, properties: Mapping[str, Any]) -> str:
     What is contained in something before it adds nothing and is left out.
     """
     text = (name or "").lower()
-    extra: list[str] = []
+    begins = len(text) + 1
     for key in SEARCHED:
         value = properties.get(key)
-        if isinstance(value, str) and value:
+        if type(value) is str and value:
             folded = value.lower()
             if folded not in text:
-                extra.append(folded)
                 text = f"{text}{SEPARATOR}{folded}"
-    return SEPARATOR.join(extra)
+    return text[begins:]
 
 
 def id_prefix_bounds(text: str) -> tuple[bytes, bytes] | None:

@@ -162,20 +162,23 @@ class CatalogState:
 
     def load_names(self, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
         at = self.summary.ordinal
-        query = f"""
-            SELECT i.id, v.kind_no, v.name FROM identity i CROSS JOIN kind k
-            CROSS JOIN object_version v
-            WHERE k.tenant_no = ? AND v.kind_no = k.no AND v.object_no = i.no AND {_ALIVE}
-            AND i.tenant_no = ? AND i.id IN ({{items}})
-        """
-        names = {}
+        query = f"SELECT i.id, v.name {_NAMED}"
+        names: dict[str, tuple[str, str]] = {}
+        waiting = dict.fromkeys(_codes(ids))
         with self._catalog.reading(self._tenant_id) as reader:
-            number = reader.tenant_no
-            for code, kind_no, name in run_in(
-                reader.connection, query, _codes(ids), number, at, at, number
-            ):
-                object_id = decoded(bytes(code))
-                names[object_id] = (self._kind_names.get(kind_no, ""), name or object_id)
+            counts = reader.counts(self.summary.id)
+            # The largest kinds first: most ids are found there and need not be asked for again.
+            for kind in sorted(counts, key=lambda kind: -counts[kind]):
+                rows = run_in(
+                    reader.connection,
+                    query,
+                    list(waiting),
+                    self._kinds[kind], at, at, reader.tenant_no,
+                )  # fmt: skip
+                for code, name in rows:
+                    object_id = decoded(bytes(code))
+                    names[object_id] = (kind, name or object_id)
+                    waiting.pop(bytes(code), None)
         return names
 
     def load_digests(self, kind: str, ids: Sequence[str] | None = None) -> dict[str, bytes]:
