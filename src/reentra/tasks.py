@@ -7,6 +7,7 @@ application, and returns a ``TaskResult`` whose summary is what ``--json`` ends 
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from reentra.database import Job, JobStore
     from reentra.directory.objects import ObjectRef
     from reentra.directory.selection import Selection
-    from reentra.repository import Manifest
+    from reentra.repository import Lock, Manifest
     from reentra.restore.apply import Applier
     from reentra.restore.draft import RestoreOptions
     from reentra.restore.journal import StepRecord
@@ -174,22 +175,26 @@ def restore(run: Run) -> TaskResult:
     tenant = application.open_tenant(run.tenant, listener=run.context.listener)
     tenant_id = tenant.connection.tenant_id
     journal = StoredJournal(application.jobs, run.id)
-    began_at = application.jobs.load_job(run.id).created_at
-    records = journal.load_records()
-    if not records:
-        check_still_valid(plan, tenant.live)
-    _ask_for_password(run, plan, records)
-    kept = application.identities.load(tenant_id)
+    # Held since before the look at the tenant: of two restores of one plan, both would find it
+    # as planned, and both would create.
+    with application.repository.lock_restore(tenant_id, "restore") as lock:
+        began_at = application.jobs.load_job(run.id).created_at
+        records = journal.load_records()
+        if records:
+            _ensure_newest(application, run, began_at)
+        else:
+            check_still_valid(plan, tenant.live)
+        _ask_for_password(run, plan, records)
+        kept = application.identities.load(tenant_id)
 
-    def keep(identity: IdentityMap) -> None:
-        nonlocal kept
-        number = len(identity.objects) + len(identity.apps)
-        application.identities.add(
-            tenant_id, run.id, began_at, number, learnt_since(kept, identity)
-        )
-        kept = identity
+        def keep(identity: IdentityMap) -> None:
+            nonlocal kept
+            number = len(identity.objects) + len(identity.apps)
+            application.identities.add(
+                tenant_id, run.id, began_at, number, learnt_since(kept, identity)
+            )
+            kept = identity
 
-    with application.repository.lock_shared("restore"):
         applier = applying.Applier(
             plan,
             tenant.live,
@@ -211,7 +216,7 @@ def restore(run: Run) -> TaskResult:
             if run.should_stop():
                 is_cancelled = True
                 break
-            run.step(f"batch {batch.index}", functools.partial(_applied, applier, batch))
+            run.step(f"batch {batch.index}", functools.partial(_applied, applier, batch, lock))
             done = sum(1 for record in applier.records.values() if record.status.is_final)
             run.report({"steps": f"{done} of {len(plan.steps)}"})
         report = applier.report(
@@ -223,7 +228,24 @@ def restore(run: Run) -> TaskResult:
     return TaskResult(TaskStatus(report.status.value), report.to_json())
 
 
-def _applied(applier: Applier, batch: Batch) -> dict[str, Any]:
+def _ensure_newest(application: Application, run: Run, began_at: dt.datetime) -> None:
+    """Let a restore that was cut off go on only when no other has written since it began.
+
+    What is still to be created may have been created by the other one.
+    Raises: ``StalePlan``.
+    """
+    for other in application.jobs.list_jobs(tenant=run.tenant, task=run.task):
+        if other.created_at <= began_at:
+            return
+        if application.jobs.list_steps(other.id):
+            raise errors.StalePlan(
+                f"Restore {other.id} was begun after {run.id} was cut off; going on would do"
+                " things twice."
+            )
+
+
+def _applied(applier: Applier, batch: Batch, lock: Lock) -> dict[str, Any]:
+    lock.ensure_held()
     return {"batch": batch.index, "steps": len(applier.apply_batch(batch))}
 
 

@@ -1,4 +1,4 @@
-"""A tenant that can be put back, an installation that can be copied, and commands that die in it."""
+"""A tenant that can be renewed, an installation that can be copied, commands that die in it."""
 
 from __future__ import annotations
 
@@ -206,6 +206,10 @@ class Installation:
 
     def run(self, *arguments: str, fuse: Fuse | None = None) -> Ended:
         return self.start(*arguments, fuse=fuse).wait()
+
+    def rotate(self, old: str, new: str, fuse: Fuse | None) -> Ended:
+        """Change the passphrase and then the keys."""
+        return self.run("rotate", str(self.root), old, new, fuse=fuse)
 
     def json(self, *arguments: str, expect: int = 0) -> Any:
         ended = self.run(*arguments, "--json")

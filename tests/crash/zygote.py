@@ -173,6 +173,9 @@ def run(request: dict[str, Any]) -> int:
     Repository.create.__func__.__kwdefaults__["cost"] = cheap  # type: ignore[attr-defined]
     from reentra.graph import client, pace
 
+    rows = request["environment"].get("TEST_CHECKPOINT_ROWS")
+    if rows:
+        importlib.import_module("reentra.backup.engine").CHECKPOINT_ROWS = int(rows)  # type: ignore[attr-defined]
     client.connect.__kwdefaults__["limits"] = pace.Limits().scaled(1_000)
     if request.get("fuse") is not None:
         Fuse(*request["fuse"], f"{request['folder']}/trail").install()

@@ -1,0 +1,303 @@
+"""Each command dies at each of its durable writes; what was acknowledged is there, a rerun ends."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from reentra import errors
+from reentra import repository as repositories
+from reentra.repository import Repository, Severity
+from reentra.sandbox.app import Sandbox
+from tests.crash.support import (
+    NAME,
+    PASSPHRASE,
+    PASSWORD,
+    TENANT_ID,
+    Ended,
+    Fuse,
+    Installation,
+    Stage,
+    Zygote,
+    assert_whole,
+    deaths,
+    installed,
+    print_of_bytes,
+    print_of_state,
+    replayed,
+)
+
+COUNTING = Fuse(0, "none")
+SAMPLE = 5  # deaths of each command in the quick suite; the slow one has all of them
+SEED = 20261123
+
+
+def chosen(trail: tuple[str, ...], *, is_all: bool) -> list[Fuse]:
+    """Return every death, or a sample of them that is the same in every run."""
+    every = deaths(trail)
+    if is_all:
+        return every
+    return sorted(random.Random(SEED).sample(every, SAMPLE), key=lambda fuse: fuse.at)
+
+
+every_death = pytest.mark.parametrize(
+    "is_all", [False, pytest.param(True, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+)
+
+
+@dataclass
+class Scene:
+    """An installation with one snapshot, and where copies of it are put."""
+
+    made: Installation
+    folder: Path
+
+    @property
+    def stage(self) -> Stage:
+        return self.made.stage
+
+    def copy(self) -> Installation:
+        return self.made.copy(self.folder / "copy")
+
+
+@pytest.fixture
+def scene(zygote: Zygote, tmp_path: Path) -> Iterator[Scene]:
+    with Stage() as stage:
+        yield Scene(installed(zygote, tmp_path, stage), tmp_path)
+
+
+def each_death(
+    scene: Scene,
+    arguments: tuple[str, ...],
+    *,
+    is_all: bool,
+    prepare: Callable[[], Installation],
+) -> Iterator[tuple[Installation, Ended, str]]:
+    """Yield the installation after each death of a command, and what tells the death."""
+    counted = prepare().run(*arguments, fuse=COUNTING)
+    assert counted.code == 0, counted.err
+    fuses = chosen(counted.trail, is_all=is_all)
+    assert len(deaths(counted.trail)) > SAMPLE
+    survived = 0
+    for fuse in fuses:
+        installation = prepare()
+        ended = installation.run(*arguments, fuse=fuse)
+        # The last writes of two threads may change places; more than a few must not be missed.
+        survived += not ended.was_killed
+        assert ended.was_killed or ended.code == 0, ended.err
+        what = counted.trail[fuse.at - 1]
+        yield installation, ended, f"{fuse.phase} write {fuse.at} of {len(counted.trail)}, {what}"
+    assert survived <= len(fuses) // 10
+
+
+def change(sandbox: Sandbox) -> None:
+    """What happens in the tenant between two backups."""
+    tenant = sandbox.tenant
+    users = {r.props["displayName"]: r.id for r in tenant.collection("user").values()}
+    groups = {r.props["displayName"]: r.id for r in tenant.collection("group").values()}
+    tenant.update(tenant.get("user", users["Lina Costa"]), {"department": "Elsewhere"})
+    tenant.soft_delete(tenant.get("user", users["Omar Haas"]))
+    tenant.update(tenant.get("group", groups["Sales"]), {"description": "Changed"})
+
+
+@every_death
+def test_a_backup_that_dies_anywhere_is_whole_or_not_there_and_the_next_one_ends(
+    scene: Scene, is_all: bool
+) -> None:
+    (first,) = scene.made.snapshots()
+    bytes_before = print_of_bytes(scene.made.open(), first)
+    change(scene.stage.sandbox)
+    expected = print_of_state(scene.stage.live())
+    # With a checkpoint after each kind: its writes are durable writes as well.
+    scene.made.more["TEST_CHECKPOINT_ROWS"] = "1"
+    for installation, ended, told in each_death(
+        scene, ("backup", NAME, "--json"), is_all=is_all, prepare=scene.copy
+    ):
+        stored = installation.snapshots()
+        assert stored[0] == first, told
+        assert len(stored) <= 2, told
+        if ended.out:
+            assert ended.document["snapshot"] == stored[-1], told
+        opened = installation.open()
+        assert_whole(opened)
+        assert print_of_bytes(opened, first) == bytes_before, told
+        if len(stored) == 2:
+            assert print_of_state(replayed(installation, stored[-1])) == expected, told
+        result = installation.json("backup", NAME)
+        assert result["status"] == ("complete" if len(stored) == 1 else "unchanged"), told
+        assert print_of_state(replayed(installation, result["snapshot"])) == expected, told
+        with installation.catalog() as catalog:
+            assert print_of_state(catalog.state(TENANT_ID, result["snapshot"])) == expected, told
+        opened = installation.open()
+        assert_whole(opened)
+        assert opened.list_documents("checkpoints") == [], told
+        assert print_of_bytes(opened, first) == bytes_before, told
+
+
+@every_death
+@pytest.mark.parametrize("arguments", [("rebuild",), ("snapshots", NAME)])
+def test_a_catalog_whose_making_died_anywhere_is_made_by_the_next(
+    scene: Scene, is_all: bool, arguments: tuple[str, ...]
+) -> None:
+    change(scene.stage.sandbox)
+    scene.made.json("backup", NAME)
+    prints = {one: print_of_state(replayed(scene.made, one)) for one in scene.made.snapshots()}
+    assert len(set(prints.values())) == 2
+    is_rebuilt = arguments == ("rebuild",)
+
+    def prepare() -> Installation:
+        installation = scene.copy()
+        if not is_rebuilt:
+            for file in installation.home.glob("catalog.sqlite*"):
+                file.unlink()
+        return installation
+
+    for installation, _, told in each_death(scene, arguments, is_all=is_all, prepare=prepare):
+        with installation.catalog() as catalog:
+            catalog.sync(TENANT_ID)
+            for snapshot_id, expected in prints.items():
+                assert print_of_state(catalog.state(TENANT_ID, snapshot_id)) == expected, told
+        assert installation.run(*arguments).code == 0, told
+        assert installation.run("check").code == 0, told
+
+
+@every_death
+def test_a_check_that_dies_anywhere_harms_nothing(scene: Scene, is_all: bool) -> None:
+    (first,) = scene.made.snapshots()
+    bytes_before = print_of_bytes(scene.made.open(), first)
+    for installation, _, told in each_death(scene, ("check",), is_all=is_all, prepare=scene.copy):
+        assert print_of_bytes(installation.open(), first) == bytes_before, told
+        assert installation.json("check")["whole"] is True, told
+        assert installation.json("backup", NAME)["status"] == "unchanged", told
+
+
+def test_an_init_that_dies_anywhere_can_be_run_again(zygote: Zygote, tmp_path: Path) -> None:
+    with Stage() as stage:
+        counted = Installation(zygote, tmp_path / "counted", stage).run("init", fuse=COUNTING)
+        fuses = deaths(counted.trail)
+        assert len(fuses) > 15
+        for number, fuse in enumerate(fuses):
+            home = tmp_path / str(number)
+            installation = Installation(zygote, home, stage)
+            ended = installation.run("init", "--json", fuse=fuse)
+            assert ended.was_killed, ended
+            told = f"{fuse.phase} {counted.trail[fuse.at - 1]}"
+            again = installation.run("init", "--json")
+            assert again.code == 0, (told, again.err)
+            key = again.document["recovery_key"]
+            assert installation.open(key).id == installation.open().id, told
+            assert_whole(installation.open())
+            assert len(installation.open().list_slots()) == 2, told
+            # What is finished is never made again.
+            assert installation.run("init").code == 2
+
+
+@every_death
+def test_a_key_change_that_dies_anywhere_locks_nobody_out(scene: Scene, is_all: bool) -> None:
+    (first,) = scene.made.snapshots()
+    bytes_before = print_of_bytes(scene.made.open(), first)
+    counted = scene.copy().rotate(PASSPHRASE, "second", COUNTING)
+    assert counted.code == 0, counted.err
+    assert len(deaths(counted.trail)) > 20
+    for fuse in chosen(counted.trail, is_all=is_all):
+        installation = scene.copy()
+        ended = installation.rotate(PASSPHRASE, "second", fuse)
+        told = f"{fuse.phase} {counted.trail[fuse.at - 1]}"
+        assert ended.was_killed, told
+        opening = {one for one in (PASSPHRASE, "second") if opens(installation, one)}
+        assert opening, told
+        # Whoever can open reads everything; that a rotation did not end is a warning at most.
+        for secret in opening:
+            opened = installation.open(secret)
+            assert print_of_bytes(opened, first) == bytes_before, told
+            report = repositories.check_repository(opened)
+            assert report.is_whole, (told, report.problems)
+        old = "second" if "second" in opening else PASSPHRASE
+        assert installation.rotate(old, "third", None).code == 0, told
+        opened = installation.open("third")
+        assert opened.key_generation >= 2, told
+        assert len(opened.list_slots()) == 2, told
+        assert not opens(installation, PASSPHRASE), told
+        assert print_of_bytes(opened, first) == bytes_before, told
+        problems = repositories.check_repository(opened).problems
+        assert {one.severity for one in problems} <= {Severity.INFORMATION}, told
+
+
+def opens(installation: Installation, secret: str) -> bool:
+    try:
+        Repository.open(repositories.open_storage(str(installation.root)), secret)
+    except errors.WrongPassphrase:
+        return False
+    return True
+
+
+# --- plans and restores ----------------------------------------------------------------------
+
+
+def harm(sandbox: Sandbox) -> Counter[str]:
+    """Do a mishap; returns how often each name was there before."""
+    tenant = sandbox.tenant
+    names = names_in(sandbox)
+    users = {r.props["displayName"]: r.id for r in tenant.collection("user").values()}
+    groups = {r.props["displayName"]: r.id for r in tenant.collection("group").values()}
+    for kind, object_id in (("user", users["Ada Berg"]), ("group", groups["Sales"])):
+        tenant.soft_delete(tenant.get(kind, object_id))
+        tenant.purge(tenant.find_deleted(object_id))
+    tenant.soft_delete(tenant.get("user", users["Omar Haas"]))
+    tenant.update(tenant.get("user", users["Lina Costa"]), {"department": None})
+    return names
+
+
+def names_in(sandbox: Sandbox) -> Counter[str]:
+    """Return how often each name is there, in the recycle bin as well."""
+    tenant = sandbox.tenant
+    return Counter(
+        f"{kind} {record.props['displayName']}"
+        for kind in ("user", "group")
+        for record in tenant.collection(kind).values()
+    )
+
+
+def in_bin(sandbox: Sandbox) -> set[str]:
+    return {record.id for record in sandbox.tenant.deleted()}
+
+
+@pytest.fixture
+def restoring(scene: Scene) -> tuple[Scene, tuple[str, ...]]:
+    password = scene.folder / "password"
+    password.write_text(PASSWORD + "\n")
+    return scene, ("--default-password-file", str(password))
+
+
+@every_death
+def test_a_restore_that_dies_anywhere_is_finished_by_the_same_command(
+    restoring: tuple[Scene, tuple[str, ...]], is_all: bool
+) -> None:
+    scene, password = restoring
+    what = ("restore", NAME, "--snapshot", scene.made.snapshots()[0])
+    what += ("--kind", "user", "--kind", "group")
+    command = (*what, "--yes", *password)
+    before: Counter[str] = Counter()
+
+    def prepare() -> Installation:
+        nonlocal before
+        before = harm(scene.stage.renew())
+        return scene.copy()
+
+    for installation, _, told in each_death(scene, command, is_all=is_all, prepare=prepare):
+        again = installation.run(*command)
+        assert again.code == 0, (told, again.out, again.err)
+        assert names_in(scene.stage.sandbox) == before, told
+        assert in_bin(scene.stage.sandbox) == in_bin(Sandbox("small")), told
+        preview = installation.json(*what, "--preview")
+        assert preview["steps"] == [], told
+        opened = installation.open()
+        assert_whole(opened)
+        assert {"succeeded"} >= {
+            job["status"] for job in installation.json("jobs", "list") if job["task"] == "restore"
+        }, told
