@@ -12,6 +12,6 @@ no secret; a new id is in the identity map, durably, before anything else is wri
 repository, no database.
 
 Read in this order: ``steps``, ``identity``, ``bodies``, ``observed``, ``matching``, ``links``,
-``licences``, ``plan``, ``safety``, ``order``, ``journal``, ``look``, ``apply``, ``verify``,
-``report``.
+``licences``, ``prerequisites``, ``object_steps``, ``repairs``, ``plan``, ``safety``, ``order``,
+``journal``, ``look``, ``apply``, ``verify``, ``report``.
 """

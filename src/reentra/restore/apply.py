@@ -15,56 +15,24 @@ from typing import Any
 from reentra import clock as clocks
 from reentra import errors, progress
 from reentra.directory.kinds import KINDS
-from reentra.directory.objects import ObjectRef
 from reentra.directory.state import LiveState
 from reentra.graph import odata, writer
 from reentra.graph.writer import OutcomeKind, TenantWriter, WriteOutcome, WriteRequest
-from reentra.restore import order
+from reentra.restore import order, outcomes
 from reentra.restore.identity import NO_IDENTITY, IdentityMap
 from reentra.restore.journal import Journal, StepRecord, StepStatus
-from reentra.restore.look import NAMED_KINDS, Answer, Finding, Looker
+from reentra.restore.look import Answer, Finding, Looker
 from reentra.restore.order import Batch
+from reentra.restore.passwords import NO_SECRETS as NO_SECRETS
+from reentra.restore.passwords import RestoreSecrets as RestoreSecrets
+from reentra.restore.passwords import with_password
+from reentra.restore.patience import MAX_LAG_SECONDS, MAX_WAIT_SECONDS, Patience
 from reentra.restore.plan import RestorePlan, ensure_not_refused
 from reentra.restore.report import RestoreReport, Verification, report_of
-from reentra.restore.steps import Action, Look, Password, Step
+from reentra.restore.steps import Action, Look, Step
 from reentra.restore.verify import verify_restore
 
-# How long a just-created object may be unknown to the rest of Graph. Minutes have been seen
-# (graph/best-practices-concept, azuread provider); 1+2+4+8+16 and then every 30 s make about 4.
-MAX_LAG_SECONDS = 240.0
-_MAX_WAIT_SECONDS = 30.0
-# After a lost reply or a crash an effect is looked for so often before it counts as absent, since
-# a filter may not show it at once. What has no unique name could be created twice, and is looked
-# for as long as lists are known to lag.
-_LOOK_WAITS_SECONDS = (1.0, 2.0, 4.0, 8.0)
-_NAMED_LOOK_WAITS_SECONDS = (*_LOOK_WAITS_SECONDS, 15.0, 30.0, 60.0)
 _MAX_SENDS = 4
-
-
-def _no_password() -> str | None:
-    return None
-
-
-def _no_backed_up_password(ref: ObjectRef) -> str | None:  # noqa: ARG001  the type's shape
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class RestoreSecrets:
-    """Where passwords come from. They are asked for when a user is created, and never kept."""
-
-    default_password: Callable[[], str | None] = field(default=_no_password, repr=False)
-    backed_up_password: Callable[[ObjectRef], str | None] = field(
-        default=_no_backed_up_password, repr=False
-    )
-
-    @classmethod
-    def with_default(cls, password: str) -> RestoreSecrets:
-        """Return secrets whose default password is at hand."""
-        return cls(lambda: password)
-
-
-NO_SECRETS = RestoreSecrets()
 
 
 @dataclass(slots=True)
@@ -128,6 +96,7 @@ class Applier:
                 self._learn(step, record)
         self._saved_identity = identity
         self._looker = Looker(live, lambda: self._identity)
+        self._patience = Patience(self._looker, self._wait, max_lag_seconds)
         self._done = sum(1 for r in self._records.values() if r.status.is_final)
 
     @property
@@ -167,7 +136,10 @@ class Applier:
         findings = self._look_patiently(interrupted) if interrupted else {}
         found = [step for step in interrupted if findings[step.id].answer is Answer.HOLDS]
         self._record(
-            [_found_record(step, findings[step.id], "it had been written before") for step in found]
+            [
+                outcomes.found_record(step, findings[step.id], "it had been written before")
+                for step in found
+            ]
         )
         ready = [step for step in ready if not self._is_final(step.id)]
         works = self._prepared(ready, batch, findings)
@@ -240,7 +212,7 @@ class Applier:
         looking = [step for step in steps if step.look is not Look.NOT_NEEDED]
         looked = dict(findings)
         if looking:
-            looked.update(self._look_until_there(looking))
+            looked.update(self._patience.look_until_there(looking))
         already = [
             step
             for step in looking
@@ -249,7 +221,7 @@ class Applier:
         self._record(
             [
                 dataclasses.replace(
-                    _found_record(step, looked[step.id], "it is so already"),
+                    outcomes.found_record(step, looked[step.id], "it is so already"),
                     status=StepStatus.ALREADY,
                 )
                 for step in already
@@ -269,42 +241,13 @@ class Applier:
             works.append(work)
         return works
 
-    def _look_until_there(self, steps: Sequence[Step]) -> dict[str, Finding]:
-        """Look before the write; what came out of the recycle bin may take a while to show."""
-        found = self._looker.findings(steps, is_fresh=False)
-        wait_seconds, waited = 1.0, 0.0
-        while waited < self._max_lag_seconds:
-            gone = [
-                step
-                for step in steps
-                if found[step.id].answer is Answer.GONE and not step.makes_object
-            ]
-            if not gone:
-                break
-            self._wait("an object restored a moment ago to show", wait_seconds)
-            waited += wait_seconds
-            wait_seconds = min(wait_seconds * 2, _MAX_WAIT_SECONDS)
-            found.update(self._looker.findings(gone))
-        return found
-
     def _look_patiently(self, steps: Sequence[Step]) -> dict[str, Finding]:
-        """Look for effects that may have happened; an absent one is looked for several times."""
         existing = {
             step.id: self._records[step.id].detail.get("existing", ())
             for step in steps
             if step.id in self._records
         }
-        found: dict[str, Finding] = {}
-        rest = list(steps)
-        for number, wait_seconds in enumerate((*_NAMED_LOOK_WAITS_SECONDS, 0.0)):
-            found.update(self._looker.findings(rest, existing=existing, taken=self._ids_in_use()))
-            rest = [step for step in rest if found[step.id].answer is not Answer.HOLDS]
-            if number >= len(_LOOK_WAITS_SECONDS):
-                rest = [s for s in rest if s.makes_object and s.ref.kind in NAMED_KINDS]
-            if not rest or not wait_seconds:
-                break
-            self._wait("a write whose reply was lost to show", wait_seconds)
-        return found
+        return self._patience.look_for_lost(steps, existing, self._ids_in_use())
 
     def _ids_in_use(self) -> frozenset[str]:
         return frozenset(record.new_id for record in self._records.values() if record.new_id)
@@ -339,14 +282,14 @@ class Applier:
                 try:
                     sendable.append((work, self._request(work)))
                 except errors.Error as error:
-                    refused += _failed_records(work, error)
+                    refused += outcomes.failed_records(work.steps, error, work.dropped)
             self._record(refused)
-            outcomes = self._writer.send_batch([request for _work, request in sendable])
+            answers = self._writer.send_batch([request for _work, request in sendable])
             again: list[_Work] = []
             records: list[StepRecord] = []
             fatal: errors.Error | None = None
             unknown: list[_Work] = []
-            for (work, _request), outcome in zip(sendable, outcomes, strict=True):
+            for (work, _request), outcome in zip(sendable, answers, strict=True):
                 work.sends += 1
                 if isinstance(outcome.error, errors.Unauthenticated):
                     fatal = outcome.error
@@ -382,7 +325,7 @@ class Applier:
         if work.is_reconciling_proxies:
             detail["message"] = "Mail addresses that others have taken since were left out."
         if work.step.makes_object and is_done:
-            detail.update(_new_ids(work.step, outcome.body or {}))
+            detail.update(outcomes.new_ids(work.step, outcome.body or {}))
         status = StepStatus.DONE if is_done else StepStatus.ALREADY
         return [StepRecord(step.id, status, detail) for step in work.steps]
 
@@ -391,7 +334,7 @@ class Applier:
         step = work.step
         may_be_lag = odata.is_replication_lag(error) and self._is_on_new_ground(step)
         if len(work.steps) > 1:
-            if may_be_lag and work.lag_seconds < _MAX_WAIT_SECONDS:
+            if may_be_lag and work.lag_seconds < MAX_WAIT_SECONDS:
                 return self._later(work, again)
             again += [_Work((one,)) for one in work.steps]  # each gets an outcome of its own
             return []
@@ -407,11 +350,11 @@ class Applier:
             # Creating an application may have brought its principal along.
             finding = self._looker.findings([step])[step.id]
             if finding.answer is Answer.HOLDS:
-                return [_found_record(step, finding, "it came with its application")]
+                return [outcomes.found_record(step, finding, "it came with its application")]
         if work.is_doubtful and step.makes_object and odata.is_already_exists(error):
             finding = self._look_patiently([step])[step.id]
             if finding.answer is Answer.HOLDS:
-                return [_found_record(step, finding, "its reply was lost")]
+                return [outcomes.found_record(step, finding, "its reply was lost")]
         named = odata.read_only_property(error) or odata.unknown_property(error)
         if named and work.bodies and named in work.bodies[0] and step.action is not Action.INVITE:
             del work.bodies[0][named]
@@ -432,13 +375,13 @@ class Applier:
         is_passing = error.is_retryable and work.sends < _MAX_SENDS
         if (may_be_lag or is_contended or is_passing) and work.lag_seconds < self._max_lag_seconds:
             return self._later(work, again)
-        return _failed_records(work, error)
+        return outcomes.failed_records(work.steps, error, work.dropped)
 
     @staticmethod
     def _later(work: _Work, again: list[_Work]) -> list[StepRecord]:
         """Send the request again after a wait that grows."""
         if work.lag_seconds > 0:
-            work.next_wait_seconds = min(work.next_wait_seconds * 2, _MAX_WAIT_SECONDS)
+            work.next_wait_seconds = min(work.next_wait_seconds * 2, MAX_WAIT_SECONDS)
         work.lag_seconds += work.next_wait_seconds
         again.append(work)
         return []
@@ -457,7 +400,7 @@ class Applier:
             for step in work.steps:
                 finding = findings[step.id]
                 if finding.answer is Answer.HOLDS:
-                    record = _found_record(step, finding, "its reply was lost")
+                    record = outcomes.found_record(step, finding, "its reply was lost")
                     if work.dropped:
                         detail = {**record.detail, "dropped": list(work.dropped)}
                         record = dataclasses.replace(record, detail=detail)
@@ -471,7 +414,7 @@ class Applier:
                     f"Graph's replies were lost {work.sends} times, and the change does not show.",
                     hint="Look at the object, and restore again when Graph is well.",
                 )
-                records += _failed_records(dataclasses.replace(work, steps=tuple(left)), lost)
+                records += outcomes.failed_records(left, lost, work.dropped)
             else:
                 again.append(dataclasses.replace(work, steps=tuple(left), is_doubtful=True))
         self._record(records)
@@ -488,7 +431,7 @@ class Applier:
                     live_id, is_reconciling_proxies=work.is_reconciling_proxies
                 )
             case Action.CREATE:
-                return writer.create(step.ref.kind, self._with_password(step, body))
+                return writer.create(step.ref.kind, with_password(step, body, self._secrets))
             case Action.INVITE:
                 return writer.invite(
                     body["invitedUserEmailAddress"],
@@ -521,28 +464,6 @@ class Applier:
 
     def _body(self, step: Step) -> dict[str, Any]:
         return self._identity.rewritten(step.ref.kind, step.body)
-
-    def _with_password(self, step: Step, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the body with the password that the plan only names. It is kept nowhere."""
-        result = dict(body)
-        if step.password is Password.NOT_NEEDED:
-            return result
-        profile = dict(result.get("passwordProfile") or {})
-        password: str | None = None
-        if step.password is Password.BACKED_UP:
-            password = self._secrets.backed_up_password(step.ref)
-        if password is None:
-            password = self._secrets.default_password()
-            if step.password is Password.BACKED_UP:
-                profile["forceChangePasswordNextSignIn"] = True
-        if not password:
-            raise errors.UsageError(
-                f"User {step.name} has to be created anew and no default password was given.",
-                hint="Restore again with --default-password-file.",
-            )
-        profile["password"] = password
-        result["passwordProfile"] = profile
-        return result
 
     # --- after the write ----------------------------------------------------------------------
 
@@ -592,43 +513,3 @@ def apply_plan(
     Raises: ``errors.Refused`` when a refusal of the plan stands.
     """
     return Applier(plan, live, tenant_writer, journal, identity, secrets, **options).run()
-
-
-def _found_record(step: Step, finding: Finding, reason: str) -> StepRecord:
-    detail: dict[str, Any] = {"reason": reason}
-    if step.makes_object and finding.found_id:
-        detail["new_id"] = finding.found_id
-        if finding.found_app_id:
-            detail["new_app_id"] = finding.found_app_id
-    return StepRecord(step.id, StepStatus.DONE, detail)
-
-
-def _new_ids(step: Step, body: Mapping[str, Any]) -> dict[str, str]:
-    made = body.get("invitedUser") if step.action is Action.INVITE else body
-    if not isinstance(made, Mapping):
-        return {}
-    ids = {"new_id": str(made.get("id") or "")}
-    if step.ref.kind == "application" and made.get("appId"):
-        ids["new_app_id"] = str(made["appId"])
-    return ids
-
-
-def _failed_records(work: _Work, error: errors.Error) -> list[StepRecord]:
-    detail: dict[str, Any] = {"message": error.message, "hint": error.hint or _hint_for(error)}
-    if isinstance(error, errors.GraphError):
-        detail.update(
-            status=error.status,
-            graph_code=error.graph_code,
-            request_id=error.request_id,
-        )
-    if work.dropped:
-        detail["dropped"] = list(work.dropped)
-    return [StepRecord(step.id, StepStatus.FAILED, detail) for step in work.steps]
-
-
-def _hint_for(error: errors.Error) -> str:
-    if isinstance(error, errors.GraphNotFound):
-        return "The object or what it refers to is gone: make a new plan."
-    if isinstance(error, errors.InvalidRequest | errors.Conflict):
-        return "Graph refuses the value: put right what it names, then restore this object again."
-    return "Restore this object again."

@@ -5,14 +5,13 @@ Reads the tenant through ``TenantState`` only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from reentra import errors
-from reentra.directory import references
-from reentra.directory.kinds import KINDS, IdForm, ObjectKind
+from reentra.directory.kinds import KINDS, ObjectKind
 from reentra.directory.objects import DirectoryObject
-from reentra.restore import bodies, matching, order
+from reentra.restore import bodies, matching, order, prerequisites
 from reentra.restore.draft import (
     Draft,
     PolicyState,
@@ -72,7 +71,7 @@ def _put_back(draft: Draft, row: ObjectKind, found: matching.KindMatch) -> list[
         return pairs
     for chunk in chunks(sorted(found.differing)):
         loaded = draft.desired.load_objects(row.name, chunk)
-        _resolve_references(draft, row, loaded)
+        prerequisites.resolve_references(draft, row, loaded)
         for old_id in chunk:
             item = loaded.get(old_id)
             if item is None:
@@ -104,17 +103,17 @@ def _update(
         return
     if not row.can_update:
         return
-    dead, blocked = _dead_references(draft, row, item, live.properties)
+    dead, blocked = prerequisites.dead_references(draft, row, item, live.properties)
     blocked_names = {pointer.partition("/")[0] for pointer in blocked.values()} & names
     for name in sorted(blocked_names):
         gone = sorted(one for one, where in blocked.items() if where.partition("/")[0] == name)
         draft.refuse(
             item,
             name,
-            f"It refers to what does not exist in the tenant: {_titles(draft, gone)}.",
+            f"It refers to what does not exist in the tenant: {prerequisites.titles(draft, gone)}.",
             "Restore those too: add them to the selection.",
         )
-    properties = _without_ids(properties, dead)
+    properties = prerequisites.without_ids(properties, dead)
     refused = bodies.refused_updates(row.name, properties, live.properties, names)
     for name, (why, instead) in refused.items():
         draft.refuse(item, name, why, instead)
@@ -141,7 +140,9 @@ def _update(
                 summary=_update_summary(named, number, len(sent)),
                 precondition=Precondition.PRESENT,
                 phase=row.phase,
-                depends_on=(previous,) if previous else _made_references(draft, row, item, body),
+                depends_on=(previous,)
+                if previous
+                else prerequisites.made_references(draft, row, item, body),
                 body=body,
                 live_id=live.id,
             )
@@ -219,7 +220,7 @@ def _create_absent(draft: Draft, row: ObjectKind, found: matching.KindMatch) -> 
     pairs: list[_Pair] = []
     for chunk in chunks(found.absent):
         loaded = draft.desired.load_objects(row.name, chunk)
-        _resolve_references(draft, row, loaded)
+        prerequisites.resolve_references(draft, row, loaded)
         for old_id in chunk:
             item = loaded.get(old_id)
             if item is not None and _create(draft, row, item) and row.name in LICENSED_KINDS:
@@ -238,13 +239,13 @@ def _create(draft: Draft, row: ObjectKind, item: DirectoryObject) -> bool:
     if reason is not None:
         draft.refuse(item, "object", *bodies.REASONS[reason])
         return False
-    dead, blocked = _dead_references(draft, row, item, {})
+    dead, blocked = prerequisites.dead_references(draft, row, item, {})
     if blocked or (row.is_link and dead):
         draft.refuse(
             item,
             "object",
             f"It refers to what does not exist in the tenant: "
-            f"{_titles(draft, sorted({*blocked, *dead}))}.",
+            f"{prerequisites.titles(draft, sorted({*blocked, *dead}))}.",
             "Restore those too: add them to the selection.",
         )
         return False
@@ -253,7 +254,7 @@ def _create(draft: Draft, row: ObjectKind, item: DirectoryObject) -> bool:
             f"{row.name} {name_of(item)} referred to {', '.join(sorted(dead))}, which did not "
             "exist when the snapshot was taken; it is created without them."
         )
-    if row.name == "servicePrincipal" and not _has_application(draft, item):
+    if row.name == "servicePrincipal" and not prerequisites.has_application(draft, item):
         draft.refuse(
             item,
             "object",
@@ -261,7 +262,7 @@ def _create(draft: Draft, row: ObjectKind, item: DirectoryObject) -> bool:
             "Restore the application too: add it to the selection.",
         )
         return False
-    disabled = _disabled_role(draft, item)
+    disabled = prerequisites.disabled_role(draft, item)
     if disabled:
         draft.refuse(
             item,
@@ -270,9 +271,9 @@ def _create(draft: Draft, row: ObjectKind, item: DirectoryObject) -> bool:
             "Enable the role, assign it by hand, and disable it again.",
         )
         return False
-    properties = _without_ids(properties, dead)
+    properties = prerequisites.without_ids(properties, dead)
     name = _display(draft, row, item)
-    depends_on = _made_references(draft, row, item, properties)
+    depends_on = prerequisites.made_references(draft, row, item, properties)
     step_id = f"create/{item.ref}"
     if row.name == "user" and bodies.is_guest_by_invitation(properties):
         if not _invite(draft, row, item, properties, step_id):
@@ -444,112 +445,11 @@ def _tell_lost_secrets(draft: Draft, item: DirectoryObject) -> None:
         )
 
 
-# --- references -----------------------------------------------------------------------------------
+# --- parts ----------------------------------------------------------------------------------------
 
 
 def _mapped(draft: Draft, item: DirectoryObject) -> dict[str, Any]:
     return draft.identity.rewritten(item.kind, item.properties)
-
-
-def _required_ids(row: ObjectKind, item: DirectoryObject) -> Iterator[tuple[str, str, str]]:
-    """Yield id, kind (or ``""``) and pointer of each object that must exist."""
-    for reference, identifier in references.references_in(row.name, item.properties):
-        is_needed = reference.is_required or reference.form is IdForm.SCOPE
-        if not is_needed or reference.form in (IdForm.APP_ID, IdForm.APP_URI, IdForm.TEXT):
-            continue
-        kind = reference.kinds[0] if len(reference.kinds) == 1 else ""
-        yield identifier, kind, reference.pointer
-
-
-def _resolve_references(
-    draft: Draft, row: ObjectKind, items: Mapping[str, DirectoryObject]
-) -> None:
-    ends = {
-        identifier: kind
-        for item in items.values()
-        for identifier, kind, _pointer in _required_ids(row, item)
-    }
-    if ends:
-        draft.resolve_ends(ends)
-        draft.learn_titles(ends)
-
-
-def _dead_references(
-    draft: Draft, row: ObjectKind, item: DirectoryObject, live: Mapping[str, Any]
-) -> tuple[set[str], dict[str, str]]:
-    """Return ids that were dead in the snapshot already, and those (with pointer) that block.
-
-    What the live object names too, Graph has accepted, and is left as it is.
-    """
-    named_live = {one for _reference, one in references.references_in(row.name, live)}
-    dead: set[str] = set()
-    blocked: dict[str, str] = {}
-    for identifier, kind, pointer in _required_ids(row, item):
-        if identifier in draft.present or identifier in draft.made or identifier in named_live:
-            continue
-        is_known = bool(kind) and draft.knows_whole(kind)
-        if is_known and not draft.existed([identifier]):
-            dead.add(identifier)
-        else:
-            blocked[identifier] = pointer
-    return dead, blocked
-
-
-def _made_references(
-    draft: Draft, row: ObjectKind, item: DirectoryObject, body: Mapping[str, Any]
-) -> tuple[str, ...]:
-    """Return the steps that make what ``body`` cannot do without."""
-    needed: dict[str, None] = {}
-    for reference, identifier in references.references_in(row.name, item.properties):
-        if reference.pointer.partition("/")[0] not in body:
-            continue
-        if not (reference.is_required or reference.form is IdForm.SCOPE):
-            continue
-        made = draft.made_apps if reference.form is IdForm.APP_ID else draft.made
-        if identifier in made:
-            needed[made[identifier]] = None
-    return tuple(needed)
-
-
-def _has_application(draft: Draft, item: DirectoryObject) -> bool:
-    """Tell whether the service principal's application exists; another tenant's always does."""
-    app_id = str(item.get("appId") or "")
-    if app_id in draft.made_apps:
-        return True
-    owner = item.get("appOwnerOrganizationId")
-    if owner and owner != draft.desired.tenant_id:
-        return True
-    current = draft.identity.current_app(app_id)
-    if draft.live.find_objects("application", "appId", [current]):
-        return True
-    return owner is None and not draft.desired.find_objects("application", "appId", [app_id])
-
-
-def _disabled_role(draft: Draft, item: DirectoryObject) -> str:
-    """Return the name of the disabled role that an assignment gives, or ``""``."""
-    if item.kind == "unifiedRoleAssignment":
-        role_id = str(item.get("roleDefinitionId"))
-        role = draft.roles.get(role_id)
-        if role is None:
-            role = draft.desired.load_objects("unifiedRoleDefinition", [role_id]).get(role_id)
-        if role is None:
-            return ""
-        draft.roles[role_id] = role
-        return "" if role.get("isEnabled") is not False else name_of(role)
-    if item.kind == "appRoleAssignment":
-        resource_id = str(item.get("resourceId"))
-        resource = draft.roles.get(resource_id)
-        if resource is None:
-            resource = draft.desired.load_objects("servicePrincipal", [resource_id]).get(
-                resource_id
-            )
-        if resource is None:
-            return ""
-        draft.roles[resource_id] = resource
-        for app_role in resource.get("appRoles") or ():
-            if app_role.get("id") == item.get("appRoleId") and not app_role.get("isEnabled"):
-                return str(app_role.get("displayName") or app_role.get("id"))
-    return ""
 
 
 def _no_recreation(row: ObjectKind, properties: Mapping[str, Any]) -> bodies.AbsentReason | None:
@@ -571,23 +471,6 @@ def _link_look(draft: Draft, row: ObjectKind, item: DirectoryObject) -> Look:
     ends = matching.ends_of(row, item.properties)
     is_undeleted = any(end in draft.undeleted for end, _kinds in ends)
     return Look.OBJECT if is_undeleted else Look.NOT_NEEDED
-
-
-def _without_ids(value: Any, ids: set[str]) -> Any:
-    """Return ``value`` without list items that are one of ``ids``."""
-    if not ids:
-        return value
-    if isinstance(value, Mapping):
-        return {key: _without_ids(item, ids) for key, item in value.items()}
-    if isinstance(value, list):
-        return [
-            _without_ids(item, ids) for item in value if not (isinstance(item, str) and item in ids)
-        ]
-    return value
-
-
-def _titles(draft: Draft, ids: list[str]) -> str:
-    return ", ".join(f"{draft.title(one)} ({one})" for one in ids)
 
 
 def _display(draft: Draft, row: ObjectKind, item: DirectoryObject) -> str:

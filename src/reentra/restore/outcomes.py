@@ -1,0 +1,56 @@
+"""What a step's record says: found, made, or failed with Graph's own words and what to do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reentra import errors
+from reentra.restore.journal import StepRecord, StepStatus
+from reentra.restore.look import Finding
+from reentra.restore.steps import Action, Step
+
+
+def found_record(step: Step, finding: Finding, reason: str) -> StepRecord:
+    """Return the record of a step whose effect was found in the tenant."""
+    detail: dict[str, Any] = {"reason": reason}
+    if step.makes_object and finding.found_id:
+        detail["new_id"] = finding.found_id
+        if finding.found_app_id:
+            detail["new_app_id"] = finding.found_app_id
+    return StepRecord(step.id, StepStatus.DONE, detail)
+
+
+def new_ids(step: Step, body: Mapping[str, Any]) -> dict[str, str]:
+    """Return what Graph called an object that it made."""
+    made = body.get("invitedUser") if step.action is Action.INVITE else body
+    if not isinstance(made, Mapping):
+        return {}
+    ids = {"new_id": str(made.get("id") or "")}
+    if step.ref.kind == "application" and made.get("appId"):
+        ids["new_app_id"] = str(made["appId"])
+    return ids
+
+
+def failed_records(
+    steps: Sequence[Step], error: errors.Error, dropped: Sequence[str] = ()
+) -> list[StepRecord]:
+    """Return the records of steps that Graph, or we, refused for good."""
+    detail: dict[str, Any] = {"message": error.message, "hint": error.hint or _hint_for(error)}
+    if isinstance(error, errors.GraphError):
+        detail.update(
+            status=error.status,
+            graph_code=error.graph_code,
+            request_id=error.request_id,
+        )
+    if dropped:
+        detail["dropped"] = list(dropped)
+    return [StepRecord(step.id, StepStatus.FAILED, detail) for step in steps]
+
+
+def _hint_for(error: errors.Error) -> str:
+    if isinstance(error, errors.GraphNotFound):
+        return "The object or what it refers to is gone: make a new plan."
+    if isinstance(error, errors.InvalidRequest | errors.Conflict):
+        return "Graph refuses the value: put right what it names, then restore this object again."
+    return "Restore this object again."

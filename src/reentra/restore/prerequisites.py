@@ -1,0 +1,130 @@
+"""Prerequisites: what an object cannot be written without, and what is in the plan for it.
+
+Reads both states through ``TenantState`` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reentra.directory import references
+from reentra.directory.kinds import IdForm, ObjectKind
+from reentra.directory.objects import DirectoryObject
+from reentra.restore.draft import Draft, name_of
+
+
+def _required_ids(row: ObjectKind, item: DirectoryObject) -> Iterator[tuple[str, str, str]]:
+    """Yield id, kind (or ``""``) and pointer of each object that must exist."""
+    for reference, identifier in references.references_in(row.name, item.properties):
+        is_needed = reference.is_required or reference.form is IdForm.SCOPE
+        if not is_needed or reference.form in (IdForm.APP_ID, IdForm.APP_URI, IdForm.TEXT):
+            continue
+        kind = reference.kinds[0] if len(reference.kinds) == 1 else ""
+        yield identifier, kind, reference.pointer
+
+
+def resolve_references(draft: Draft, row: ObjectKind, items: Mapping[str, DirectoryObject]) -> None:
+    ends = {
+        identifier: kind
+        for item in items.values()
+        for identifier, kind, _pointer in _required_ids(row, item)
+    }
+    if ends:
+        draft.resolve_ends(ends)
+        draft.learn_titles(ends)
+
+
+def dead_references(
+    draft: Draft, row: ObjectKind, item: DirectoryObject, live: Mapping[str, Any]
+) -> tuple[set[str], dict[str, str]]:
+    """Return ids that were dead in the snapshot already, and those (with pointer) that block.
+
+    What the live object names too, Graph has accepted, and is left as it is.
+    """
+    named_live = {one for _reference, one in references.references_in(row.name, live)}
+    dead: set[str] = set()
+    blocked: dict[str, str] = {}
+    for identifier, kind, pointer in _required_ids(row, item):
+        if identifier in draft.present or identifier in draft.made or identifier in named_live:
+            continue
+        is_known = bool(kind) and draft.knows_whole(kind)
+        if is_known and not draft.existed([identifier]):
+            dead.add(identifier)
+        else:
+            blocked[identifier] = pointer
+    return dead, blocked
+
+
+def made_references(
+    draft: Draft, row: ObjectKind, item: DirectoryObject, body: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Return the steps that make what ``body`` cannot do without."""
+    needed: dict[str, None] = {}
+    for reference, identifier in references.references_in(row.name, item.properties):
+        if reference.pointer.partition("/")[0] not in body:
+            continue
+        if not (reference.is_required or reference.form is IdForm.SCOPE):
+            continue
+        made = draft.made_apps if reference.form is IdForm.APP_ID else draft.made
+        if identifier in made:
+            needed[made[identifier]] = None
+    return tuple(needed)
+
+
+def has_application(draft: Draft, item: DirectoryObject) -> bool:
+    """Tell whether the service principal's application exists; another tenant's always does."""
+    app_id = str(item.get("appId") or "")
+    if app_id in draft.made_apps:
+        return True
+    owner = item.get("appOwnerOrganizationId")
+    if owner and owner != draft.desired.tenant_id:
+        return True
+    current = draft.identity.current_app(app_id)
+    if draft.live.find_objects("application", "appId", [current]):
+        return True
+    return owner is None and not draft.desired.find_objects("application", "appId", [app_id])
+
+
+def disabled_role(draft: Draft, item: DirectoryObject) -> str:
+    """Return the name of the disabled role that an assignment gives, or ``""``."""
+    if item.kind == "unifiedRoleAssignment":
+        role_id = str(item.get("roleDefinitionId"))
+        role = draft.roles.get(role_id)
+        if role is None:
+            role = draft.desired.load_objects("unifiedRoleDefinition", [role_id]).get(role_id)
+        if role is None:
+            return ""
+        draft.roles[role_id] = role
+        return "" if role.get("isEnabled") is not False else name_of(role)
+    if item.kind == "appRoleAssignment":
+        resource_id = str(item.get("resourceId"))
+        resource = draft.roles.get(resource_id)
+        if resource is None:
+            resource = draft.desired.load_objects("servicePrincipal", [resource_id]).get(
+                resource_id
+            )
+        if resource is None:
+            return ""
+        draft.roles[resource_id] = resource
+        for app_role in resource.get("appRoles") or ():
+            if app_role.get("id") == item.get("appRoleId") and not app_role.get("isEnabled"):
+                return str(app_role.get("displayName") or app_role.get("id"))
+    return ""
+
+
+def without_ids(value: Any, ids: set[str]) -> Any:
+    """Return ``value`` without list items that are one of ``ids``."""
+    if not ids:
+        return value
+    if isinstance(value, Mapping):
+        return {key: without_ids(item, ids) for key, item in value.items()}
+    if isinstance(value, list):
+        return [
+            without_ids(item, ids) for item in value if not (isinstance(item, str) and item in ids)
+        ]
+    return value
+
+
+def titles(draft: Draft, ids: list[str]) -> str:
+    return ", ".join(f"{draft.title(one)} ({one})" for one in ids)
