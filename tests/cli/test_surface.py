@@ -44,10 +44,10 @@ def help_of(
 def test_help_is_the_golden_one(
     path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Run with REENTRA_GOLDEN=write to accept what is printed now."""
+    """`make golden` writes it anew, to accept what is printed now."""
     text = help_of(path, monkeypatch, capsys)
     file = GOLDEN / f"{'-'.join(path) or 'reentra'}.txt"
-    if os.environ.get("REENTRA_GOLDEN") == "write":
+    if os.environ.get("REENTRA_WRITE_GOLDEN"):
         file.write_text(text)
     assert text == file.read_text()
 

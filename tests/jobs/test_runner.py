@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from reentra import errors
-from reentra.database import JobStatus
+from reentra.database import JobStatus, JobStore, Part, database_url, open_database
 from reentra.jobs import JobRun, JobRunner, Task, TaskResult, TaskStatus
 from reentra.jobs.claims import Claims
 
@@ -233,3 +233,20 @@ def test_a_claim_is_held_by_one_and_freed_by_death(tmp_path: Path) -> None:
     os.waitpid(child, 0)
     assert not ours.is_held("b")
     assert ours.take("b")
+
+
+@pytest.mark.server
+def test_jobs_run_on_postgresql_too(tmp_path: Path) -> None:
+    url = os.environ.get("REENTRA_TEST_POSTGRES", "")
+    if not url:
+        pytest.skip("REENTRA_TEST_POSTGRES names no server; `make test-all` starts one")
+    store = JobStore(open_database(database_url(url, tmp_path, Part.JOBS), Part.JOBS))
+    runner = JobRunner(store, url, tmp_path / "claims", worker.TASKS)
+    try:
+        with pytest.raises(errors.Unavailable):
+            runner.run("count", worker.Context(tmp_path, fail_at=2), parameters={"steps": 4})
+        job = runner.store.list_jobs()[0]
+        assert runner.resume(job.id, worker.Context(tmp_path)).summary == {"counted": 4}
+    finally:
+        runner.close()
+    assert counted(tmp_path) == [0, 1, 2, 3]

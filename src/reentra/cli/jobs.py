@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from reentra import clock as clocks
 from reentra import errors
 from reentra.cli import running, session
 from reentra.cli.options import DEFAULT_COMMON, Common
 from reentra.cli.screen import Screen, escaped
 
 if TYPE_CHECKING:
-    from reentra.database import Job
+    from reentra.database import Job, JobStep
 
 app = App(name="jobs")
+
+_GOOD = frozenset({"done", "already"})
 
 JobId = Annotated[str, Parameter(help="The job's id, or the beginning of it.")]
 
@@ -59,8 +62,16 @@ def list_jobs(
 
 
 @app.command
-def show(job: JobId, /, *, common: Common = DEFAULT_COMMON) -> int:
-    """Show one job: its status, how far it is, and the counts of its steps.
+def show(
+    job: JobId,
+    /,
+    *,
+    limit: Annotated[int, Parameter(help="Show at most so many steps.")] = 50,
+    common: Common = DEFAULT_COMMON,
+) -> int:
+    """Show one job: its status, how far it is, and its steps; those that went wrong come first.
+
+    With --json every step is there.
 
     Example: reentra jobs show 3f2a
     """
@@ -73,6 +84,8 @@ def show(job: JobId, /, *, common: Common = DEFAULT_COMMON) -> int:
         document["steps"] = steps
         document["parameters"] = dict(found.parameters)
         document["summary"] = dict(found.summary)
+        listed = application.jobs.list_steps(found.id)
+        document["entries"] = [_step_document(step) for step in listed]
     screen.say(f"[bold]{document['id']}[/]  {document['task']}  {document['tenant']}")
     screen.say(f"  status    {document['status']}")
     screen.say(f"  began     {_moment(document['started_at'])}")
@@ -83,6 +96,14 @@ def show(job: JobId, /, *, common: Common = DEFAULT_COMMON) -> int:
         screen.say(f"  steps     {escaped(_words(steps))}")
     if found.error:
         screen.say(f"  error     {escaped(str(found.error['message']))}")
+    wrong_first = sorted(document["entries"], key=lambda step: step["status"] in _GOOD)
+    if wrong_first:
+        screen.table(
+            ("Step", "Status", ""),
+            ((step["step"], step["status"], step["message"]) for step in wrong_first[:limit]),
+        )
+    if len(wrong_first) > limit:
+        screen.say(f"[dim]... and {len(wrong_first) - limit:,} more; --limit shows them[/]")
     if document["status"] in {"interrupted", "cancelled", "failed"}:
         screen.say(f"`reentra jobs resume {found.id}` goes on with it.")
     screen.result(document)
@@ -176,6 +197,18 @@ def _document(job: Job, *, is_alive: bool) -> dict[str, Any]:
     if not job.status.is_final and not is_alive:
         document["status"] = "interrupted"  # its process is gone, and nobody took it up yet
     return document
+
+
+def _step_document(step: JobStep) -> dict[str, Any]:
+    return {
+        "step": step.step_id,
+        "status": step.status.value,
+        "attempt": step.attempt,
+        "intended_at": None if step.intended_at is None else clocks.iso(step.intended_at),
+        "finished_at": None if step.finished_at is None else clocks.iso(step.finished_at),
+        "new_id": str(step.detail.get("new_id") or ""),
+        "message": str(step.detail.get("message") or step.detail.get("reason") or ""),
+    }
 
 
 def _moment(text: str | None) -> str:
