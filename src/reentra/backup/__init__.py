@@ -7,8 +7,8 @@ manifest at its end or nothing. A killed backup leaves a checkpoint from which t
 Invariants: only differences to the parent are written; a kind that was not read whole keeps what
 was known, keeps its old delta link, and says so.
 
-Read in this order: ``engine``, ``units``, ``delta``, ``listing``, ``links``, ``base``,
-``checkpoint``.
+Read in this order: ``engine``, ``units``, ``delta_reading`` with ``delta``, ``reading``,
+``findings``, ``changes``, ``base``, ``checkpoint``.
 """
 
 from reentra.backup.base import Base, EmptyBase

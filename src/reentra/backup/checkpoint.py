@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from reentra import clock as clocks
 from reentra import errors
-from reentra.backup.units import UnitResult
+from reentra.backup.findings import UnitResult
 from reentra.repository import SegmentInfo
 from reentra.snapshots import KindSummary, RelationshipSummary
 

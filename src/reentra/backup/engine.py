@@ -17,13 +17,8 @@ from reentra.backup.ahead import ReadAhead, lists_of_unit
 from reentra.backup.base import Base, EmptyBase
 from reentra.backup.changes import LinkKey
 from reentra.backup.checkpoint import Checkpoint
-from reentra.backup.units import (
-    ReadsLive,
-    UnitContext,
-    kinds_of_unit,
-    read_unit,
-    unit_names,
-)
+from reentra.backup.findings import ReadsLive, UnitContext
+from reentra.backup.units import kinds_of_unit, read_unit, unit_names
 from reentra.directory.kinds import KINDS
 from reentra.directory.objects import Relationship
 from reentra.directory.relationships import Reading, relationships_of, relationships_to
