@@ -95,10 +95,7 @@ class History:
             moment,
             moment,
             kinds,
-            {
-                name: RelationshipSummary(0, 0, model.coverages[name])
-                for name in RELATIONSHIPS
-            },
+            {name: RelationshipSummary(0, 0, model.coverages[name]) for name in RELATIONSHIPS},
             delta_links={"user": "opaque"},
         )
         snapshot_id = self.repository.new_snapshot_id(moment)

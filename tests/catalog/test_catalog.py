@@ -411,10 +411,14 @@ def test_candidates_cost_what_changed(history: History, tenant: ModelTenant) -> 
     history.catalog.sync(TENANT)
     none = history.catalog.candidates(TENANT, a, b)
     assert (none.objects, none.sources) == ({}, {})
-    assert history.catalog.candidates(TENANT, a, c).objects == {"user": (USERS[0],)}
-    assert history.catalog.candidates(TENANT, c, b).objects == {"user": (USERS[0],)}
+    changed = history.catalog.candidates(TENANT, a, c).objects["user"]
+    back = history.catalog.candidates(TENANT, c, b).objects["user"]
+    assert list(changed) == list(back) == [USERS[0]]
+    assert changed[USERS[0]][:2] == back[USERS[0]][1::-1]
     both = history.catalog.candidates(TENANT, c, d)
-    assert both.objects == {"user": (USERS[1],)}
+    assert both.objects["user"] == {
+        USERS[1]: (history.catalog.load_digests(TENANT, c, "user")[USERS[1]], None, "Bob Élan")
+    }
     # The link stays in the snapshot, but nobody is a member who does not exist.
     assert both.sources["group.members"] == (GROUPS[0],)
     assert history.catalog.candidates(TENANT, a, d, ["group"]).objects == {}

@@ -29,10 +29,24 @@ class LinkChange(enum.StrEnum):
     EQUAL = "equal"
 
 
+class Digests(Protocol):
+    """An object's digests on both sides (``None``: not there), and its name."""
+
+    @property
+    def before(self) -> bytes | None: ...
+
+    @property
+    def after(self) -> bytes | None: ...
+
+    @property
+    def name(self) -> str: ...
+
+
 class Candidates(Protocol):
     """What may differ between two states; nothing else does. Empty means that nothing differs.
 
-    ``objects`` names ids by kind. ``sources`` names the ids at which links start, by relationship;
+    ``objects`` names ids by kind; where it is a mapping, each id stands for ``Digests``, which
+    saves asking both states. ``sources`` names the ids at which links start, by relationship;
     the sources of links whose target appeared or vanished belong to them.
     """
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol, runtime_checkable
 
-from reentra.compare.changes import Candidates, Change, RelationshipChange
+from reentra.compare.changes import Candidates, Change, Digests, RelationshipChange
 from reentra.compare.identity import Identities, comparable_body, natural_key, title
 from reentra.directory import canonical
 from reentra.directory.objects import DirectoryObject
@@ -16,6 +16,8 @@ from reentra.directory.selection import Selection
 from reentra.directory.state import TenantState
 
 LOADED_AT_ONCE = 500
+
+_Digest = tuple[str, bytes, str | None]  # id, digest, name
 
 
 @runtime_checkable
@@ -69,7 +71,11 @@ class ObjectScan:
         ids = self._ids_to_look_at(kind)
         left: dict[str, bytes] = {}
         left_ids: dict[str, str] = {}  # where the id is not the key
-        for object_id, digest, _ in self._digests(self._before, kind, ids):
+        left_names: dict[str, str] = {}  # where it is told without a body
+        told = self._told(kind, ids)
+        if told:
+            left_names = {item[0]: item[2] for item in told[0] if item[2]}
+        for object_id, digest, _ in told[0] if told else self._digests(self._before, kind, ids):
             key = identities.known(object_id)
             if key in left:  # the old and the new object are both there: two objects after all
                 key = object_id
@@ -78,7 +84,7 @@ class ObjectScan:
                 left_ids[key] = object_id
         fresh: dict[str, tuple[str, str | None]] = {}
         matched: set[str] = set()
-        for object_id, digest, name in self._digests(self._after, kind, ids):
+        for object_id, digest, name in told[1] if told else self._digests(self._after, kind, ids):
             key = identities.known(object_id)
             if key != object_id and (key in matched or key in fresh):
                 key = object_id
@@ -97,7 +103,8 @@ class ObjectScan:
         if is_after_whole:
             self.only_before.update(gone)
             for key, object_id in gone.items():
-                self.entries[kind, key] = Entry(Change.DELETED, object_id)
+                name = left_names.get(object_id)
+                self.entries[kind, key] = Entry(Change.DELETED, object_id, "", name)
         else:
             self.unknown.update((kind, key) for key in gone)
         if is_before_whole:
@@ -159,9 +166,23 @@ class ObjectScan:
         allowed = set(chosen)
         return [object_id for object_id in spread if object_id in allowed]
 
+    def _told(self, kind: str, ids: Sequence[str] | None) -> tuple[list[_Digest], ...] | None:
+        """Return what the candidates themselves tell of both sides, if they do."""
+        named = self._candidates.objects.get(kind) if self._candidates is not None else None
+        if ids is None or not isinstance(named, Mapping) or self._identities.rewrites(kind):
+            return None
+        sides: tuple[list[_Digest], ...] = ([], [])
+        for object_id in ids:
+            digests: Digests | None = named.get(object_id)
+            if digests is not None and digests.before is not None:
+                sides[0].append((object_id, digests.before, digests.name))
+            if digests is not None and digests.after is not None:
+                sides[1].append((object_id, digests.after, digests.name))
+        return sides
+
     def _digests(
         self, state: TenantState, kind: str, ids: Sequence[str] | None
-    ) -> Iterator[tuple[str, bytes, str | None]]:
+    ) -> Iterator[_Digest]:
         if isinstance(state, KnowsDigests) and not self._identities.rewrites(kind):
             for object_id, digest in state.load_digests(kind, ids).items():
                 yield object_id, digest, None
