@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from reentra.directory.selection import Selection
+from reentra.restore.steps import Action, Password
 from tests.models import ModelTenant
 from tests.restore.test_plan import (
     ANN,
+    APP,
     APP_ID,
     BOB,
     CAT,
+    DAN,
     GROUP,
     PRINCIPAL,
+    by_action,
     desired,
     group,
     guid,
     plan,
+    user,
 )
 
 __all__ = ["desired"]
@@ -50,7 +59,7 @@ def with_assignments(model: ModelTenant) -> ModelTenant:
     return model
 
 
-# --- nothing outside the selection -----------------------------------------------------------------
+# --- nothing outside the selection ----------------------------------------------------------------
 
 
 def test_selecting_all_groups_gives_no_user_a_role(desired: ModelTenant) -> None:
@@ -98,3 +107,175 @@ def test_a_manager_comes_back_to_who_has_none(desired: ModelTenant) -> None:
     live.unlink("user.manager", ANN, BOB)
     made = plan(desired, live, Selection.parse(ids=[f"user/{BOB}"]))
     assert [step.relationship for step in made.steps] == ["user.manager"]
+
+
+# --- what a restore must not take away ------------------------------------------------------------
+
+E3, E5 = guid(0xE3), guid(0xE5)
+
+
+def test_a_licence_is_not_taken_away_when_the_former_one_cannot_be_bought_back(
+    desired: ModelTenant,
+) -> None:
+    desired.put("subscribedSku", "sku-5", skuId=E5, skuPartNumber="E5")
+    desired.change("user", ANN, assignedLicenses=[{"skuId": E3, "disabledPlans": []}])
+    live = desired.copied("live")
+    live.change("user", ANN, assignedLicenses=[{"skuId": E5, "disabledPlans": []}])
+    made = plan(desired, live)
+    assert made.is_empty
+    assert any("keeps its later licences" in warning for warning in made.warnings)
+    assert [item.what for item in made.unrestorable] == ["assignedLicenses"]
+
+
+# --- passwords ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("backed_up", "sent"),
+    [
+        (None, {"forceChangePasswordNextSignIn": True}),
+        ({"password": None}, {"forceChangePasswordNextSignIn": True}),
+        (
+            {
+                "password": None,
+                "forceChangePasswordNextSignIn": False,
+                "forceChangePasswordNextSignInWithMfa": False,
+            },
+            {"forceChangePasswordNextSignIn": False, "forceChangePasswordNextSignInWithMfa": False},
+        ),
+        (
+            {"forceChangePasswordNextSignIn": True, "forceChangePasswordNextSignInWithMfa": True},
+            {"forceChangePasswordNextSignIn": True, "forceChangePasswordNextSignInWithMfa": True},
+        ),
+    ],
+)
+def test_a_backed_up_password_profile_keeps_its_flags(
+    desired: ModelTenant, backed_up: dict[str, Any] | None, sent: dict[str, Any]
+) -> None:
+    desired.change("user", ANN, passwordProfile=backed_up)
+    live = desired.copied("live")
+    live.purge("user", ANN)
+    (create,) = by_action(plan(desired, live), Action.CREATE)
+    assert create.password is Password.DEFAULT
+    assert create.body["passwordProfile"] == sent
+
+
+# --- what Graph refuses to be sent ----------------------------------------------------------------
+
+
+def application(model: ModelTenant, **more: Any) -> None:
+    model.put(
+        "application",
+        APP,
+        **{
+            "displayName": "Portal",
+            "appId": APP_ID,
+            "appRoles": [
+                {
+                    "id": guid(0x11),
+                    "value": "Read",
+                    "displayName": "Read",
+                    "description": "Read",
+                    "isEnabled": True,
+                    "allowedMemberTypes": ["User"],
+                    "origin": "Application",
+                }
+            ],
+            **more,
+        },
+    )
+
+
+def test_the_origin_of_an_app_role_is_never_sent(desired: ModelTenant) -> None:
+    application(desired)
+    gone = desired.copied("live")
+    gone.purge("application", APP)
+    changed = desired.copied("live")
+    roles = [{**changed.objects["application"][APP]["appRoles"][0], "value": "Write"}]
+    changed.change("application", APP, appRoles=roles)
+    for live in (gone, changed):
+        steps = plan(desired, live).steps
+        assert steps
+        assert all("origin" not in role for s in steps for role in s.body.get("appRoles", ()))
+
+
+def test_a_rule_left_over_from_a_dynamic_time_is_not_sent_with_an_assigned_group(
+    desired: ModelTenant,
+) -> None:
+    desired.change("group", GROUP, membershipRule="x", membershipRuleProcessingState="Paused")
+    live = desired.copied("live")
+    live.purge("group", GROUP)
+    (create,) = by_action(plan(desired, live), Action.CREATE)
+    assert not create.body.keys() & {"membershipRule", "membershipRuleProcessingState"}
+
+
+def test_owners_of_a_group_of_exchange_are_not_written(desired: ModelTenant) -> None:
+    desired.change("group", GROUP, mailEnabled=True)
+    desired.link("group.owners", GROUP, ANN, "user")
+    live = desired.copied("live")
+    live.unlink("group.owners", GROUP, ANN)
+    made = plan(desired, live)
+    assert made.is_empty
+    assert [item.what for item in made.unrestorable] == ["group.owners"]
+
+
+def test_a_member_who_was_invited_is_invited_again_as_a_member(desired: ModelTenant) -> None:
+    user(
+        desired,
+        DAN,
+        "Dan",
+        userPrincipalName="dan_partner.com#EXT#@example.com",
+        mail="dan@partner.com",
+        userType="Member",
+    )
+    live = desired.copied("live")
+    live.purge("user", DAN)
+    made = plan(desired, live)
+    assert not by_action(made, Action.CREATE)
+    (invite,) = by_action(made, Action.INVITE)
+    assert invite.body["invitedUserType"] == "Member"
+
+
+# --- applications and their service principals ----------------------------------------------------
+
+
+def test_a_purged_service_principal_is_created_for_an_application_from_the_bin(
+    desired: ModelTenant,
+) -> None:
+    application(desired)
+    desired.put(
+        "servicePrincipal",
+        PRINCIPAL,
+        displayName="Portal",
+        appId=APP_ID,
+        appOwnerOrganizationId=desired.tenant_id,
+    )
+    live = desired.copied("live")
+    live.remove("application", APP)
+    live.purge("servicePrincipal", PRINCIPAL)
+    made = plan(desired, live)
+    (create,) = by_action(made, Action.CREATE)
+    assert create.ref.id == PRINCIPAL
+    assert create.depends_on == (f"undelete/application/{APP}",)
+
+
+def test_a_service_principal_of_a_purged_application_is_not_taken_out_of_the_bin(
+    desired: ModelTenant,
+) -> None:
+    application(desired)
+    desired.put(
+        "servicePrincipal",
+        PRINCIPAL,
+        displayName="Portal",
+        appId=APP_ID,
+        appOwnerOrganizationId=desired.tenant_id,
+    )
+    live = desired.copied("live")
+    live.purge("application", APP)
+    live.remove("servicePrincipal", PRINCIPAL)
+    made = plan(desired, live)
+    assert not by_action(made, Action.UNDELETE)
+    assert {step.ref.kind for step in by_action(made, Action.CREATE)} == {
+        "application",
+        "servicePrincipal",
+    }

@@ -437,6 +437,7 @@ class Applier:
                     body["invitedUserEmailAddress"],
                     body["inviteRedirectUrl"],
                     display_name=body.get("invitedUserDisplayName", ""),
+                    user_type=body.get("invitedUserType", "Guest"),
                 )
             case Action.UPDATE:
                 return writer.update(step.ref.kind, live_id, body)

@@ -60,8 +60,31 @@ def comparable(kind: str, properties: Mapping[str, Any]) -> dict[str, Any]:
             result["grantControls"] = {**grant, "authenticationStrength": strength}
     elif kind == "oAuth2PermissionGrant" and isinstance(result.get("scope"), str):
         result["scope"] = " ".join(sorted(result["scope"].split()))  # a set, written as a text
-    elif kind == "application" and isinstance(result.get("info"), Mapping):
-        result["info"] = {k: v for k, v in result["info"].items() if k != "logoUrl"}
+    elif kind == "application":
+        if isinstance(result.get("info"), Mapping):
+            result["info"] = {k: v for k, v in result["info"].items() if k != "logoUrl"}
+        result.update(_without_origin(result))
+    return result
+
+
+def _without_origin(application: Mapping[str, Any]) -> dict[str, Any]:
+    """Return app roles and scopes without ``origin``, which Graph shows and refuses to be sent.
+
+    Source: learn.microsoft.com/graph/api/resources/approle.
+    """
+    result: dict[str, Any] = {}
+    if isinstance(application.get("appRoles"), list):
+        result["appRoles"] = [
+            {key: value for key, value in role.items() if key != "origin"}
+            for role in application["appRoles"]
+        ]
+    api = application.get("api")
+    if isinstance(api, Mapping) and isinstance(api.get("oauth2PermissionScopes"), list):
+        scopes = [
+            {key: value for key, value in scope.items() if key != "origin"}
+            for scope in api["oauth2PermissionScopes"]
+        ]
+        result["api"] = {**api, "oauth2PermissionScopes": scopes}
     return result
 
 
@@ -101,9 +124,10 @@ def is_mail_enabled_only(kind: str, properties: Mapping[str, Any]) -> bool:
 
 
 def is_guest_by_invitation(properties: Mapping[str, Any]) -> bool:
-    """Tell whether the user came by invitation, and can only come back by another one."""
-    if properties.get("userType") != "Guest":
-        return False
+    """Tell whether the user came by invitation, and can only come back by another one.
+
+    Members can have come so, too: what counts is that the account lives elsewhere.
+    """
     return bool(properties.get("externalUserState")) or "#EXT#" in (
         properties.get("userPrincipalName") or ""
     )
@@ -238,6 +262,9 @@ def create_body(kind: str, desired: Mapping[str, Any]) -> dict[str, Any]:
         for name in sorted(names)
         if want.get(name) is not None and want.get(name) != []
     }
+    if kind in ("group", "administrativeUnit") and not is_dynamic(kind, want):
+        body.pop("membershipRule", None)  # one may be left over from the time before
+        body.pop("membershipRuleProcessingState", None)
     if kind == "user" and not body.get("mailNickname"):
         body["mailNickname"] = (want.get("userPrincipalName") or "").partition("@")[0]
     if kind == "application":
@@ -283,7 +310,7 @@ def invitation_body(desired: Mapping[str, Any]) -> dict[str, Any] | None:
         "invitedUserEmailAddress": address,
         "inviteRedirectUrl": GUEST_REDIRECT_URL,
         "sendInvitationMessage": False,
-        "invitedUserType": "Guest",
+        "invitedUserType": desired.get("userType") or "Guest",
     }
     if desired.get("displayName"):
         body["invitedUserDisplayName"] = desired["displayName"]

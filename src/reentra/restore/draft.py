@@ -91,6 +91,7 @@ class Draft:
     selected_live: dict[str, str] = field(default_factory=dict)  # live id -> kind
     made: dict[str, str] = field(default_factory=dict)
     made_apps: dict[str, str] = field(default_factory=dict)  # old client id -> step
+    undeleted_apps: dict[str, str] = field(default_factory=dict)  # client id -> step
     undeleted: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
     totals: dict[str, int] = field(default_factory=dict)  # kind -> live objects seen, if listed

@@ -124,6 +124,12 @@ class LicencePlanner:
                 "Buy it, then restore again.",
             )
             del add[sku]
+        if unknown and remove:
+            draft.warnings.append(
+                f"{item.kind} {name_of(item)} keeps its later licences: what it had before cannot "
+                "be assigned, and it would be left with less."
+            )
+            remove = []
         is_undeleted = item.id in draft.undeleted  # what it brings along is seen only then
         if not add and not remove and not is_undeleted:
             return

@@ -262,10 +262,10 @@ def _source_refusal(
     now = known[0].properties
     if bodies.is_synced(now):
         return bodies.REASONS[bodies.AbsentReason.SYNCED]
-    if row.property != "members":
-        return None
     if bodies.is_mail_enabled_only(row.source_kind, now):
         return bodies.REASONS[bodies.AbsentReason.MAIL_ENABLED]
+    if row.property != "members":
+        return None
     # The group's own step puts its kind of membership back before any link is written.
     is_selected = draft.selection.contains(row.source_kind, source_id)
     final = known[-1].properties if is_selected and not draft.options.deleted_only else now

@@ -260,8 +260,10 @@ def _look_in_bin(
         candidates[live_id] = live_id
         candidates.setdefault(old_id, live_id)
     for chunk in chunks(sorted(candidates)):
-        for bin_id in draft.live.load_deleted(kind, chunk):
+        for bin_id, item in draft.live.load_deleted(kind, chunk).items():
             live_id = candidates[bin_id]
+            if kind == "servicePrincipal" and str(item.get("appId") or "") in draft.made_apps:
+                continue  # its application gets a new client id: this one would stand for nothing
             if live_id in expected:
                 result.in_bin[expected.pop(live_id)[0]] = bin_id
 

@@ -176,6 +176,12 @@ def _bring_back(draft: Draft, row: ObjectKind, found: matching.KindMatch) -> lis
             draft.made[old_id] = step_id
             draft.undeleted.add(old_id)
             name = name_of(item)
+            app_id = str(item.get("appId") or "")
+            application_step = ""
+            if row.name == "application" and app_id:
+                draft.undeleted_apps[app_id] = step_id
+            elif row.name == "servicePrincipal":
+                application_step = draft.undeleted_apps.get(app_id, "")
             draft.steps.append(
                 Step(
                     id=step_id,
@@ -185,6 +191,7 @@ def _bring_back(draft: Draft, row: ObjectKind, found: matching.KindMatch) -> lis
                     summary=f"Restore {name} from the recycle bin; it keeps its id",
                     precondition=Precondition.IN_RECYCLE_BIN,
                     phase=order.UNDELETE_PHASES.get(row.name, 5),
+                    depends_on=(application_step,) if application_step else (),
                     live_id=bin_id,
                 )
             )
@@ -292,6 +299,8 @@ def _create(draft: Draft, row: ObjectKind, item: DirectoryObject) -> bool:
         password = Password.NOT_NEEDED
         if row.name == "user":
             password, body["passwordProfile"] = _password(properties)
+            if password is Password.DEFAULT:
+                _warn_kept_password(draft, item, body["passwordProfile"])
             _warn_taken(draft, item, body)
         if row.name == "conditionalAccessPolicy":
             _lower_state(draft, item, body)
@@ -398,8 +407,9 @@ def _second_pass(
 def _password(properties: Mapping[str, Any]) -> tuple[Password, dict[str, Any]]:
     """Return where the password comes from, and the profile without it.
 
-    A backed-up profile with a password is restored as it is. Everybody else gets the default
-    password, and has to change it at the next sign-in, since many people share it.
+    A backed-up profile is restored as it is, with its flags. Graph never gives the password
+    itself, so the default one takes its place; where nothing was backed up, the user has to change
+    it at the next sign-in.
     """
     profile = properties.get("passwordProfile")
     kept = {
@@ -409,7 +419,16 @@ def _password(properties: Mapping[str, Any]) -> tuple[Password, dict[str, Any]]:
     }
     if isinstance(profile, Mapping) and profile.get("password"):
         return Password.BACKED_UP, kept
-    return Password.DEFAULT, {**kept, "forceChangePasswordNextSignIn": True}
+    return Password.DEFAULT, {"forceChangePasswordNextSignIn": True, **kept}
+
+
+def _warn_kept_password(draft: Draft, item: DirectoryObject, profile: Mapping[str, Any]) -> None:
+    flags = ("forceChangePasswordNextSignIn", "forceChangePasswordNextSignInWithMfa")
+    if not any(profile.get(flag) for flag in flags):
+        draft.warnings.append(
+            f"user {name_of(item)} gets the default password and, as it was backed up, need not "
+            "change it at the next sign-in."
+        )
 
 
 def _warn_taken(draft: Draft, item: DirectoryObject, body: Mapping[str, Any]) -> None:

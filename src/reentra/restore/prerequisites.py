@@ -66,16 +66,19 @@ def made_references(
             continue
         if not (reference.is_required or reference.form is IdForm.SCOPE):
             continue
-        made = draft.made_apps if reference.form is IdForm.APP_ID else draft.made
-        if identifier in made:
-            needed[made[identifier]] = None
+        if reference.form is IdForm.APP_ID:
+            step_id = draft.made_apps.get(identifier) or draft.undeleted_apps.get(identifier)
+        else:
+            step_id = draft.made.get(identifier)
+        if step_id:
+            needed[step_id] = None
     return tuple(needed)
 
 
 def has_application(draft: Draft, item: DirectoryObject) -> bool:
     """Tell whether the service principal's application exists; another tenant's always does."""
     app_id = str(item.get("appId") or "")
-    if app_id in draft.made_apps:
+    if app_id in draft.made_apps or app_id in draft.undeleted_apps:
         return True
     owner = item.get("appOwnerOrganizationId")
     if owner and owner != draft.desired.tenant_id:
