@@ -53,6 +53,7 @@ check: setup ## Style, types, architecture
 	$(BIN)/python tools/write_docs.py --check
 
 bench: setup ## Speed and memory, in one run (SIZE=small takes a minute)
+	@tools/install-bench-tools
 	$(BIN)/python -m tests.bench --size $(or $(SIZE),full)
 
 golden: setup ## Write the golden files anew; read the difference before committing it
