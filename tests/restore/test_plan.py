@@ -431,6 +431,22 @@ def test_a_principal_without_its_application_is_said_to_need_it(desired: ModelTe
     assert "application" in made.unrestorable[0].reason
 
 
+def test_a_policy_for_an_application_that_is_gone_says_so(desired: ModelTenant) -> None:
+    application(desired)
+    conditional_access(desired, applications={"includeApplications": [APP_ID]})
+    live = desired.copied("live")
+    for kind, object_id in (("application", APP), ("servicePrincipal", PRINCIPAL)):
+        live.purge(kind, object_id)
+    live.purge("conditionalAccessPolicy", POLICY)
+    only = Selection(refs=frozenset({ObjectRef("conditionalAccessPolicy", POLICY)}))
+    made = plan(desired, live, only)
+    assert made.is_empty
+    assert APP_ID in made.unrestorable[0].reason
+    both = plan(desired, live)
+    policy = next(step for step in both.steps if step.ref.kind == "conditionalAccessPolicy")
+    assert f"create/application/{APP}" in policy.depends_on
+
+
 def test_an_enabled_app_role_is_disabled_before_it_changes(desired: ModelTenant) -> None:
     application(desired)
     live = desired.copied("live")

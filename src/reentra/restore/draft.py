@@ -92,6 +92,7 @@ class Draft:
     made: dict[str, str] = field(default_factory=dict)
     made_apps: dict[str, str] = field(default_factory=dict)  # old client id -> step
     undeleted_apps: dict[str, str] = field(default_factory=dict)  # client id -> step
+    gone_apps: dict[str, bool] = field(default_factory=dict)  # client id -> was, and is not now
     undeleted: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
     totals: dict[str, int] = field(default_factory=dict)  # kind -> live objects seen, if listed

@@ -182,6 +182,7 @@ def _bring_back(draft: Draft, row: ObjectKind, found: matching.KindMatch) -> lis
                 draft.undeleted_apps[app_id] = step_id
             elif row.name == "servicePrincipal":
                 application_step = draft.undeleted_apps.get(app_id, "")
+                draft.undeleted_apps.setdefault(app_id, step_id)
             draft.steps.append(
                 Step(
                     id=step_id,

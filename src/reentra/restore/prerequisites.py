@@ -5,7 +5,7 @@ Reads both states through ``TenantState`` only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from reentra.directory import references
@@ -53,7 +53,42 @@ def dead_references(
             dead.add(identifier)
         else:
             blocked[identifier] = pointer
+    blocked.update(_gone_applications(draft, row, item, named_live))
     return dead, blocked
+
+
+def _gone_applications(
+    draft: Draft, row: ObjectKind, item: DirectoryObject, named_live: Collection[str]
+) -> dict[str, str]:
+    """Return the client ids (with pointer) of the snapshot's applications that are gone now.
+
+    A client id that the snapshot does not know either may be one of Microsoft's own: Graph tells.
+    A service principal's own application is looked at by ``has_application``.
+    """
+    if row.name == "servicePrincipal":
+        return {}
+    wanted = {
+        identifier: reference.pointer
+        for reference, identifier in references.references_in(row.name, item.properties)
+        if reference.form is IdForm.APP_ID
+        and reference.is_required
+        and identifier not in named_live
+        and identifier not in draft.made_apps
+        and identifier not in draft.undeleted_apps
+    }
+    return {one: where for one, where in wanted.items() if _is_gone_application(draft, one)}
+
+
+def _is_gone_application(draft: Draft, app_id: str) -> bool:
+    known = draft.gone_apps.get(app_id)
+    if known is None:
+        current = draft.identity.current_app(app_id)
+        known = not draft.live.find_objects("servicePrincipal", "appId", [current]) and bool(
+            draft.desired.find_objects("servicePrincipal", "appId", [app_id])
+            or draft.desired.find_objects("application", "appId", [app_id])
+        )
+        draft.gone_apps[app_id] = known
+    return known
 
 
 def made_references(
