@@ -23,6 +23,11 @@ USERS = [f"00000000-0000-4000-8000-00000000000{i}" for i in range(4)]
 GROUPS = [f"00000000-0000-4000-9000-00000000000{i}" for i in range(3)]
 
 
+FAST = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+DEEP = settings(FAST, max_examples=150)
+Steps = list[tuple[ModelTenant, int | None, set[str]]]
+
+
 @st.composite
 def tenants(draw: st.DrawFn) -> ModelTenant:
     model = ModelTenant(TENANT)
@@ -38,9 +43,9 @@ def tenants(draw: st.DrawFn) -> ModelTenant:
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[tuple[ModelTenant, int | None, set[str]]]:
+def histories(draw: st.DrawFn) -> Steps:
     """Tenants with the place of their parent (one back, another one, or none) and double rows."""
-    steps: list[tuple[ModelTenant, int | None, set[str]]] = []
+    steps: Steps = []
     for number in range(draw(st.integers(1, 5))):
         usual = number - 1 if number else None
         parent = draw(
@@ -86,10 +91,8 @@ def everything(catalog: Catalog, ids: list[str]) -> dict[str, Any]:
     return answers
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
-@given(histories(), st.integers(0, 5))
-def test_a_catalog_that_grew_equals_one_made_anew_and_both_equal_the_snapshots(
-    steps: list[tuple[ModelTenant, int | None, set[str]]], synced_after: int
+def check_that_a_catalog_that_grew_equals_one_made_anew_and_both_equal_the_snapshots(
+    steps: Steps, synced_after: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         history = History(Path(folder), storage="memory://")
@@ -125,10 +128,29 @@ def test_a_catalog_that_grew_equals_one_made_anew_and_both_equal_the_snapshots(
                 }
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
-@given(histories(), st.data())
-def test_comparing_by_candidates_equals_comparing_everything(
-    steps: list[tuple[ModelTenant, int | None, set[str]]], data: st.DataObject
+@FAST
+@given(histories(), st.integers(0, 5))
+def test_a_catalog_that_grew_equals_one_made_anew_and_both_equal_the_snapshots(
+    steps: Steps, synced_after: int
+) -> None:
+    check_that_a_catalog_that_grew_equals_one_made_anew_and_both_equal_the_snapshots(
+        steps, synced_after
+    )
+
+
+@pytest.mark.slow
+@DEEP
+@given(histories(), st.integers(0, 5))
+def test_a_catalog_that_grew_equals_one_made_anew_and_both_equal_the_snapshots_deep(
+    steps: Steps, synced_after: int
+) -> None:
+    check_that_a_catalog_that_grew_equals_one_made_anew_and_both_equal_the_snapshots(
+        steps, synced_after
+    )
+
+
+def check_that_comparing_by_candidates_equals_comparing_everything(
+    steps: Steps, data: st.DataObject
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         history = History(Path(folder), storage="memory://")
@@ -147,10 +169,25 @@ def test_comparing_by_candidates_equals_comparing_everything(
         assert narrow == compare(history.models[before], history.models[after]).to_json()
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@FAST
 @given(histories(), st.data())
-def test_a_catalog_follows_a_repository_that_forgets(
-    steps: list[tuple[ModelTenant, int | None, set[str]]], data: st.DataObject
+def test_comparing_by_candidates_equals_comparing_everything(
+    steps: Steps, data: st.DataObject
+) -> None:
+    check_that_comparing_by_candidates_equals_comparing_everything(steps, data)
+
+
+@pytest.mark.slow
+@DEEP
+@given(histories(), st.data())
+def test_comparing_by_candidates_equals_comparing_everything_deep(
+    steps: Steps, data: st.DataObject
+) -> None:
+    check_that_comparing_by_candidates_equals_comparing_everything(steps, data)
+
+
+def check_that_a_catalog_follows_a_repository_that_forgets(
+    steps: Steps, data: st.DataObject
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         history = History(Path(folder), storage="memory://")
@@ -169,6 +206,21 @@ def test_a_catalog_follows_a_repository_that_forgets(
         history.catalog.sync(TENANT)
         newest = history.manifests[-1].id
         assert content(history.catalog.state(TENANT, newest)) == history.models[newest].comparable()
+
+
+@FAST
+@given(histories(), st.data())
+def test_a_catalog_follows_a_repository_that_forgets(steps: Steps, data: st.DataObject) -> None:
+    check_that_a_catalog_follows_a_repository_that_forgets(steps, data)
+
+
+@pytest.mark.slow
+@DEEP
+@given(histories(), st.data())
+def test_a_catalog_follows_a_repository_that_forgets_deep(
+    steps: Steps, data: st.DataObject
+) -> None:
+    check_that_a_catalog_follows_a_repository_that_forgets(steps, data)
 
 
 @pytest.fixture
@@ -474,6 +526,7 @@ def test_a_lost_or_unreadable_file_costs_time_and_nothing_else(
 ) -> None:
     snapshot_id = history.take(tenant)
     history.catalog.sync(TENANT)
+    state = history.catalog.state(TENANT, snapshot_id)
     path = history.catalog._database.path
     assert path is not None
     history.catalog._database.dispose()
@@ -481,6 +534,8 @@ def test_a_lost_or_unreadable_file_costs_time_and_nothing_else(
     with path.open("r+b") as file:  # pages in the middle, not the header
         file.seek(4096)
         file.write(b"\x99" * (size - 4096))
+    with pytest.raises(errors.ConfigurationError, match="unreadable"):
+        list(state.list_objects("user"))
     assert found(history, "vance") == [(USERS[0], snapshot_id, False)]
     assert content(history.catalog.state(TENANT, snapshot_id)) == tenant.comparable()
     for suffix in ("", "-wal", "-shm"):

@@ -28,8 +28,7 @@ from reentra.catalog.reading import (
 from reentra.catalog.searchtext import searched_text
 from reentra.catalog.state import CatalogState
 from reentra.catalog.statements import run
-from reentra.database import Database
-from reentra.database.engine import is_corruption
+from reentra.database import Database, is_corruption
 from reentra.repository import Manifest, SegmentInfo
 
 P = ParamSpec("P")
@@ -92,8 +91,8 @@ def _healing(
     def asked(self: Catalog, /, *args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return ask(self, *args, **kwargs)
-        except sa.exc.DatabaseError as error:
-            if not is_corruption(error):
+        except (sa.exc.DatabaseError, errors.ConfigurationError) as error:
+            if not is_corruption(error.__cause__ or error):
                 raise
             self.rebuild()
             return ask(self, *args, **kwargs)
@@ -134,8 +133,8 @@ class Catalog:
         """
         try:
             return self._sync(tenant_id, listener)
-        except sa.exc.DatabaseError as error:
-            if not is_corruption(error):
+        except (sa.exc.DatabaseError, errors.ConfigurationError) as error:
+            if not is_corruption(error.__cause__ or error):
                 raise
             listener(progress.Noted("The catalog was unreadable and is made anew.", True))
             self._database.start_over()
@@ -285,9 +284,20 @@ class Catalog:
 
     @contextmanager
     def reading(self, tenant_id: str) -> Iterator[TenantReader]:
-        """Open a reader that sees one moment of the catalog."""
-        with self._database.reading() as connection:
-            yield TenantReader(connection, tenant_id)
+        """Open a reader that sees one moment of the catalog.
+
+        Raises: ``errors.ConfigurationError`` when the file turns out to be unreadable.
+        """
+        try:
+            with self._database.reading() as connection:
+                yield TenantReader(connection, tenant_id)
+        except sa.exc.DatabaseError as error:
+            if not is_corruption(error):
+                raise
+            raise errors.ConfigurationError(
+                f"The catalog {self._database.shown_url} is unreadable.",
+                hint="Run `reentra rebuild`: it is made anew from the repository.",
+            ) from error
 
     # Inside
 

@@ -10,7 +10,7 @@ refused; nothing is written outside ``Database.writing``.
 Read in this order: ``tables``, ``engine``, ``journal``, ``migrations``.
 """
 
-from reentra.database.engine import Database, Part, database_url, open_database
+from reentra.database.engine import Database, Part, database_url, is_corruption, open_database
 from reentra.database.journal import (
     Job,
     JobStatus,
@@ -22,5 +22,5 @@ from reentra.database.journal import (
 
 __all__ = [
     "Database", "Job", "JobStatus", "JobStep", "JobStore", "Part", "StepOutcome", "StepStatus",
-    "database_url", "open_database",
+    "database_url", "is_corruption", "open_database",
 ]  # fmt: skip
