@@ -176,23 +176,28 @@ def test_a_check_that_dies_anywhere_harms_nothing(scene: Scene, is_all: bool) ->
         assert installation.json("backup", NAME)["status"] == "unchanged", told
 
 
-def test_an_init_that_dies_anywhere_can_be_run_again(zygote: Zygote, tmp_path: Path) -> None:
+@every_death
+def test_an_init_that_dies_anywhere_can_be_run_again(
+    zygote: Zygote, tmp_path: Path, is_all: bool
+) -> None:
     with Stage() as stage:
         counted = Installation(zygote, tmp_path / "counted", stage).run("init", fuse=COUNTING)
-        fuses = deaths(counted.trail)
-        assert len(fuses) > 15
+        last = deaths(counted.trail)[-1]
+        fuses = sorted({*chosen(counted.trail, is_all=is_all), last}, key=lambda one: one.at)
         for number, fuse in enumerate(fuses):
             home = tmp_path / str(number)
             installation = Installation(zygote, home, stage)
             ended = installation.run("init", "--json", fuse=fuse)
-            assert ended.was_killed, ended
+            assert ended.was_killed, (fuse, counted.trail, ended.trail, ended.err)
             told = f"{fuse.phase} {counted.trail[fuse.at - 1]}"
             again = installation.run("init", "--json")
-            assert again.code == 0, (told, again.err)
-            key = again.document["recovery_key"]
+            # Only when everything was done: then the key was shown before.
+            shown = ended if (home / "config.json").exists() and again.code == 2 else again
+            assert again.code == 0 or fuse == last, (told, again.err)
+            key = shown.document["recovery_key"]
             assert installation.open(key).id == installation.open().id, told
             assert_whole(installation.open())
-            assert len(installation.open().list_slots()) == 2, told
+            assert len(installation.open().list_slots()) in {2, 3}, told
             # What is finished is never made again.
             assert installation.run("init").code == 2
 

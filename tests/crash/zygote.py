@@ -12,6 +12,7 @@ file that was not synced yet, a name that the directory had not kept yet.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -88,7 +89,8 @@ class Fuse:
             if self._phase == "torn":
                 tear()
             if self._phase == "after":
-                do()
+                with contextlib.suppress(OSError):
+                    do()
             os.kill(os.getpid(), signal.SIGKILL)
             signal.pause()
             return None

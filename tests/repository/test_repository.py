@@ -367,3 +367,21 @@ def _canonical(value: object) -> bytes:
 
 def _flipped(data: bytes, position: int) -> bytes:
     return data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
+
+
+def test_where_data_lies_without_its_configuration_no_new_repository_is_made(place: Place) -> None:
+    place.write([object_rows(0, 1)])
+    config = place.root / "config"
+    content = config.read_bytes()
+    config.unlink()
+    with pytest.raises(errors.RepositoryDamaged, match="config is missing"):
+        repositories.Repository.create(place.storage, PASSPHRASE, cost=CHEAP)
+    config.write_bytes(content)
+    assert place.reopen().list_snapshot_ids(TENANT)
+
+
+def test_one_more_recovery_key_opens_and_takes_none_away(place: Place) -> None:
+    more = place.repository.add_recovery_key()
+    assert more != place.recovery_key
+    for secret in (more, place.recovery_key, PASSPHRASE):
+        assert place.reopen(secret).id == place.repository.id

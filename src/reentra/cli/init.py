@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from reentra.cli.screen import Screen
 
 if TYPE_CHECKING:
     from reentra.app import Application
+    from reentra.repository import Repository
 
 app = App(name="init")
 
@@ -38,7 +40,6 @@ def init(
     Example: reentra init --repository s3://backups/entra
     """
     from reentra.app import Application
-    from reentra.repository import Repository
 
     screen = Screen(as_json=common.json)
     chosen = settings.load_settings()
@@ -48,26 +49,49 @@ def init(
     passphrase = session.new_passphrase(chosen, common.passphrase_file)
     with Application(chosen, lambda: passphrase) as application:
         _ensure_home_is_free(application, url)
-        made, recovery_key = Repository.create(application.storage(url), passphrase)
+        made, recovery_key = _made_or_finished(application, url, passphrase)
+        screen.say(f"[green]✓[/] Repository made at [bold]{url}[/]")
+        screen.say()
+        screen.say("Recovery key, shown this once. It opens the repository when the passphrase is")
+        screen.say("lost; keep it on paper, away from this machine:")
+        screen.say()
+        screen.say(f"    [bold]{recovery_key}[/]")
+        screen.say()
+        screen.say("Next: `reentra tenant connect NAME --tenant-id GUID --client-id GUID \\")
+        screen.say("         --client-secret-file FILE`, then `reentra backup NAME`.")
+        screen.result(
+            {
+                "repository": url,
+                "repository_id": made.id,
+                "home": str(chosen.home),
+                "recovery_key": recovery_key,
+            }
+        )
+        sys.stdout.flush()
+        # Last: until it is recorded, running `init` again ends what a kill cut off, key included.
         application.record_repository(url)
-    screen.say(f"[green]✓[/] Repository made at [bold]{url}[/]")
-    screen.say()
-    screen.say("Recovery key, shown this once. It opens the repository when the passphrase is")
-    screen.say("lost; keep it on paper, away from this machine:")
-    screen.say()
-    screen.say(f"    [bold]{recovery_key}[/]")
-    screen.say()
-    screen.say("Next: `reentra tenant connect NAME --tenant-id GUID --client-id GUID \\")
-    screen.say("         --client-secret-file FILE`, then `reentra backup NAME`.")
-    screen.result(
-        {
-            "repository": url,
-            "repository_id": made.id,
-            "home": str(chosen.home),
-            "recovery_key": recovery_key,
-        }
-    )
     return 0
+
+
+def _made_or_finished(
+    application: Application, url: str, passphrase: str
+) -> tuple[Repository, str]:
+    """Make the repository, or finish the making of one whose recovery key was not shown yet."""
+    from reentra.repository import Repository
+
+    storage = application.storage(url)
+    try:
+        return Repository.create(storage, passphrase, clock=application.clock)
+    except errors.AlreadyExists:
+        if application.settings.config_path.exists():
+            raise
+        try:
+            found = Repository.open(storage, passphrase, clock=application.clock)
+        except errors.WrongPassphrase:
+            found = None
+        if found is None or not found.holds_nothing():
+            raise
+        return found, found.add_recovery_key()
 
 
 def _ensure_home_is_free(application: Application, url: str) -> None:

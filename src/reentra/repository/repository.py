@@ -51,6 +51,8 @@ from .storage import AlreadyStored, NotStored, Storage, require_create_only
 
 PARALLEL_READS = 8
 
+_DATA_FOLDERS = ("manifests", "documents", "segments")
+
 _DEFAULT_COST = KdfCost()
 
 
@@ -99,6 +101,7 @@ class Repository:
             pass
         else:
             raise _exists(storage)
+        _ensure_no_data(storage)
         require_create_only(storage)
         keyring = new_keyring(clocks.new_id(16), now)
         first_id, first = passphrase_slot(keyring, passphrase, now, cost)
@@ -112,6 +115,8 @@ class Repository:
                 with suppress(errors.StorageError):
                     storage.delete(slot_path(slot_id))
             raise _exists(storage) from error
+        with suppress(errors.StorageError):
+            _remove_slots_but(storage, {slot_path(first_id), slot_path(second_id)})
         return cls(storage, keyring, now, clock=clock), recovery_key
 
     @classmethod
@@ -223,6 +228,18 @@ class Repository:
         for slot in opened:
             self._storage.delete(slot.path)
         return slot_id
+
+    def holds_nothing(self) -> bool:
+        """Look whether no snapshot and no document was ever stored."""
+        return not any(self._storage.list_stored(folder) for folder in _DATA_FOLDERS)
+
+    def add_recovery_key(self) -> str:
+        """Let one more recovery key open the repository and return it; it is never shown again."""
+        slot_id, data, recovery_key = recovery_slot(self._keyring, self._clock.now())
+        self._storage.put_new(slot_path(slot_id), data)
+        if self.holds_nothing():
+            _remove_slots_but(self._storage, {slot.path for slot in self.list_slots()})
+        return recovery_key
 
     def rotate(self, passphrase: str, *, cost: KdfCost = _DEFAULT_COST) -> str:
         """Encrypt what is written from now on with a new key generation; return a recovery key.
@@ -489,6 +506,22 @@ def parse_manifest(keyring: Keyring, path: str, data: bytes, tenant_id: str) -> 
     if manifest.id != path.rpartition("/")[2] or manifest.tenant_id != tenant_id:
         raise errors.RepositoryDamaged(f"The manifest {path} is another snapshot's.")
     return manifest
+
+
+def _ensure_no_data(storage: Storage) -> None:
+    """Let pass a place without snapshots: a new key over old data would bury it."""
+    if any(storage.list_stored(folder) for folder in _DATA_FOLDERS):
+        raise errors.RepositoryDamaged(
+            f"{storage.url} holds the data of a repository whose {CONFIG_PATH} is missing.",
+            hint=f"Put its {CONFIG_PATH} back from a copy of the store, or name another place.",
+        )
+
+
+def _remove_slots_but(storage: Storage, kept: set[str]) -> None:
+    """Remove what an ``init`` that died left; only where nothing is stored that it could open."""
+    for stored in storage.list_stored("keys"):
+        if stored.path not in kept:
+            storage.delete(stored.path)
 
 
 def _exists(storage: Storage) -> errors.AlreadyExists:
