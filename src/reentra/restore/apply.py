@@ -18,7 +18,7 @@ from reentra.directory.kinds import KINDS
 from reentra.directory.state import LiveState
 from reentra.graph import odata, writer
 from reentra.graph.writer import OutcomeKind, TenantWriter, WriteOutcome, WriteRequest
-from reentra.restore import order, outcomes
+from reentra.restore import blame, order, outcomes
 from reentra.restore.identity import NO_IDENTITY, IdentityMap
 from reentra.restore.journal import Journal, StepRecord, StepStatus
 from reentra.restore.look import Answer, Finding, Looker
@@ -43,6 +43,8 @@ class _Work:
     bodies: list[dict[str, Any]] = field(default_factory=list, repr=False)
     dropped: list[str] = field(default_factory=list)
     is_reconciling_proxies: bool = False
+    refused: list[str] = field(default_factory=list)  # left out, so that the rest is written
+    refusal: errors.GraphError | None = None  # why
     is_doubtful: bool = False  # an earlier send may have had its effect
     sends: int = 0
     lag_seconds: float = 0.0
@@ -315,6 +317,8 @@ class Applier:
             work.sends = 0
             again.append(work)
             return []
+        if work.refusal is not None:
+            return outcomes.partly_records(work.steps, work.refusal, work.refused, work.dropped)
         is_done = outcome.kind is OutcomeKind.DONE
         detail: dict[str, Any] = {} if is_done else {"reason": outcome.reason}
         if work.dropped:
@@ -362,7 +366,7 @@ class Applier:
             if work.bodies[0]:
                 again.append(work)
                 return []
-            return [StepRecord(step.id, StepStatus.DONE, {"dropped": list(work.dropped)})]
+            return outcomes.failed_records(work.steps, error, work.dropped)
         if step.action is Action.UNDELETE and not work.is_reconciling_proxies:
             text = f"{error.target} {error.message}".lower()
             if "proxyaddress" in text:
@@ -373,9 +377,21 @@ class Applier:
             f"{error.graph_code} {error.message}".lower()
         )
         is_passing = error.is_retryable and work.sends < _MAX_SENDS
+        if step.action is Action.UPDATE and work.bodies and not (may_be_lag or is_contended):
+            blamed = blame.blamed_properties(step.ref.kind, work.bodies[0], error)
+            if blamed:
+                work.bodies = [
+                    {name: value for name, value in body.items() if name not in blamed}
+                    for body in work.bodies
+                ]
+                work.bodies = [body for body in work.bodies if body]
+                work.refused += sorted(blamed)
+                work.refusal = work.refusal or error
+                again.append(work)
+                return []
         if (may_be_lag or is_contended or is_passing) and work.lag_seconds < self._max_lag_seconds:
             return self._later(work, again)
-        return outcomes.failed_records(work.steps, error, work.dropped)
+        return outcomes.failed_records(work.steps, work.refusal or error, work.dropped)
 
     @staticmethod
     def _later(work: _Work, again: list[_Work]) -> list[StepRecord]:

@@ -48,6 +48,25 @@ def failed_records(
     return [StepRecord(step.id, StepStatus.FAILED, detail) for step in steps]
 
 
+def partly_records(
+    steps: Sequence[Step],
+    error: errors.GraphError,
+    refused: Sequence[str],
+    dropped: Sequence[str] = (),
+) -> list[StepRecord]:
+    """Return the records of an update of which Graph refused some properties and took the rest."""
+    records = []
+    for record in failed_records(steps, error, dropped):
+        detail = dict(record.detail)
+        detail["refused"] = list(refused)
+        detail["message"] = (
+            f"{', '.join(refused)} could not be put back, the other properties were: "
+            f"{error.message}"
+        )
+        records.append(StepRecord(record.step_id, record.status, detail))
+    return records
+
+
 def _hint_for(error: errors.Error) -> str:
     if isinstance(error, errors.GraphNotFound):
         return "The object or what it refers to is gone: make a new plan."

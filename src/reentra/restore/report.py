@@ -13,7 +13,7 @@ from typing import Any
 from reentra.restore.identity import IdentityMap
 from reentra.restore.journal import StepRecord, StepStatus
 from reentra.restore.plan import RestorePlan
-from reentra.restore.steps import Step
+from reentra.restore.steps import Step, Unrestorable
 
 _COUNTED = (StepStatus.DONE, StepStatus.ALREADY, StepStatus.SKIPPED, StepStatus.FAILED)
 _COLUMNS = (
@@ -131,6 +131,24 @@ class RestoreReport:
             if entry.status in (StepStatus.FAILED, StepStatus.SKIPPED)
         ]
 
+    @property
+    def unrestorable(self) -> list[Unrestorable]:
+        """What the plan said, and what Graph called read-only when it was written."""
+        return [
+            *self.plan.unrestorable,
+            *(
+                Unrestorable(
+                    entry.step.ref,
+                    entry.step.name,
+                    ", ".join(entry.detail["dropped"]),
+                    "Graph calls it read-only here; the rest was written.",
+                    code="read_only",
+                )
+                for entry in self.entries
+                if entry.detail.get("dropped") and entry.status is StepStatus.DONE
+            ),
+        ]
+
     def to_json(self) -> dict[str, Any]:
         return {
             "job": self.job,
@@ -139,7 +157,7 @@ class RestoreReport:
             "id_map": dict(self.id_map),
             "failures": [entry.to_json() for entry in self.failures],
             "verification": self.verification.to_json(),
-            "unrestorable": [item.to_json() for item in self.plan.unrestorable],
+            "unrestorable": [item.to_json() for item in self.unrestorable],
             "warnings": list(self.plan.warnings),
         }
 
@@ -162,6 +180,10 @@ class RestoreReport:
         lines += [
             f"  differs: {item.kind} {item.name} ({item.id}): {item.what}"
             for item in proof.differences
+        ]
+        lines += [
+            f"  not restored: {item.ref} {item.name}: {item.what}: {item.reason}"
+            for item in self.unrestorable[len(self.plan.unrestorable) :]
         ]
         for old, new in sorted(self.id_map.items()):
             lines.append(f"  new id: {old} is {new} now")
