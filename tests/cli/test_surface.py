@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -71,17 +71,25 @@ def test_no_option_takes_a_secret_itself(
     assert {option for option in suspicious if not option.endswith("-file")} == set()
 
 
+def processor_seconds_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_help_comes_at_once_and_imports_nothing_heavy() -> None:
-    command = [sys.executable, "-X", "importtime", "-m", "reentra", "--help"]
+    command = [sys.executable, "-m", "reentra", "--help"]
     seconds = []
     for _ in range(3):
-        began = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        seconds.append(time.perf_counter() - began)
+        # Processor time: the clock on the wall tells more about who else is at work.
+        began = processor_seconds_of_children()
+        subprocess.run(command, capture_output=True, check=True)
+        seconds.append(processor_seconds_of_children() - began)
+    assert min(seconds) < 0.4, seconds
+    command[1:1] = ["-X", "importtime"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     heavy = {"dbos", "sqlalchemy", "pyarrow", "obstore", "azure.core", "azure.identity", "requests"}
     assert imported.isdisjoint(heavy)
-    assert min(seconds) < 0.6, seconds  # 0.4 without -X importtime
 
 
 @pytest.mark.parametrize(
