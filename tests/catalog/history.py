@@ -6,8 +6,6 @@ import datetime as dt
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.models import ModelTenant
-
 from reentra.catalog import Catalog
 from reentra.database import Part, database_url, open_database
 from reentra.directory import canonical
@@ -21,6 +19,7 @@ from reentra.snapshots import (
     SnapshotStatus,
     SnapshotWriter,
 )
+from tests.models import ModelTenant
 
 TENANT = "11111111-1111-4111-8111-111111111111"
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.catalog.history import START, TENANT, History
-from tests.models import ModelTenant
 
 from reentra import errors, progress
 from reentra.catalog import Catalog, SearchQuery
 from reentra.compare import compare
 from reentra.directory import canonical
 from reentra.snapshots import ReplayedSnapshot
+from tests.catalog.history import START, TENANT, History
+from tests.models import ModelTenant
 
 USERS = [f"00000000-0000-4000-8000-00000000000{i}" for i in range(4)]
 GROUPS = [f"00000000-0000-4000-9000-00000000000{i}" for i in range(3)]

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.models import ModelTenant
 
 from reentra.compare import Change, Comparison, LinkChange, compare
 from reentra.directory import canonical
 from reentra.directory.relationships import RELATIONSHIPS
 from reentra.directory.selection import Selection
 from reentra.directory.state import CoverageStatus
+from tests.models import ModelTenant
 
 
 @dataclass(frozen=True)

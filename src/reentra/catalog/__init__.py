@@ -7,8 +7,8 @@ comparison are range queries whose cost follows the answer, not the tenant.
 Invariants: a snapshot is indexed in one transaction, whole or not at all; a catalog made anew gives
 the same answers as one that grew; a lost or unreadable file costs time and nothing else.
 
-Read in this order: ``identities``, ``indexing``, ``chain``, ``reading``, ``state``, ``searching``,
-``catalog``.
+Read in this order: ``identities``, ``indexing``, ``chain``, ``reading``, ``naming``, ``state``,
+``searching``, ``catalog``.
 """
 
 from reentra.catalog.catalog import Catalog, RebuildReport

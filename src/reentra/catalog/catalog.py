@@ -16,13 +16,13 @@ from reentra import clock as clocks
 from reentra import errors, progress
 from reentra.catalog import chain, searching
 from reentra.catalog.indexing import SnapshotIndexer
+from reentra.catalog.naming import resolved
 from reentra.catalog.reading import (
     Candidates,
     ObjectVersion,
     Page,
     SnapshotSummary,
     TenantReader,
-    resolved,
     stored_time,
 )
 from reentra.catalog.searchtext import searched_text
