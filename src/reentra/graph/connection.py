@@ -103,7 +103,9 @@ class TenantConnection:
     @property
     def endpoints(self) -> CloudEndpoints:
         if self.cloud is Cloud.CUSTOM:
-            return CloudEndpoints(self.graph_endpoint.rstrip("/"), self.authority.rstrip("/"))
+            # People copy the address with its version; requests add the version themselves.
+            graph = self.graph_endpoint.rstrip("/").removesuffix("/v1.0").rstrip("/")
+            return CloudEndpoints(graph, self.authority.rstrip("/"))
         return CLOUDS[self.cloud]
 
     @property
