@@ -14,6 +14,7 @@ from reentra import errors
 from reentra import repository as repositories
 from reentra.repository import Repository, Severity
 from reentra.sandbox.app import Sandbox
+from tests.crash.mishaps import harm, in_bin, names_in
 from tests.crash.support import (
     NAME,
     PASSPHRASE,
@@ -239,37 +240,6 @@ def opens(installation: Installation, secret: str) -> bool:
     except errors.WrongPassphrase:
         return False
     return True
-
-
-# --- plans and restores ----------------------------------------------------------------------
-
-
-def harm(sandbox: Sandbox) -> Counter[str]:
-    """Do a mishap; returns how often each name was there before."""
-    tenant = sandbox.tenant
-    names = names_in(sandbox)
-    users = {r.props["displayName"]: r.id for r in tenant.collection("user").values()}
-    groups = {r.props["displayName"]: r.id for r in tenant.collection("group").values()}
-    for kind, object_id in (("user", users["Ada Berg"]), ("group", groups["Sales"])):
-        tenant.soft_delete(tenant.get(kind, object_id))
-        tenant.purge(tenant.find_deleted(object_id))
-    tenant.soft_delete(tenant.get("user", users["Omar Haas"]))
-    tenant.update(tenant.get("user", users["Lina Costa"]), {"department": None})
-    return names
-
-
-def names_in(sandbox: Sandbox) -> Counter[str]:
-    """Return how often each name is there, in the recycle bin as well."""
-    tenant = sandbox.tenant
-    return Counter(
-        f"{kind} {record.props['displayName']}"
-        for kind in ("user", "group")
-        for record in tenant.collection(kind).values()
-    )
-
-
-def in_bin(sandbox: Sandbox) -> set[str]:
-    return {record.id for record in sandbox.tenant.deleted()}
 
 
 @pytest.fixture

@@ -1,0 +1,140 @@
+"""kill -9 of a running backup and of a running restore, at random moments; then the next run.
+
+The moments come from a seed, which is printed; ``KILL_SEED`` sets another one.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.crash.mishaps import harm, in_bin, names_in
+from tests.crash.support import (
+    NAME,
+    PASSWORD,
+    TENANT_ID,
+    Installation,
+    Stage,
+    Zygote,
+    assert_whole,
+    installed,
+    print_of_bytes,
+    print_of_state,
+    replayed,
+)
+
+SEED = int(os.environ.get("KILL_SEED", "20261123"))
+LATENCY_SECONDS = 0.004  # a round trip, so that there is something to be killed in the middle of
+
+moments = pytest.mark.parametrize(
+    "kills", [3, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+)
+
+
+@pytest.fixture
+def place(zygote: Zygote, tmp_path: Path) -> Iterator[Installation]:
+    with Stage() as stage:
+        yield installed(zygote, tmp_path, stage)
+
+
+def kill_once(
+    installation: Installation, arguments: tuple[str, ...], after_seconds: float
+) -> tuple[bool, str]:
+    """Run a command and kill it after so long; returns whether it was hit, and what it printed."""
+    running = installation.start(*arguments)
+    time.sleep(after_seconds)
+    running.kill()
+    ended = running.wait()
+    return ended.was_killed, ended.out
+
+
+def timed(installation: Installation, arguments: tuple[str, ...]) -> float:
+    began = time.monotonic()
+    assert installation.run(*arguments).code == 0
+    return time.monotonic() - began
+
+
+@moments
+def test_a_backup_killed_at_random_moments_loses_nothing_and_the_next_one_is_the_tenant(
+    place: Installation, kills: int
+) -> None:
+    print(f"seed {SEED}")
+    chance = random.Random(SEED)
+    tenant = place.stage.sandbox.tenant
+    users = [r.id for r in tenant.collection("user").values()]
+    place.stage.sandbox.options.latency_seconds = LATENCY_SECONDS
+    # A checkpoint after each kind, so that there is one to go on from.
+    place.more["TEST_CHECKPOINT_ROWS"] = "1"
+    backup = ("backup", NAME, "--json")
+    duration = timed(place, backup)
+    prints: dict[str, str] = {}
+    killed = 0
+    for number in range(kills):
+        for user_id in chance.sample(users, 6):
+            tenant.update(tenant.get("user", user_id), {"city": f"City {number}"})
+        told = f"seed {SEED}, kill {number}"
+        was_killed, out = kill_once(place, backup, chance.uniform(0.0, duration))
+        killed += was_killed
+        opened = place.open()
+        assert_whole(opened)
+        for snapshot_id, print_before in prints.items():
+            assert print_of_bytes(opened, snapshot_id) == print_before, told
+        if out:
+            assert place.snapshots()[-1] in out, told
+        result = place.json("backup", NAME)
+        assert result["status"] in {"complete", "unchanged"}, told
+        if number % 10 == kills % 10 or number < 3:
+            expected = print_of_state(place.stage.live())
+            assert print_of_state(replayed(place, result["snapshot"])) == expected, told
+            with place.catalog() as catalog:
+                assert print_of_state(catalog.state(TENANT_ID, result["snapshot"])) == expected
+        opened = place.open()
+        # The last few: the chain grows, and each is read whole.
+        prints = {one: print_of_bytes(opened, one) for one in place.snapshots()[-2:]}
+    assert killed >= kills * 2 // 3, f"only {killed} of {kills} were hit"
+    print(f"{killed} of {kills} backups were killed while they ran")
+
+
+@moments
+def test_a_restore_killed_at_random_moments_goes_on_and_creates_nothing_twice(
+    place: Installation, kills: int, tmp_path: Path
+) -> None:
+    print(f"seed {SEED}")
+    chance = random.Random(SEED + 1)
+    password = tmp_path / "password"
+    password.write_text(PASSWORD + "\n")
+    bin_before = in_bin(place.stage.renew())
+    what = ("restore", NAME, "--snapshot", place.snapshots()[0], "--kind", "user")
+    what += ("--kind", "group")
+    restore = (*what, "--yes", "--default-password-file", str(password))
+
+    def prepare() -> tuple[Installation, Counter[str]]:
+        before = harm(place.stage.renew())
+        place.stage.sandbox.options.latency_seconds = LATENCY_SECONDS
+        return place.copy(tmp_path / "copy"), before
+
+    duration = timed(prepare()[0], restore)
+    killed = 0
+    for number in range(kills):
+        told = f"seed {SEED}, kill {number}"
+        copy, before = prepare()
+        was_killed, _ = kill_once(copy, restore, chance.uniform(0.0, duration))
+        killed += was_killed
+        again = copy.run(*restore)
+        assert again.code == 0, (told, again.err)
+        sandbox = place.stage.sandbox
+        assert names_in(sandbox) == before, told
+        assert in_bin(sandbox) == bin_before, told
+        jobs = [job for job in copy.json("jobs", "list") if job["task"] == "restore"]
+        assert {job["status"] for job in jobs} == {"succeeded"}, told
+        if number % 5 == 0:
+            assert copy.json(*what, "--preview")["steps"] == [], told
+        assert_whole(copy.open())
+    assert killed >= kills * 2 // 3, f"only {killed} of {kills} were hit"
+    print(f"{killed} of {kills} restores were killed while they ran")
