@@ -27,7 +27,7 @@ def test_a_refused_kind_marks_that_kind_and_nothing_else(world: World) -> None:
     assert refused == {"namedLocation", "authorizationPolicy", "conditionalAccessPolicy"}
     coverage = result.info.kinds["conditionalAccessPolicy"].coverage
     assert coverage.permissions == ("Policy.Read.All",)
-    assert coverage.reason
+    assert "Permission needed: Policy.Read.All." in coverage.reason
     assert result.info.kinds["conditionalAccessPolicy"].deleted == 0
     assert objects_of(world.snapshot(result), "conditionalAccessPolicy") == objects_of(
         world.snapshot(first), "conditionalAccessPolicy"

@@ -14,7 +14,7 @@ from typing import Any
 from reentra import errors
 from reentra.directory import canonical
 from reentra.directory.kinds import ObjectKind, kind_of_odata_type
-from reentra.directory.objects import Relationship
+from reentra.directory.objects import Relationship, canonical_id
 from reentra.directory.relationships import RelationshipKind
 
 
@@ -41,6 +41,7 @@ def parse_entry(item: Mapping[str, Any], relationships: Sequence[RelationshipKin
     object_id = item.get("id")
     if not isinstance(object_id, str) or not object_id:
         raise errors.Unavailable("Graph returned an entry without an id.")
+    object_id = canonical_id(object_id)
     if "@removed" in item:
         return DeltaEntry(object_id, is_removed=True)
     entry = DeltaEntry(object_id)
@@ -55,7 +56,10 @@ def parse_entry(item: Mapping[str, Any], relationships: Sequence[RelationshipKin
                     f"Graph returned a link of {object_id} ({row.property}) without an id."
                 )
             link = Relationship(
-                row.name, object_id, target_id, kind_of_odata_type(target.get("@odata.type", ""))
+                row.name,
+                object_id,
+                canonical_id(target_id),
+                kind_of_odata_type(target.get("@odata.type", "")),
             )
             side = entry.removed if "@removed" in target else entry.added
             side.setdefault(row.name, []).append(link)

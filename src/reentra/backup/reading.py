@@ -11,7 +11,7 @@ from reentra import errors
 from reentra.backup import queries
 from reentra.backup.ahead import ReadAhead
 from reentra.directory.kinds import ObjectKind, kind_of_odata_type
-from reentra.directory.objects import Relationship
+from reentra.directory.objects import Relationship, canonical_id
 from reentra.directory.relationships import RelationshipKind
 from reentra.graph import addresses, batch, client
 
@@ -90,8 +90,9 @@ def list_expanded(
                 raise errors.InvalidRequest(
                     f"Graph did not expand {relationship.property} of {row.list_path}.", status=200
                 )
-            links = [link_to(relationship, item["id"], target) for target in targets]
-            yield item["id"], links, len(links) >= EXPANDED_TARGETS
+            source_id = canonical_id(item["id"])
+            links = [link_to(relationship, source_id, target) for target in targets]
+            yield source_id, links, len(links) >= EXPANDED_TARGETS
 
 
 def list_per_source(
@@ -136,4 +137,4 @@ def link_to(row: RelationshipKind, source_id: str, item: Mapping[str, Any]) -> R
             target_kind = row.target_kinds[0]
     if not isinstance(target, str) or not target:
         raise errors.Unavailable(f"Graph returned a link of {source_id} without a target.")
-    return Relationship(row.name, source_id, target, target_kind, qualifier)
+    return Relationship(row.name, source_id, canonical_id(target), target_kind, qualifier)

@@ -11,7 +11,7 @@ from reentra.backup.delta_reading import DeltaReader
 from reentra.backup.findings import Findings, UnitContext, UnitResult
 from reentra.directory import canonical
 from reentra.directory.kinds import KINDS, ObjectKind, missing_permissions
-from reentra.directory.objects import Relationship
+from reentra.directory.objects import Relationship, canonical_id
 from reentra.directory.relationships import Reading
 from reentra.directory.state import COMPLETE, Coverage, CoverageStatus
 from reentra.graph import odata
@@ -117,8 +117,8 @@ class _Unit:
                         if canonical.canonical_value(item.get(name)) is not None
                     }
                     if values:
-                        self._found.supplement[item["id"]] = values
-        except errors.InvalidRequest as error:
+                        self._found.supplement[canonical_id(item["id"])] = values
+        except (errors.InvalidRequest, errors.Forbidden) as error:
             self._result.notes.append(f"{row.title}: {', '.join(row.supplement)}: {error.message}")
 
     def _check_supplement(self) -> None:
@@ -158,7 +158,7 @@ class _Unit:
                     object_id = self._row.name
                 if not isinstance(object_id, str) or not object_id:
                     raise errors.Unavailable(f"Graph returned a {self._row.name} without an id.")
-                self._found.put(object_id, canonical.cleaned_properties(item))
+                self._found.put(canonical_id(object_id), canonical.cleaned_properties(item))
             self._found.advance()
         objects.delete_unseen()
 
@@ -249,8 +249,10 @@ class _Unit:
         except (errors.Unauthenticated, errors.UntrustedLink):
             raise
         except errors.Forbidden as error:
+            missing = self._missing(permissions)
+            needed = f" Permission needed: {', '.join(missing)}." if missing else ""
             self._found.coverage[name] = Coverage(
-                CoverageStatus.REFUSED, error.message, self._missing(permissions)
+                CoverageStatus.REFUSED, error.message + needed, missing
             )
         except errors.GraphError as error:
             is_licence = "premium" in f"{error.graph_code} {error.message}".lower()
