@@ -9,6 +9,7 @@ of delta answers and ``null`` in list answers) and the resource pages of each ty
 
 from __future__ import annotations
 
+import enum
 import functools
 import hashlib
 import re
@@ -17,9 +18,10 @@ from typing import Any
 
 import orjson
 
-from reentra.directory.kinds import KINDS
+from reentra.directory.kinds import KINDS, ObjectKind
 
 DIGEST_BYTES = 16
+_MOST_RULES = 10_000
 
 _KEPT_ANNOTATION = "@odata.type"
 _ANNOTATION = re.compile(rb'@[A-Za-z.]+":')
@@ -32,7 +34,8 @@ def cleaned_properties(properties: Mapping[str, Any]) -> dict[str, Any]:
         key: value for key, value in properties.items() if "@" not in key or key == _KEPT_ANNOTATION
     }
     # Annotations inside values are rare, and looking for them value by value is dear.
-    return cleaned(kept) if _ANNOTATION.search(orjson.dumps(kept)) else kept
+    nested = [value for value in kept.values() if type(value) is list or type(value) is dict]
+    return cleaned(kept) if _ANNOTATION.search(orjson.dumps(nested)) else kept
 
 
 def cleaned(value: Any) -> Any:
@@ -60,19 +63,28 @@ def canonical_value(value: Any, is_ordered: bool = False) -> Any:
     """
     kind = type(value)
     if kind is str:
-        return _canonical_text(value)
+        return _canonical_text(value) if 20 <= len(value) <= 35 else value
     if kind is dict:
         result = {}
-        for key in value:
-            item = canonical_value(value[key])
-            if item is not None:
-                result[key] = item
+        for key, item in value.items():
+            # Most values are short texts and flags, and every object of a tenant comes through
+            # here: what needs no call gets none.
+            if item is None:
+                continue
+            kind = type(item)
+            if kind is dict or kind is list or (kind is str and 20 <= len(item) <= 35):
+                item = canonical_value(item)
+                if item is None:
+                    continue
+            result[key] = item
         return result or None
     if kind is list:
-        items = [canonical_value(item) for item in value]
-        if not items:
+        if not value:
             return None
-        if not is_ordered and len(items) > 1:
+        if len(value) == 1:
+            return [canonical_value(value[0])]
+        items = [canonical_value(item) for item in value]
+        if not is_ordered:
             items.sort(key=_sort_key)
         return items
     return value
@@ -80,33 +92,71 @@ def canonical_value(value: Any, is_ordered: bool = False) -> Any:
 
 def canonical_properties(kind: str, properties: Mapping[str, Any]) -> dict[str, Any]:
     """Return the properties that count, each in canonical form. ``id`` does not count."""
-    ignored, ordered, folded, odata_type = _rules(kind)
+    rules, odata_type = _rules(kind)
     result = {}
     for key, value in properties.items():
-        # Most values are plain texts and flags, and every object of a tenant comes through here.
-        if value is None or key in ignored:
+        if value is None:
             continue
-        if "@" in key and (key != _KEPT_ANNOTATION or value == odata_type):
-            continue
+        rule = rules[key]
         kind_of_value = type(value)
-        if kind_of_value is str:
-            value = _canonical_text(value)
-            result[key] = value.lower() if key in folded else value
-        elif kind_of_value is dict or kind_of_value is list:
-            item = canonical_value(value, key in ordered)
-            if item is not None:
-                result[key] = item
-        else:
+        if rule is None:
+            if kind_of_value is str:
+                if 20 <= len(value) <= 35:
+                    value = _canonical_text(value)
+            elif kind_of_value is dict or kind_of_value is list:
+                value = canonical_value(value)
+                if value is None:
+                    continue
             result[key] = value
+            continue
+        if rule is _Rule.IGNORED or (rule is _Rule.TYPE and value == odata_type):
+            continue
+        value = canonical_value(value, rule is _Rule.ORDERED)
+        if value is not None:
+            folds = rule is _Rule.FOLDED and kind_of_value is str
+            result[key] = value.lower() if folds else value
     return result
 
 
+class _Rule(enum.Enum):
+    """How a property that is not plain is compared."""
+
+    IGNORED = "ignored"
+    TYPE = "type"  # counts when it is not the kind's own
+    FOLDED = "folded"  # in any case
+    ORDERED = "ordered"  # a list whose order says something
+
+
+class _Rules(dict[str, "_Rule | None"]):
+    """The rule of each property of a kind, found when it is first met; None for a plain one."""
+
+    def __init__(self, row: ObjectKind | None) -> None:
+        super().__init__()
+        self._row = row
+
+    def __missing__(self, name: str) -> _Rule | None:
+        rule = self._rule(name)
+        if len(self) < _MOST_RULES:  # names of open extensions have no end
+            self[name] = rule
+        return rule
+
+    def _rule(self, name: str) -> _Rule | None:
+        if name == _KEPT_ANNOTATION:
+            return _Rule.TYPE
+        row = self._row
+        if name == "id" or "@" in name or (row is not None and name in row.volatile):
+            return _Rule.IGNORED
+        if row is not None and name in row.ordered:
+            return _Rule.ORDERED
+        if row is not None and name in row.case_insensitive:
+            return _Rule.FOLDED
+        return None
+
+
 @functools.cache
-def _rules(kind: str) -> tuple[frozenset[str], frozenset[str], frozenset[str], str]:
+def _rules(kind: str) -> tuple[_Rules, str]:
     row = KINDS.get(kind)
-    if row is None:
-        return frozenset({"id"}), frozenset(), frozenset(), ""
-    return row.volatile | {"id"}, row.ordered, row.case_insensitive, row.odata_type
+    return _Rules(row), row.odata_type if row is not None else ""
 
 
 def canonical_bytes(kind: str, properties: Mapping[str, Any]) -> bytes:
@@ -125,7 +175,7 @@ def are_same(kind: str, left: Mapping[str, Any], right: Mapping[str, Any]) -> bo
 
 
 def _canonical_text(text: str) -> str:
-    if 20 <= len(text) <= 35 and text[4] == "-" and text[10] == "T":
+    if len(text) > 19 and text[4] == "-" and text[10] == "T":
         match = _DATE_TIME.match(text)
         if match:
             fraction = (match[2] or "").rstrip("0")
@@ -133,5 +183,5 @@ def _canonical_text(text: str) -> str:
     return text
 
 
-def _sort_key(value: Any) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+# A partial of a built-in function: sorting calls it without a frame of Python.
+_sort_key = functools.partial(orjson.dumps, option=orjson.OPT_SORT_KEYS)
