@@ -198,7 +198,7 @@ def restore(run: Run) -> TaskResult:
         applier = applying.Applier(
             plan,
             tenant.live,
-            applying.TenantWriter(tenant.client),  # type: ignore[attr-defined]
+            applying.TenantWriter(tenant.client),
             journal,
             kept,
             applying.RestoreSecrets(

@@ -17,7 +17,10 @@ from reentra import errors, progress
 from reentra.directory.kinds import KINDS
 from reentra.directory.state import LiveState
 from reentra.graph import odata, writer
-from reentra.graph.writer import OutcomeKind, TenantWriter, WriteOutcome, WriteRequest
+from reentra.graph.writer import OutcomeKind, WriteOutcome, WriteRequest
+
+# Whoever applies a plan gets the writer from here: this module is the one door to the tenant.
+from reentra.graph.writer import TenantWriter as TenantWriter
 from reentra.restore import blame, order, outcomes
 from reentra.restore.identity import NO_IDENTITY, IdentityMap
 from reentra.restore.journal import Journal, StepRecord, StepStatus
