@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -29,7 +28,6 @@ def judged(changes: list[ObjectChange], *, is_second_plan_empty: bool = True) ->
 @pytest.mark.slow
 def test_the_demo_proves_that_everything_came_back(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "reentra", "demo", "--no-serve", "--json"],
         env={**os.environ, "REENTRA_HOME": str(home), "TMPDIR": str(tmp_path)},
@@ -44,7 +42,6 @@ def test_the_demo_proves_that_everything_came_back(tmp_path: Path) -> None:
     assert document["broken"] == []
     assert document["restore"]["status"] == "succeeded"
     assert len(document["restore"]["id_map"]) == 8
-    assert time.monotonic() - began < 120
     assert not home.exists(), "the demo must not touch REENTRA_HOME"
     assert list(tmp_path.iterdir()) == [], "the demo must leave nothing behind"
 

