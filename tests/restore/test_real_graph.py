@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from reentra.directory.selection import Selection
+from reentra.restore.identity import IdentityMap
 from reentra.restore.steps import Action, Password
 from tests.models import ModelTenant
 from tests.restore.test_plan import (
@@ -17,6 +18,7 @@ from tests.restore.test_plan import (
     CAT,
     DAN,
     GROUP,
+    POLICY,
     PRINCIPAL,
     by_action,
     desired,
@@ -279,3 +281,48 @@ def test_a_service_principal_of_a_purged_application_is_not_taken_out_of_the_bin
         "application",
         "servicePrincipal",
     }
+
+
+# --- GUIDs in any letter case ----------------------------------------------------------------------
+
+
+def test_guids_in_another_letter_case_are_no_difference(desired: ModelTenant) -> None:
+    body = {
+        "displayName": "Block",
+        "state": "enabled",
+        "conditions": {"users": {"includeUsers": ["All"], "excludeUsers": [DAN.upper()]}},
+        "grantControls": {"operator": "OR", "builtInControls": ["block"]},
+    }
+    user(desired, DAN, "Dan")
+    desired.put("conditionalAccessPolicy", POLICY, **body)
+    live = desired.copied("live")
+    live.change("conditionalAccessPolicy", POLICY, conditions=_lowered(body["conditions"]))
+    assert plan(desired, live).is_empty
+
+
+def test_a_reference_in_upper_case_follows_to_the_new_id(desired: ModelTenant) -> None:
+    user(desired, DAN, "Dan")
+    desired.put(
+        "conditionalAccessPolicy",
+        POLICY,
+        displayName="Block",
+        state="enabled",
+        conditions={"users": {"includeUsers": ["All"], "excludeUsers": [DAN.upper()]}},
+        grantControls={"operator": "OR", "builtInControls": ["block"]},
+    )
+    live = desired.copied("live")
+    live.purge("user", DAN)
+    live.purge("conditionalAccessPolicy", POLICY)
+    made = plan(desired, live)
+    (create,) = [step for step in made.steps if step.ref.id == POLICY]
+    assert create.depends_on == (f"create/user/{DAN}",)
+    users = IdentityMap({DAN: CAT}).rewritten(create.ref.kind, create.body)["conditions"]["users"]
+    assert users["excludeUsers"] == [CAT]
+
+
+def _lowered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _lowered(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [item.lower() if "-" in item else item for item in value]
+    return value

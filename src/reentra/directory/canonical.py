@@ -1,10 +1,11 @@
 """What counts as the same object: properties to canonical bytes.
 
 Two bodies are the same when their canonical bytes are. Key order, ``null`` against absent, empty
-lists against absent, the order of unordered lists, fractions of seconds written differently, and a
-kind's volatile properties do not count; everything else does. Source of which differences Graph
-makes on its own: learn.microsoft.com/graph/delta-query-overview (never-set properties are left out
-of delta answers and ``null`` in list answers) and the resource pages of each type.
+lists against absent, the order of unordered lists, fractions of seconds and GUIDs written
+differently, and a kind's volatile properties do not count; everything else does. Source of which
+differences Graph makes on its own: learn.microsoft.com/graph/delta-query-overview (never-set
+properties are left out of delta answers and ``null`` in list answers) and the resource pages of
+each type.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 import orjson
 
 from reentra.directory.kinds import KINDS, ObjectKind
+from reentra.directory.objects import canonical_id
 
 DIGEST_BYTES = 16
 _MOST_RULES = 10_000
@@ -63,7 +65,7 @@ def canonical_value(value: Any, is_ordered: bool = False) -> Any:
     """
     kind = type(value)
     if kind is str:
-        return _canonical_text(value) if 20 <= len(value) <= 35 else value
+        return _canonical_text(value) if 20 <= len(value) <= 36 else value
     if kind is dict:
         result = {}
         for key, item in value.items():
@@ -72,7 +74,7 @@ def canonical_value(value: Any, is_ordered: bool = False) -> Any:
             if item is None:
                 continue
             kind = type(item)
-            if kind is dict or kind is list or (kind is str and 20 <= len(item) <= 35):
+            if kind is dict or kind is list or (kind is str and 20 <= len(item) <= 36):
                 item = canonical_value(item)
                 if item is None:
                     continue
@@ -101,7 +103,7 @@ def canonical_properties(kind: str, properties: Mapping[str, Any]) -> dict[str, 
         kind_of_value = type(value)
         if rule is None:
             if kind_of_value is str:
-                if 20 <= len(value) <= 35:
+                if 20 <= len(value) <= 36:
                     value = _canonical_text(value)
             elif kind_of_value is dict or kind_of_value is list:
                 value = canonical_value(value)
@@ -175,6 +177,8 @@ def are_same(kind: str, left: Mapping[str, Any], right: Mapping[str, Any]) -> bo
 
 
 def _canonical_text(text: str) -> str:
+    if len(text) == 36:
+        return canonical_id(text)
     if len(text) > 19 and text[4] == "-" and text[10] == "T":
         match = _DATE_TIME.match(text)
         if match:

@@ -7,6 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 
+def canonical_id(identifier: str) -> str:
+    """Return a GUID in lower case, and any other identifier as it is.
+
+    Graph writes GUIDs as it likes and reads them in any case; keys of links are case-sensitive.
+    """
+    if len(identifier) == 36 and identifier[8] == identifier[13] == identifier[18] == "-":
+        return identifier.lower()
+    return identifier
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class ObjectRef:
     """Names one object: its kind (Graph's resource name, singular) and its id."""
@@ -26,7 +36,7 @@ class ObjectRef:
         kind, slash, object_id = text.partition("/")
         if not slash or not kind or not object_id:
             raise ValueError(f"{text!r} is not of the form KIND/ID")
-        return cls(kind, object_id)
+        return cls(kind, canonical_id(object_id))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from reentra.directory.kinds import KINDS, IdForm, Reference
+from reentra.directory.objects import canonical_id
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 
 
 def references_in(kind: str, properties: Mapping[str, Any]) -> Iterator[tuple[Reference, str]]:
     """Yield each identifier that ``properties`` names, with the row that says what it is.
+
+    GUIDs come in lower case, however they are written.
 
     Literals such as ``All`` are left out: an identifier holds a GUID, except for natural ids that
     no form covers.
@@ -25,7 +28,7 @@ def references_in(kind: str, properties: Mapping[str, Any]) -> Iterator[tuple[Re
     for reference in row.references if row else ():
         for text in _values_at(properties, reference.pointer.split("/")):
             for identifier in _identifiers(reference.form, text):
-                yield reference, identifier
+                yield reference, canonical_id(identifier)
 
 
 def rewritten(

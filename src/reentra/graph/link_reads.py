@@ -88,7 +88,7 @@ class LinkReads:
             if kind in kinds.KINDS and kinds.KINDS[kind].has_recycle_bin:
                 path = f"directory/deletedItems/microsoft.graph.{kind}"
                 try:
-                    found.update(item["id"] for item in self._client.items(path, {"$select": "id"}))
+                    found.update(id_of(item) for item in self._client.items(path, {"$select": "id"}))
                 except (errors.Forbidden, errors.InvalidRequest):
                     continue  # no bin to look into: the delta's word stands
         return frozenset(found)
@@ -112,10 +112,10 @@ class LinkReads:
                     if isinstance(targets, dict):
                         targets = [targets]
                     if len(targets) >= _EXPAND_MOST:
-                        cut.append(item["id"])
+                        cut.append(id_of(item))
                         continue
                     for target in targets:
-                        yield _link(row, item["id"], target)
+                        yield _link(row, id_of(item), target)
         except errors.InvalidRequest:
             if not is_first:
                 raise
@@ -205,7 +205,7 @@ class LinkReads:
                 source_ids, lambda i: source.path_of(addresses.segment(i)) + query
             ):
                 expanded = body.get(row.property) or []
-                links[source_id] = {t["id"]: _kind_of(t) for t in expanded if "id" in t}
+                links[source_id] = {id_of(t): _kind_of(t) for t in expanded if "id" in t}
                 if len(expanded) >= _EXPAND_MOST:
                     self._fall_short(row, "of groups with twenty members or more")
         except (errors.InvalidRequest, errors.Forbidden):
@@ -256,7 +256,7 @@ class LinkReads:
                 for target_id, items in self._objects.lists_of(ids, path_of):
                     for item in items:
                         if _kind_of(item) in (row.source_kind, ""):
-                            link = objects.Relationship(row.name, item["id"], target_id, kind)
+                            link = objects.Relationship(row.name, id_of(item), target_id, kind)
                             found[link.key] = link
             except errors.InvalidRequest:
                 for link in self._matching(row, ids):
@@ -278,7 +278,7 @@ class LinkReads:
         try:
             for start in range(0, len(wanted), _GET_BY_IDS):
                 for item in self._get_by_ids(wanted[start : start + _GET_BY_IDS]):
-                    found[item["id"]] = (_kind_of(item), str(item.get("displayName") or ""))
+                    found[id_of(item)] = (_kind_of(item), str(item.get("displayName") or ""))
         except errors.Forbidden:
             # Without Directory.Read.All each kind is asked by its own permission.
             self._add_names_by_kind([i for i in wanted if i not in found], found)
@@ -306,7 +306,7 @@ class LinkReads:
                 return
             # Graph answers a thousand ids at once. A server that pages all the same may not let
             # the answer of a POST go on by GET: then the rest is asked for anew.
-            seen = {item["id"] for item in page.items}
+            seen = {id_of(item) for item in page.items}
             try:
                 yield from self._client.items(page.next_link)
                 return
@@ -324,7 +324,7 @@ def apply_delta(
     A large group comes in slices, on several pages and not always next to each other: each adds
     to what is there. The later of two entries for a link wins.
     """
-    source_id = item["id"]
+    source_id = id_of(item)
     if "@removed" in item:
         links.pop(source_id, None)
         return
@@ -335,7 +335,7 @@ def apply_delta(
             slices = (slices,)
     targets = links.setdefault(source_id, {}) if slices else links.get(source_id, {})
     for target in slices:
-        target_id = sys.intern(target["id"])
+        target_id = sys.intern(id_of(target))
         if "@removed" in target:
             targets.pop(target_id, None)
         else:
@@ -348,9 +348,14 @@ def _link(
     if row.property == "scopedRoleMembers":
         member = item.get("roleMemberInfo") or {}
         return objects.Relationship(
-            row.name, source_id, str(member.get("id", "")), "", str(item.get("roleId", ""))
+            row.name, source_id, objects.canonical_id(str(member.get("id", ""))), "", str(item.get("roleId", ""))
         )
-    return objects.Relationship(row.name, source_id, item["id"], _kind_of(item))
+    return objects.Relationship(row.name, source_id, id_of(item), _kind_of(item))
+
+
+def id_of(item: Mapping[str, Any]) -> str:
+    """Return the id of an entry, a GUID in lower case."""
+    return objects.canonical_id(item["id"])
 
 
 def _kind_of(item: Mapping[str, Any]) -> str:

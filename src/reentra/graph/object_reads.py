@@ -68,10 +68,11 @@ class ObjectReads:
             seen: set[str] = set()
             for page in self.pages(kind):
                 for item in page.items:
-                    if item.get("id", "") in seen:
+                    object_id = objects.canonical_id(item.get("id", ""))
+                    if object_id in seen:
                         continue
-                    seen.add(item.get("id", ""))
-                    further = supplement.get(item.get("id", ""))
+                    seen.add(object_id)
+                    further = supplement.get(object_id)
                     yield as_object(kind, {**item, **further} if further else item)
 
     def pages(self, kind: str) -> Iterator[odata.Page]:
@@ -128,7 +129,7 @@ class ObjectReads:
         if kind in _PAGED and kind not in self._unpaged:
             params["$top"] = _PAGE_SIZE
         for item in self._client.items(row.list_path, params):
-            yield item["id"]
+            yield objects.canonical_id(item["id"])
 
     def _supplement(self, row: kinds.ObjectKind) -> dict[str, dict[str, Any]]:
         """Return id -> properties that only a list call of their own gives."""
@@ -143,7 +144,7 @@ class ObjectReads:
                 for item in self._client.items(row.list_path, params):
                     further = {name: item[name] for name in properties if item.get(name)}
                     if further:
-                        found[item["id"]] = further
+                        found[objects.canonical_id(item["id"])] = further
                 return found
             except (errors.InvalidRequest, errors.Forbidden) as refusal:
                 unknown = odata.unknown_property(refusal)
@@ -376,10 +377,13 @@ def as_object(kind: str, item: Mapping[str, Any]) -> objects.DirectoryObject:
 
     Raises: ``Unavailable`` when it has no id.
     """
-    object_id = item.get("id")
-    if not isinstance(object_id, str) or not object_id:
+    given = item.get("id") or (kind if kinds.KINDS[kind].is_singleton else "")
+    object_id = objects.canonical_id(given) if isinstance(given, str) else ""
+    if not object_id:
         raise errors.Unavailable(f"Graph returned a {kind} without an id.")
     properties = canonical.cleaned(item)
     if "@odata.type" in properties and "@odata.type" not in kinds.KINDS[kind].writable:
         del properties["@odata.type"]
+    if properties.get("id") != object_id:
+        properties["id"] = object_id
     return objects.DirectoryObject(kind, object_id, properties)

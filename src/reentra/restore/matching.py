@@ -16,7 +16,7 @@ import orjson
 
 from reentra.directory import references
 from reentra.directory.kinds import KINDS, IdForm, ObjectKind
-from reentra.directory.objects import DirectoryObject
+from reentra.directory.objects import DirectoryObject, canonical_id
 from reentra.restore import bodies
 from reentra.restore.draft import Draft, chunks
 
@@ -151,7 +151,7 @@ def ends_of(
         if reference.form is IdForm.SCOPE:
             value = value.rpartition("/")[2]
         if value:
-            yield value, reference.kinds
+            yield canonical_id(value), reference.kinds
 
 
 def _pair(draft: Draft, result: KindMatch, known: tuple[str, bytes], item: DirectoryObject) -> None:
@@ -262,7 +262,7 @@ def _look_in_bin(
     for chunk in chunks(sorted(candidates)):
         for bin_id, item in draft.live.load_deleted(kind, chunk).items():
             live_id = candidates[bin_id]
-            if kind == "servicePrincipal" and str(item.get("appId") or "") in draft.made_apps:
+            if kind == "servicePrincipal" and canonical_id(str(item.get("appId") or "")) in draft.made_apps:
                 continue  # its application gets a new client id: this one would stand for nothing
             if live_id in expected:
                 result.in_bin[expected.pop(live_id)[0]] = bin_id

@@ -10,7 +10,7 @@ from typing import Any
 
 from reentra import errors
 from reentra.directory.kinds import KINDS, ObjectKind
-from reentra.directory.objects import DirectoryObject
+from reentra.directory.objects import DirectoryObject, canonical_id
 from reentra.restore import bodies, matching, order, prerequisites
 from reentra.restore.draft import (
     Draft,
@@ -176,7 +176,7 @@ def _bring_back(draft: Draft, row: ObjectKind, found: matching.KindMatch) -> lis
             draft.made[old_id] = step_id
             draft.undeleted.add(old_id)
             name = name_of(item)
-            app_id = str(item.get("appId") or "")
+            app_id = canonical_id(str(item.get("appId") or ""))
             application_step = ""
             if row.name == "application" and app_id:
                 draft.undeleted_apps[app_id] = step_id
@@ -326,7 +326,7 @@ def _create(draft: Draft, row: ObjectKind, item: DirectoryObject) -> bool:
     if row.name == "application":
         _second_pass(draft, row, item, properties, step_id)
         if item.get("appId"):
-            draft.made_apps[str(item.get("appId"))] = step_id
+            draft.made_apps[canonical_id(str(item.get("appId")))] = step_id
     _tell_lost_secrets(draft, item)
     return True
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reentra import errors
+from reentra.directory.objects import canonical_id
 from reentra.restore.journal import StepRecord, StepStatus
 from reentra.restore.look import Finding
 from reentra.restore.steps import Action, Step
@@ -26,9 +27,9 @@ def new_ids(step: Step, body: Mapping[str, Any]) -> dict[str, str]:
     made = body.get("invitedUser") if step.action is Action.INVITE else body
     if not isinstance(made, Mapping):
         return {}
-    ids = {"new_id": str(made.get("id") or "")}
+    ids = {"new_id": canonical_id(str(made.get("id") or ""))}
     if step.ref.kind == "application" and made.get("appId"):
-        ids["new_app_id"] = str(made["appId"])
+        ids["new_app_id"] = canonical_id(str(made["appId"]))
     return ids
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from reentra.directory import references
 from reentra.directory.kinds import IdForm, ObjectKind
-from reentra.directory.objects import DirectoryObject
+from reentra.directory.objects import DirectoryObject, canonical_id
 from reentra.restore.draft import Draft, name_of
 
 
@@ -112,7 +112,7 @@ def made_references(
 
 def has_application(draft: Draft, item: DirectoryObject) -> bool:
     """Tell whether the service principal's application exists; another tenant's always does."""
-    app_id = str(item.get("appId") or "")
+    app_id = canonical_id(str(item.get("appId") or ""))
     if app_id in draft.made_apps or app_id in draft.undeleted_apps:
         return True
     owner = item.get("appOwnerOrganizationId")
@@ -127,7 +127,7 @@ def has_application(draft: Draft, item: DirectoryObject) -> bool:
 def disabled_role(draft: Draft, item: DirectoryObject) -> str:
     """Return the name of the disabled role that an assignment gives, or ``""``."""
     if item.kind == "unifiedRoleAssignment":
-        role_id = str(item.get("roleDefinitionId"))
+        role_id = canonical_id(str(item.get("roleDefinitionId")))
         role = draft.roles.get(role_id)
         if role is None:
             role = draft.desired.load_objects("unifiedRoleDefinition", [role_id]).get(role_id)
@@ -136,7 +136,7 @@ def disabled_role(draft: Draft, item: DirectoryObject) -> str:
         draft.roles[role_id] = role
         return "" if role.get("isEnabled") is not False else name_of(role)
     if item.kind == "appRoleAssignment":
-        resource_id = str(item.get("resourceId"))
+        resource_id = canonical_id(str(item.get("resourceId")))
         resource = draft.roles.get(resource_id)
         if resource is None:
             resource = draft.desired.load_objects("servicePrincipal", [resource_id]).get(
@@ -159,7 +159,9 @@ def without_ids(value: Any, ids: set[str]) -> Any:
         return {key: without_ids(item, ids) for key, item in value.items()}
     if isinstance(value, list):
         return [
-            without_ids(item, ids) for item in value if not (isinstance(item, str) and item in ids)
+            without_ids(item, ids)
+            for item in value
+            if not (isinstance(item, str) and canonical_id(item) in ids)
         ]
     return value
 
