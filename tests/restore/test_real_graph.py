@@ -283,7 +283,7 @@ def test_a_service_principal_of_a_purged_application_is_not_taken_out_of_the_bin
     }
 
 
-# --- GUIDs in any letter case ----------------------------------------------------------------------
+# --- GUIDs in any letter case ---------------------------------------------------------------------
 
 
 def test_guids_in_another_letter_case_are_no_difference(desired: ModelTenant) -> None:

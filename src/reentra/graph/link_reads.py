@@ -88,7 +88,8 @@ class LinkReads:
             if kind in kinds.KINDS and kinds.KINDS[kind].has_recycle_bin:
                 path = f"directory/deletedItems/microsoft.graph.{kind}"
                 try:
-                    found.update(id_of(item) for item in self._client.items(path, {"$select": "id"}))
+                    deleted = self._client.items(path, {"$select": "id"})
+                    found.update(id_of(item) for item in deleted)
                 except (errors.Forbidden, errors.InvalidRequest):
                     continue  # no bin to look into: the delta's word stands
         return frozenset(found)
@@ -347,8 +348,9 @@ def _link(
 ) -> objects.Relationship:
     if row.property == "scopedRoleMembers":
         member = item.get("roleMemberInfo") or {}
+        member_id = objects.canonical_id(str(member.get("id", "")))
         return objects.Relationship(
-            row.name, source_id, objects.canonical_id(str(member.get("id", ""))), "", str(item.get("roleId", ""))
+            row.name, source_id, member_id, "", str(item.get("roleId", ""))
         )
     return objects.Relationship(row.name, source_id, id_of(item), _kind_of(item))
 

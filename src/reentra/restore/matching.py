@@ -262,7 +262,8 @@ def _look_in_bin(
     for chunk in chunks(sorted(candidates)):
         for bin_id, item in draft.live.load_deleted(kind, chunk).items():
             live_id = candidates[bin_id]
-            if kind == "servicePrincipal" and canonical_id(str(item.get("appId") or "")) in draft.made_apps:
+            app_id = canonical_id(str(item.get("appId") or ""))
+            if kind == "servicePrincipal" and app_id in draft.made_apps:
                 continue  # its application gets a new client id: this one would stand for nothing
             if live_id in expected:
                 result.in_bin[expected.pop(live_id)[0]] = bin_id
