@@ -33,3 +33,23 @@ def names_in(sandbox: Sandbox) -> Counter[str]:
 
 def in_bin(sandbox: Sandbox) -> set[str]:
     return {record.id for record in sandbox.tenant.deleted()}
+
+
+def loads_of(sandbox: Sandbox) -> dict[str, object]:
+    """Return what the mishap takes away, told by names, since ids may be new afterwards."""
+    tenant = sandbox.tenant
+    names = {
+        record.id: str(record.props["displayName"])
+        for kind in ("user", "group", "servicePrincipal")
+        for record in tenant.collection(kind).values()
+    }
+    loads: dict[str, object] = {
+        f"department of {record.props['displayName']}": record.props.get("department")
+        for record in tenant.collection("user").values()
+    }
+    for relation, source, targets in tenant._links.all():
+        if source in names and relation in {"group.members", "group.owners", "user.manager"}:
+            loads[f"{relation} of {names[source]}"] = sorted(
+                names[target] for target in targets if target in names
+            )
+    return loads

@@ -18,7 +18,7 @@ from typing import Any
 
 from reentra import repository as repositories
 from reentra.catalog import Catalog
-from reentra.database import Part, open_database
+from reentra.database import JobStore, Part, open_database
 from reentra.directory import canonical
 from reentra.directory.kinds import KINDS
 from reentra.directory.relationships import RELATIONSHIPS
@@ -247,6 +247,14 @@ class Installation:
     def newest(self) -> Manifest:
         opened = self.open()
         return opened.load_manifest(TENANT_ID, opened.list_snapshot_ids(TENANT_ID)[-1])
+
+    def job_statuses(self, task: str) -> set[str]:
+        """Return how the recorded jobs of a task ended."""
+        database = open_database(f"sqlite:///{self.home / 'jobs.sqlite'}", Part.JOBS)
+        try:
+            return {job.status.value for job in JobStore(database).list_jobs(task=task)}
+        finally:
+            database.dispose()
 
     @contextlib.contextmanager
     def catalog(self) -> Iterator[Catalog]:
