@@ -159,6 +159,18 @@ def rotate(*arguments: str) -> int:
     return 0
 
 
+def hasten() -> None:
+    """Shorten the long waits for Graph's replicas: the sandbox has none that lag here."""
+    from reentra import clock
+
+    real = clock.SystemClock.sleep
+
+    def sleep(self: clock.SystemClock, seconds: float) -> None:
+        real(self, seconds if seconds < 0.9 else seconds / 50)
+
+    clock.SystemClock.sleep = sleep  # type: ignore[method-assign]
+
+
 def run(request: dict[str, Any]) -> int:
     """Be the command; returns its exit code."""
     os.setsid()
@@ -179,6 +191,7 @@ def run(request: dict[str, Any]) -> int:
     if rows:
         importlib.import_module("reentra.backup.engine").CHECKPOINT_ROWS = int(rows)  # type: ignore[attr-defined]
     client.connect.__kwdefaults__["limits"] = pace.Limits().scaled(1_000)
+    hasten()
     if request.get("fuse") is not None:
         Fuse(*request["fuse"], f"{request['folder']}/trail").install()
     arguments = request["arguments"]
