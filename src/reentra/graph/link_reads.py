@@ -26,6 +26,7 @@ _NAMED_BY_ID = (
 )
 # v1.0's members and owners of a group leave out service principals
 # (learn.microsoft.com/graph/known-issues); a delta of the group has them.
+_SERVICE_PRINCIPAL = ("servicePrincipal", "")  # a type that is not said may be one
 _HIDES_SERVICE_PRINCIPALS = frozenset({"group.members", "group.owners"})
 
 
@@ -109,10 +110,11 @@ class LinkReads:
             for page in self._client.pages(source.list_path, params):
                 is_first = False
                 for item in page.items:
-                    targets = item.get(row.property) or []
+                    targets = item.get(row.property)
                     if isinstance(targets, dict):
                         targets = [targets]
-                    if len(targets) >= _EXPAND_MOST:
+                    # Not expanded, in spite of being asked for, is not the same as empty.
+                    if targets is None or len(targets) >= _EXPAND_MOST:
                         cut.append(id_of(item))
                         continue
                     for target in targets:
@@ -142,7 +144,11 @@ class LinkReads:
             ]
             # A delta still tells of those that were deleted; getByIds does not.
             alive = self.load_names([link.target_id for link in hidden]) if hidden else {}
-            found.update((link.key, link) for link in hidden if link.target_id in alive)
+            found.update(
+                (link.key, link)
+                for link in hidden
+                if link.target_id in alive and alive[link.target_id][0] in _SERVICE_PRINCIPAL
+            )
         return list(found.values())
 
     def _of_sources(
@@ -179,7 +185,7 @@ class LinkReads:
                 links = self._expanded_links_of(row, group)
             for source_id, targets in links.items():
                 for target_id, target_kind in targets.items():
-                    if target_kind == "servicePrincipal":
+                    if target_kind in _SERVICE_PRINCIPAL:
                         yield objects.Relationship(row.name, source_id, target_id, target_kind)
 
     def _delta_links_of(
@@ -279,7 +285,9 @@ class LinkReads:
         try:
             for start in range(0, len(wanted), _GET_BY_IDS):
                 for item in self._get_by_ids(wanted[start : start + _GET_BY_IDS]):
-                    found[id_of(item)] = (_kind_of(item), str(item.get("displayName") or ""))
+                    # Whether it leaves out what is in the recycle bin is not documented.
+                    if not item.get("deletedDateTime"):
+                        found[id_of(item)] = (_kind_of(item), str(item.get("displayName") or ""))
         except errors.Forbidden:
             # Without Directory.Read.All each kind is asked by its own permission.
             self._add_names_by_kind([i for i in wanted if i not in found], found)

@@ -1,0 +1,114 @@
+"""A Graph that says less, or more, than its documentation promises: reads stay right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from reentra.directory.objects import Relationship
+from reentra.graph.client import GraphClient
+from reentra.graph.reader import LiveTenant
+from tests.graph.scripted import Reply, ScriptedGraph, Seen
+
+ANN = "0000000a-0000-4000-8000-00000000000a"
+BOT = "0000000b-0000-4000-8000-00000000000b"
+TEAM = "0000000c-0000-4000-8000-00000000000c"
+PORTAL = "0000000d-0000-4000-8000-00000000000d"
+USER, PRINCIPAL = "#microsoft.graph.user", "#microsoft.graph.servicePrincipal"
+NOT_FOUND = {"error": {"code": "Request_ResourceNotFound", "message": "It does not exist."}}
+
+Routes = Mapping[str, Any]
+
+
+def serve(graph: ScriptedGraph, routes: Routes) -> None:
+    """Answer ``METHOD /path`` (no query) by ``routes``; parts of a batch in reverse order."""
+
+    def one(method: str, url: str) -> tuple[int, Any]:
+        path = unquote(urlsplit(url).path).removeprefix("/v1.0")
+        body = routes.get(f"{method} {path}")
+        return (404, NOT_FOUND) if body is None else (200, body)
+
+    def answer(seen: Seen) -> Reply:
+        if not seen.path.endswith("/$batch"):
+            return Reply(*one(seen.method, seen.path))
+        responses: list[dict[str, Any]] = []
+        for part in seen.json["requests"]:
+            status, body = one(part["method"], part["url"])
+            responses.insert(0, {"id": part["id"], "status": status, "body": body})
+        return Reply(200, json.loads(json.dumps({"responses": responses})))
+
+    graph.otherwise = answer
+
+
+def test_an_expansion_that_is_ignored_is_no_empty_list(
+    graph: ScriptedGraph, client: GraphClient
+) -> None:
+    serve(
+        graph,
+        {
+            "GET /applications": {"value": [{"id": PORTAL}]},
+            f"GET /applications/{PORTAL}/owners": {"value": [{"@odata.type": USER, "id": ANN}]},
+        },
+    )
+    found = list(LiveTenant(client).list_relationships("application.owners"))
+    assert found == [Relationship("application.owners", PORTAL, ANN, "user")]
+
+
+def test_deleted_objects_among_ids_are_not_there(graph: ScriptedGraph, client: GraphClient) -> None:
+    serve(
+        graph,
+        {
+            "POST /directoryObjects/getByIds": {
+                "value": [
+                    {"@odata.type": USER, "id": ANN.upper(), "displayName": "Ann"},
+                    {
+                        "@odata.type": PRINCIPAL,
+                        "id": BOT,
+                        "displayName": "Bot",
+                        "deletedDateTime": "2026-01-02T03:04:05Z",
+                    },
+                ]
+            }
+        },
+    )
+    assert LiveTenant(client).load_names([ANN, BOT]) == {ANN: ("user", "Ann")}
+
+
+def test_service_principals_are_found_in_a_delta_that_names_no_types(
+    graph: ScriptedGraph, client: GraphClient
+) -> None:
+    serve(
+        graph,
+        {
+            f"GET /groups/{TEAM}/members": {"value": [{"id": ANN}]},
+            "GET /groups/delta": {
+                "value": [{"id": TEAM, "members@delta": [{"id": ANN}, {"id": BOT}]}],
+                "@odata.deltaLink": graph.url + "/v1.0/groups/delta?$deltatoken=x",
+            },
+            "POST /directoryObjects/getByIds": {
+                "value": [{"@odata.type": PRINCIPAL, "id": BOT, "displayName": "Bot"}]
+            },
+        },
+    )
+    found = LiveTenant(client).load_relationships("group.members", [TEAM])
+    assert {link.target_id for link in found} == {ANN, BOT}
+
+
+def test_ids_in_upper_case_are_the_same_ids(graph: ScriptedGraph, client: GraphClient) -> None:
+    serve(
+        graph,
+        {
+            "GET /users": {"value": [{"id": ANN.upper(), "displayName": "Ann"}]},
+            f"GET /groups/{TEAM}/owners": {"value": [{"@odata.type": USER, "id": ANN.upper()}]},
+            "GET /groups/delta": {
+                "value": [],
+                "@odata.deltaLink": graph.url + "/v1.0/groups/delta?$deltatoken=x",
+            },
+        },
+    )
+    live = LiveTenant(client)
+    assert [item.id for item in live.list_objects("user")] == [ANN]
+    (link,) = live.load_relationships("group.owners", [TEAM])
+    assert link.target_id == ANN
