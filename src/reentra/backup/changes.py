@@ -142,9 +142,7 @@ class LinkChanges:
 
     def put_new(self, links: Iterable[Relationship]) -> None:
         """Take in links of a first backup: there is nothing to compare them with."""
-        for link in links:
-            self._writer.put_link(link)
-            self.added += 1
+        self.added += self._writer.put_links(links)
 
     def replace(self, source_ids: Sequence[str], found: Iterable[Relationship]) -> None:
         """Take in that ``found`` are all the links of ``source_ids``."""

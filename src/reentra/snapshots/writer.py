@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -66,20 +66,24 @@ class SnapshotWriter:
                 orjson.dumps(properties),
             )
         )
-        self._count()
+        self._count(1)
 
     def delete_object(self, kind: str, object_id: str) -> None:
         """Record that the object is gone. Its links must be removed one by one, too."""
         self._objects.append((kind, object_id, True, None, None, None))
-        self._count()
+        self._count(1)
 
     def put_link(self, link: Relationship) -> None:
         """Record that the link exists."""
-        self._append_link(link, is_removed=False)
+        self.put_links((link,))
+
+    def put_links(self, links: Iterable[Relationship]) -> int:
+        """Record that the links exist and return how many there are."""
+        return self._append_links(links, is_removed=False)
 
     def remove_link(self, link: Relationship) -> None:
         """Record that the link is gone."""
-        self._append_link(link, is_removed=True)
+        self._append_links((link,), is_removed=True)
 
     def seal(self) -> tuple[SegmentInfo, ...]:
         """Store everything taken in so far and return the segments since the last call.
@@ -94,8 +98,8 @@ class SnapshotWriter:
         self._objects.abort()
         self._links.abort()
 
-    def _append_link(self, link: Relationship, *, is_removed: bool) -> None:
-        self._links.append(
+    def _append_links(self, links: Iterable[Relationship], *, is_removed: bool) -> int:
+        rows = [
             (
                 link.kind,
                 link.source_id,
@@ -104,12 +108,15 @@ class SnapshotWriter:
                 link.target_kind,
                 is_removed,
             )
-        )
-        self._count()
+            for link in links
+        ]
+        self._links.extend(rows)
+        self._count(len(rows))
+        return len(rows)
 
-    def _count(self) -> None:
-        self.rows += 1
-        self.rows_since_seal += 1
+    def _count(self, rows: int) -> None:
+        self.rows += rows
+        self.rows_since_seal += rows
 
 
 class _Table:
@@ -124,6 +131,12 @@ class _Table:
         self._pending.append(row)
         if len(self._pending) >= BATCH_ROWS:
             self._flush()
+
+    def extend(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        for start in range(0, len(rows), BATCH_ROWS):
+            self._pending += rows[start : start + BATCH_ROWS]
+            if len(self._pending) >= BATCH_ROWS:
+                self._flush()
 
     def seal(self) -> tuple[SegmentInfo, ...]:
         self._flush()
