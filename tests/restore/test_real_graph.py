@@ -326,3 +326,25 @@ def _lowered(value: Any) -> Any:
     if isinstance(value, list):
         return [item.lower() if "-" in item else item for item in value]
     return value
+
+
+# --- roles ----------------------------------------------------------------------------------------
+
+
+def test_a_role_that_may_have_been_activated_for_hours_only_is_warned_of(
+    desired: ModelTenant,
+) -> None:
+    live = with_assignments(desired).copied("live")
+    live.purge("unifiedRoleAssignment", "ann-role")
+    made = plan(desired, live)
+    assert any("without an end" in warning for warning in made.warnings)
+    assert not any("without an end" in warning for warning in plan(desired, desired).warnings)
+
+
+def test_a_groups_licences_need_no_more_than_its_own_permission(desired: ModelTenant) -> None:
+    desired.change("group", GROUP, assignedLicenses=[{"skuId": E3, "disabledPlans": []}])
+    desired.put("subscribedSku", "sku-3", skuId=E3, skuPartNumber="E3")
+    live = desired.copied("live")
+    live.change("group", GROUP, assignedLicenses=[])
+    made = plan(desired, live, granted=frozenset({"Group.ReadWrite.All"}))
+    assert [step.action for step in made.steps] == [Action.ASSIGN_LICENSES]

@@ -8,8 +8,8 @@ from reentra.restore.blame import SENSITIVE_PROPERTIES
 from reentra.restore.journal import StepStatus
 from reentra.restore.report import RestoreStatus
 from tests.models import ModelTenant
-from tests.restore.strict import StrictGraph, applied, bad_request
-from tests.restore.test_plan import ANN, desired, plan
+from tests.restore.strict import NoWaiting, StrictGraph, applied, bad_request
+from tests.restore.test_plan import ANN, POLICY, desired, guid, plan
 
 __all__ = ["desired"]
 
@@ -89,3 +89,69 @@ def test_what_graph_calls_read_only_is_told_at_the_end(desired: ModelTenant) -> 
     told = report.to_json()["unrestorable"]
     assert [(item["id"], item["what"]) for item in told] == [(ANN, "department")]
     assert "department" in report.to_text()
+
+
+# --- what is too new to be known ------------------------------------------------------------------
+
+
+def test_a_policy_waits_for_a_user_whom_conditional_access_does_not_know_yet(
+    desired: ModelTenant,
+) -> None:
+    desired.put(
+        "conditionalAccessPolicy",
+        POLICY,
+        displayName="Block",
+        state="enabled",
+        conditions={"users": {"includeUsers": ["All"], "excludeUsers": [ANN]}},
+        grantControls={"operator": "OR", "builtInControls": ["block"]},
+    )
+    live = desired.copied("live")
+    live.purge("user", ANN)
+    live.purge("conditionalAccessPolicy", POLICY)
+    times = iter(range(9))
+
+    def refuse(request: WriteRequest) -> errors.GraphError | None:
+        if "conditionalAccess" in request.path and next(times) < 3:
+            return bad_request("1039: Invalid user value in the policy.", "BadRequest")
+        return None
+
+    clock = NoWaiting()
+    report = applied(plan(desired, live), StrictGraph(live, refuse), clock)
+    assert report.status is RestoreStatus.SUCCEEDED, report.to_text()
+    assert clock.slept_seconds < 30
+
+
+def test_a_policy_of_wrong_form_fails_at_once(desired: ModelTenant) -> None:
+    desired.put(
+        "conditionalAccessPolicy",
+        POLICY,
+        displayName="Block",
+        state="enabled",
+        conditions={"users": {"includeUsers": ["All"], "excludeUsers": [ANN]}},
+    )
+    live = desired.copied("live")
+    live.purge("user", ANN)
+    live.purge("conditionalAccessPolicy", POLICY)
+
+    def refuse(request: WriteRequest) -> errors.GraphError | None:
+        if "conditionalAccess" in request.path:
+            return bad_request("1007: Incoming ConditionalAccessPolicy object is null.")
+        return None
+
+    graph = StrictGraph(live, refuse)
+    report = applied(plan(desired, live), graph)
+    assert report.status is RestoreStatus.PARTIAL
+    assert len(graph.refused) == 1
+
+
+def test_an_inherited_licence_is_not_taken_back_when_graph_does_not_say_whose_it_is(
+    desired: ModelTenant,
+) -> None:
+    live = desired.copied("live")
+    live.remove("user", ANN)
+    live.deleted["user"][ANN]["assignedLicenses"] = [{"skuId": guid(0xE3), "disabledPlans": []}]
+    graph = StrictGraph(live)
+    report = applied(plan(desired, live), graph)
+    assert report.status is RestoreStatus.SUCCEEDED, report.to_text()
+    assert live.objects["user"][ANN]["assignedLicenses"]
+    assert not [r for r in graph.taken if r.path.endswith("assignLicense")]

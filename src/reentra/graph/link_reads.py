@@ -88,11 +88,15 @@ class LinkReads:
         for kind in target_kinds:
             if kind in kinds.KINDS and kinds.KINDS[kind].has_recycle_bin:
                 path = f"directory/deletedItems/microsoft.graph.{kind}"
-                try:
-                    deleted = self._client.items(path, {"$select": "id"})
-                    found.update(id_of(item) for item in deleted)
-                except (errors.Forbidden, errors.InvalidRequest):
-                    continue  # no bin to look into: the delta's word stands
+                # Only the default properties are documented for a bin: $select may be refused.
+                for params in ({"$select": "id"}, {}):
+                    try:
+                        found.update(id_of(item) for item in self._client.items(path, params))
+                    except errors.InvalidRequest:
+                        continue
+                    except errors.Forbidden:
+                        pass  # no bin to look into: the delta's word stands
+                    break
         return frozenset(found)
 
     def _list_by_expand(

@@ -35,6 +35,8 @@ from reentra.restore.report import RestoreReport, Verification, report_of
 from reentra.restore.steps import Action, Look, Step
 from reentra.restore.verify import verify_restore
 
+# Conditional Access says of any policy that it does not like it, and only a number tells why.
+_MAX_POLICY_LAG_SECONDS = 60.0
 _MAX_SENDS = 4
 
 
@@ -339,7 +341,15 @@ class Applier:
     def _bad(self, work: _Work, outcome: WriteOutcome, again: list[_Work]) -> list[StepRecord]:
         error = outcome.error or errors.GraphError("Graph refused without saying why.")
         step = work.step
-        may_be_lag = odata.is_replication_lag(error) and self._is_on_new_ground(step)
+        may_be_lag = self._is_on_new_ground(step) and (
+            odata.is_replication_lag(error)
+            or blame.names_one_of(error, self._new_ids())
+            or (
+                step.ref.kind in order.CONDITIONAL_ACCESS_KINDS
+                and blame.is_policy_reference(error)
+                and work.lag_seconds < _MAX_POLICY_LAG_SECONDS
+            )
+        )
         if len(work.steps) > 1:
             if may_be_lag and work.lag_seconds < MAX_WAIT_SECONDS:
                 return self._later(work, again)
@@ -404,6 +414,11 @@ class Applier:
         work.lag_seconds += work.next_wait_seconds
         again.append(work)
         return []
+
+    def _new_ids(self) -> set[str]:
+        return {r.new_id for r in self._records.values() if r.new_id} | {
+            r.new_app_id for r in self._records.values() if r.new_app_id
+        }
 
     def _is_on_new_ground(self, step: Step) -> bool:
         """Tell whether the step builds on something that this restore brought into being."""

@@ -1,4 +1,4 @@
-"""Blame: which properties of a refused update Graph's error is about, so that the rest is written.
+"""Blame: what Graph's refusal is about: some properties of an update, or an object too new.
 
 Pure. An update goes out as one PATCH, and one property that Graph refuses refuses them all.
 Source of which need more than a permission when the user is privileged:
@@ -8,7 +8,7 @@ learn.microsoft.com/graph/api/resources/users (who can perform sensitive actions
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from reentra import errors
@@ -25,6 +25,8 @@ SENSITIVE_PROPERTIES = frozenset(
 )
 # Addresses that nobody writes, but that follow what is written.
 _FOLLOW = {"proxyaddresses": "mail"}
+_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_POLICY_CODE = re.compile(r"\b(1[01]\d\d):")
 _NAMED = re.compile(r"propert(?:y|ies):? ['\"]?([A-Za-z0-9_.@]+)", re.IGNORECASE)
 
 
@@ -48,3 +50,22 @@ def blamed_properties(
                     named.add(by_name[said])
     left = body.keys() - named - {"@odata.type"}
     return frozenset(named) if left else frozenset()
+
+
+def names_one_of(error: errors.GraphError, identifiers: Collection[str]) -> bool:
+    """Tell whether Graph's refusal speaks of one of ``identifiers``: it does not know it yet."""
+    if not isinstance(error, errors.InvalidRequest):
+        return False
+    return any(found.lower() in identifiers for found in _GUID.findall(error.message))
+
+
+def is_policy_reference(error: errors.GraphError) -> bool:
+    """Tell whether a policy was refused for what it refers to, as far as one can know.
+
+    The service tells by a number in front of its message; 1007 and 1012 are about the policy's own
+    form (learn.microsoft.com/graph/errors).
+    """
+    if not isinstance(error, errors.InvalidRequest) or error.graph_code != "BadRequest":
+        return False
+    number = _POLICY_CODE.search(error.message)
+    return number is not None and number[1] not in ("1007", "1012")

@@ -75,6 +75,14 @@ def needs_inference(properties: Mapping[str, Any]) -> bool:
     )
 
 
+def is_own_for_sure(properties: Mapping[str, Any], sku: str) -> bool:
+    """Tell whether Graph itself says that a user has a licence of its own."""
+    return any(
+        state.get("skuId") == sku and not state.get("assignedByGroup")
+        for state in properties.get("licenseAssignmentStates") or ()
+    )
+
+
 class LicencePlanner:
     """Adds licence steps to a draft; reads the tenant's subscriptions once, when needed."""
 

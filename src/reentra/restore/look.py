@@ -16,7 +16,12 @@ from reentra.directory.objects import DirectoryObject
 from reentra.directory.state import LiveState
 from reentra.restore import bodies, matching
 from reentra.restore.identity import IdentityMap
-from reentra.restore.licences import direct_licences, group_licences
+from reentra.restore.licences import (
+    direct_licences,
+    group_licences,
+    is_own_for_sure,
+    needs_inference,
+)
 from reentra.restore.steps import Action, Look, Step
 
 # Two of these may have the same name, so a creation notes which ones there were before it.
@@ -161,7 +166,11 @@ class Looker:
         if step.action is Action.INVITE:
             address = str(body["invitedUserEmailAddress"])
             found = self.live.find_objects("user", "mail", [address])
-            return [item for item in found if item.get("userType") == "Guest"]
+            return [
+                item
+                for item in found
+                if item.get("userType") == "Guest" or bodies.is_guest_by_invitation(item.properties)
+            ]
         if kind == "user":
             return self.live.find_objects(kind, "userPrincipalName", [body["userPrincipalName"]])
         if kind == "servicePrincipal":
@@ -275,6 +284,9 @@ def _licence_finding(step: Step, live: DirectoryObject) -> Finding:
     remove = [sku for sku in step.body["removeLicenses"] if sku in have]
     if step.look is not Look.NOT_NEEDED:
         remove = sorted(sku for sku in have if sku not in want)
+    if live.kind == "user" and needs_inference(live.properties):
+        # Without Graph's word on it, a licence may come from a group: nobody takes that away.
+        remove = [sku for sku in remove if is_own_for_sure(live.properties, sku)]
     add = [
         {"skuId": sku, "disabledPlans": sorted(plans)}
         for sku, plans in sorted(want.items())

@@ -60,6 +60,28 @@ def plan_kind(draft: Draft, kind: str, licences: LicencePlanner) -> None:
         return
     if kind in LICENSED_KINDS:
         licences.plan(pairs)
+    if kind == "unifiedRoleAssignment":
+        _warn_of_activations(draft)
+
+
+def _warn_of_activations(draft: Draft) -> None:
+    """Say that a role that was only activated for hours would come back for good.
+
+    A list of role assignments shows activations of Privileged Identity Management as well, and
+    does not tell them apart (learn.microsoft.com/graph/api/resources/unifiedroleassignment).
+    """
+    names = sorted(
+        step.name
+        for step in draft.steps
+        if step.action is Action.CREATE and step.ref.kind == "unifiedRoleAssignment"
+    )
+    if names:
+        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        draft.warnings.append(
+            f"Role assignments are created without an end: {shown}. One that was only activated "
+            "for a time (Privileged Identity Management) when the snapshot was taken cannot be "
+            "told apart; leave it out if it was."
+        )
 
 
 # --- what exists ----------------------------------------------------------------------------------

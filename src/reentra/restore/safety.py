@@ -118,6 +118,12 @@ def missing_for(step: Step, granted: frozenset[str]) -> tuple[str, ...]:
 
     What is needed beside them to read was settled when the plan could be made at all.
     """
+    if (
+        step.action is Action.ASSIGN_LICENSES
+        and step.ref.kind == "group"
+        and kinds.is_granted("Group.ReadWrite.All", granted)
+    ):
+        return ()  # enough for a group's licences, and not for a user's
     missing = kinds.missing_permissions(needed_permissions(step), granted)
     return tuple(name for name in missing if ".Read." not in name)
 
