@@ -82,18 +82,31 @@ def backup(run: Run) -> TaskResult:
     application = run.context.application
     listener = listening(run)
     tenant = application.open_tenant(run.tenant, priority="low", listener=listener)
-    result = run_backup(
-        tenant.client,
-        tenant.live,
-        application.repository,
-        CatalogBases(application),
-        BackupOptions(
-            kinds=tuple(run.parameters.get("kinds", ())),
-            is_full=bool(run.parameters.get("full")),
-        ),
-        clock=application.clock,
-        listener=listener,
-    )
+    is_anew = bool(run.parameters.get("anew"))
+    try:
+        result = run_backup(
+            tenant.client,
+            tenant.live,
+            application.repository,
+            CatalogBases(application),
+            BackupOptions(
+                kinds=tuple(run.parameters.get("kinds", ())),
+                is_full=bool(run.parameters.get("full")),
+                is_anew=is_anew,
+            ),
+            clock=application.clock,
+            listener=listener,
+        )
+    except errors.UnsupportedFormat:
+        raise
+    except errors.RepositoryDamaged as damage:
+        if is_anew:
+            raise
+        raise errors.RepositoryDamaged(
+            damage.message,
+            hint=f"Run `reentra check`. `reentra backup {run.tenant} --anew` begins a new line of "
+            "snapshots that builds on nothing damaged.",
+        ) from damage
     application.catalog.sync(tenant.connection.tenant_id, listener)
     is_partial = result.status is BackupStatus.PARTIAL
     return TaskResult(TaskStatus.PARTIAL if is_partial else TaskStatus.SUCCEEDED, result.to_json())

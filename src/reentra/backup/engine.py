@@ -48,10 +48,14 @@ class BackupStatus(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BackupOptions:
-    """What to back up. No ``kinds`` means all; ``is_full`` ignores delta links."""
+    """What to back up. No ``kinds`` means all; ``is_full`` ignores delta links.
+
+    ``is_anew`` builds on nothing that is stored: what is damaged there is left behind.
+    """
 
     kinds: tuple[str, ...] = ()
     is_full: bool = False
+    is_anew: bool = False
     label: str = ""
     wait_for_lock_seconds: float = 0.0
 
@@ -126,8 +130,11 @@ def run_backup(
         tenant_id, "backup", wait_seconds=options.wait_for_lock_seconds
     ) as lock:
         snapshot_ids = repository.list_snapshot_ids(tenant_id)
-        parent = repository.load_manifest(tenant_id, snapshot_ids[-1]) if snapshot_ids else None
-        run = _Run(graph, live, repository, bases, options, parent, clock, listener)
+        newest = snapshot_ids[-1] if snapshot_ids else ""
+        is_first = not newest or options.is_anew
+        parent = None if is_first else repository.load_manifest(tenant_id, newest)
+        started_at = _after(clock.now(), parent, newest)
+        run = _Run(graph, live, repository, bases, options, parent, started_at, clock, listener)
         try:
             segments, info = run.read()
         except BaseException:
@@ -148,6 +155,16 @@ def run_backup(
     return BackupResult(manifest, info, run.status(info), run.was_resumed, tuple(run.notes))
 
 
+def _after(now: dt.datetime, parent: Manifest | None, newest: str) -> dt.datetime:
+    """Return a moment after the newest snapshot's, whatever the clock says: ids sort by time."""
+    if parent is not None:
+        return max(now, parent.created_at + dt.timedelta(milliseconds=1))
+    if newest:  # its manifest may not be readable; its name is
+        second = dt.datetime.strptime(newest[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC)
+        return max(now, second + dt.timedelta(seconds=1))
+    return now
+
+
 class _Run:
     def __init__(
         self,
@@ -157,6 +174,7 @@ class _Run:
         bases: OpensBase,
         options: BackupOptions,
         parent: Manifest | None,
+        started_at: dt.datetime,
         clock: clocks.Clock,
         listener: progress.Listener,
     ) -> None:
@@ -172,10 +190,6 @@ class _Run:
         self._base: Base = bases.open_base(parent) if parent else EmptyBase()
         self._clock = clock
         self._listener = listener
-        # A parent's id holds its start; two backups in the same instant would sort by chance.
-        started_at = clock.now()
-        if parent is not None and started_at <= parent.created_at:
-            started_at = parent.created_at + dt.timedelta(milliseconds=1)
         self._state = Checkpoint(
             parent=parent.id if parent else "",
             started_at=started_at,

@@ -21,6 +21,12 @@ def backup(
     full: Annotated[
         bool, Parameter(negative="", help="Read everything anew instead of only what changed.")
     ] = False,
+    anew: Annotated[
+        bool,
+        Parameter(
+            negative="", help="Store everything anew, on nothing stored before: after damage."
+        ),
+    ] = False,
     kind: Kinds = (),
     common: Common = DEFAULT_COMMON,
 ) -> int:
@@ -39,6 +45,10 @@ def backup(
     with session.opened(common) as application:
         application.connections.load(name)
         job_id, result = running.run(
-            application, screen, "backup", tenant=name, parameters={"full": full, "kinds": kinds}
+            application,
+            screen,
+            "backup",
+            tenant=name,
+            parameters={"full": full, "anew": anew, "kinds": kinds},
         )
         return running.show_result(screen, job_id, "backup", result)

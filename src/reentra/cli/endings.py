@@ -155,6 +155,10 @@ def _show_check(screen: Screen, summary: Mapping[str, Any]) -> None:
         screen.say(f"[green]✓[/] The repository is whole: {counts}")
     else:
         screen.say(f"[red]✗[/] The repository is damaged: {counts}")
+        screen.say(
+            "  Snapshots that are not named stay readable. `reentra backup NAME --anew` stores "
+            "everything again."
+        )
 
 
 def _rows(document: Mapping[str, Any]) -> Iterable[Sequence[Any]]:
