@@ -6,8 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from reentra.graph import pace
 from reentra.graph.client import GraphClient
 from tests.graph.scripted import FakeClock, ScriptedGraph
+
+
+@pytest.fixture(autouse=True)
+def fresh_throttles() -> None:
+    """Forget the throttles of earlier tests: a port may be given twice, with another clock."""
+    pace._registry.clear()
+    pace._tenants.clear()
 
 
 @pytest.fixture
