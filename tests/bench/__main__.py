@@ -43,7 +43,10 @@ def main() -> None:
             folder, size, numbers, is_first_only=given.only_first, profiles=given.profile
         )
         if not (given.only_first or given.without_tools or given.profile):
-            _measure_tools(folder, size, numbers)
+            try:
+                _measure_tools(folder, size, numbers)
+            except (RuntimeError, subprocess.TimeoutExpired) as error:
+                print(f"The other tools were not measured to the end: {error}")
     numbers["bench_wall_seconds"] = time.perf_counter() - began
     given.output.parent.mkdir(parents=True, exist_ok=True)
     rounded = {name: _rounded(value) for name, value in sorted(numbers.items())}

@@ -44,7 +44,11 @@ TOOLS = (
     ),
     Tool(
         "git",
-        (("git", "init", "--quiet", "--bare", "{store}"),),
+        (
+            ("git", "init", "--quiet", "--bare", "{store}"),
+            # It would pack behind our back, in a process that outlives the command.
+            ("git", "--git-dir={store}", "config", "gc.auto", "0"),
+        ),
         # git packs when it is told to; without that its store is one file for each object.
         (
             ("git", "--git-dir={store}", "--work-tree={data}", "add", "--all", "."),
