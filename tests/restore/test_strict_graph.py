@@ -9,7 +9,7 @@ from reentra.restore.journal import StepStatus
 from reentra.restore.report import RestoreStatus
 from tests.models import ModelTenant
 from tests.restore.strict import NoWaiting, StrictGraph, applied, bad_request
-from tests.restore.test_plan import ANN, POLICY, desired, guid, plan
+from tests.restore.test_plan import ANN, POLICY, desired, guid, plan, user
 
 __all__ = ["desired"]
 
@@ -155,3 +155,35 @@ def test_an_inherited_licence_is_not_taken_back_when_graph_does_not_say_whose_it
     assert report.status is RestoreStatus.SUCCEEDED, report.to_text()
     assert live.objects["user"][ANN]["assignedLicenses"]
     assert not [r for r in graph.taken if r.path.endswith("assignLicense")]
+
+
+# --- out of the recycle bin -----------------------------------------------------------------------
+
+
+def test_a_user_whose_name_is_taken_leaves_the_bin_under_another(desired: ModelTenant) -> None:
+    live = desired.copied("live")
+    live.remove("user", ANN)
+    other = guid(0x99)
+    user(live, other, "Other", userPrincipalName="ann2@example.com")
+
+    def refuse(request: WriteRequest) -> errors.GraphError | None:
+        body = request.body or {}
+        is_way_out = request.path.endswith("/restore") and "newUserPrincipalName" in body
+        if is_way_out:
+            live.deleted["user"][ANN]["userPrincipalName"] = body["newUserPrincipalName"]
+            return None
+        if request.path.endswith("/restore") or "userPrincipalName" in body:
+            return errors.Conflict(
+                "Another object with the same value for property userPrincipalName already exists.",
+                status=400,
+                graph_code="Request_BadRequest",
+                target="userPrincipalName",
+            )
+        return None
+
+    report = applied(plan(desired, live), StrictGraph(live, refuse))
+    assert report.status is RestoreStatus.PARTIAL
+    assert live.objects["user"][ANN]["userPrincipalName"] == f"ann-{ANN[:8]}@example.com"
+    assert {link.source_id for link in live.load_relationships_to("group.members", [ANN])}
+    (bad,) = report.failures
+    assert "userPrincipalName" in bad.message

@@ -131,15 +131,23 @@ def delete(kind: str, object_id: str, source_id: str = "") -> WriteRequest:
     return WriteRequest(Action.DELETE, "DELETE", path, contended=_contended(path))
 
 
-def restore_deleted(object_id: str, *, is_reconciling_proxies: bool = False) -> WriteRequest:
+def restore_deleted(
+    object_id: str, *, is_reconciling_proxies: bool = False, new_principal_name: str = ""
+) -> WriteRequest:
     """Return the restoration of an object from the recycle bin; it keeps its id.
 
     ``is_reconciling_proxies`` drops mail addresses that others have taken since; without it such
-    a user is refused.
+    a user is refused. So is one whose userPrincipalName is taken, without ``new_principal_name``.
     """
     path = f"/directory/deletedItems/{addresses.segment(object_id)}/restore"
-    body = {"autoReconcileProxyConflict": True} if is_reconciling_proxies else None
-    return WriteRequest(Action.RESTORE_DELETED, "POST", path, body, contended=_contended(path))
+    body: dict[str, Any] = {}
+    if is_reconciling_proxies:
+        body["autoReconcileProxyConflict"] = True
+    if new_principal_name:
+        body["newUserPrincipalName"] = new_principal_name
+    return WriteRequest(
+        Action.RESTORE_DELETED, "POST", path, body or None, contended=_contended(path)
+    )
 
 
 def remove_reference(relationship: str, source_id: str, target_id: str) -> WriteRequest:

@@ -48,6 +48,7 @@ class _Work:
     bodies: list[dict[str, Any]] = field(default_factory=list, repr=False)
     dropped: list[str] = field(default_factory=list)
     is_reconciling_proxies: bool = False
+    new_principal_name: str = ""  # under which a user leaves the recycle bin
     refused: list[str] = field(default_factory=list)  # left out, so that the rest is written
     refusal: errors.GraphError | None = None  # why
     is_doubtful: bool = False  # an earlier send may have had its effect
@@ -333,6 +334,10 @@ class Applier:
             )
         if work.is_reconciling_proxies:
             detail["message"] = "Mail addresses that others have taken since were left out."
+        if work.new_principal_name:
+            detail["message"] = (
+                f"Its userPrincipalName is taken: it came back as {work.new_principal_name}."
+            )
         if work.step.makes_object and is_done:
             detail.update(outcomes.new_ids(work.step, outcome.body or {}))
         status = StepStatus.DONE if is_done else StepStatus.ALREADY
@@ -380,12 +385,9 @@ class Applier:
                 again.append(work)
                 return []
             return outcomes.failed_records(work.steps, error, work.dropped)
-        if step.action is Action.UNDELETE and not work.is_reconciling_proxies:
-            text = f"{error.target} {error.message}".lower()
-            if "proxyaddress" in text:
-                work.is_reconciling_proxies = True
-                again.append(work)
-                return []
+        if step.action is Action.UNDELETE and self._makes_way(work, error):
+            again.append(work)
+            return []
         is_contended = isinstance(error, errors.Conflict) and "concurren" in (
             f"{error.graph_code} {error.message}".lower()
         )
@@ -405,6 +407,26 @@ class Applier:
         if (may_be_lag or is_contended or is_passing) and work.lag_seconds < self._max_lag_seconds:
             return self._later(work, again)
         return outcomes.failed_records(work.steps, work.refusal or error, work.dropped)
+
+    def _makes_way(self, work: _Work, error: errors.GraphError) -> bool:
+        """Choose what Graph offers when names of a deleted user are taken; tell if there is more.
+
+        The user leaves the recycle bin under a name of its own; the update that follows tries
+        to give the old one back.
+        """
+        text = f"{error.target} {error.message}".lower()
+        if "proxyaddress" in text and not work.is_reconciling_proxies:
+            work.is_reconciling_proxies = True
+            return True
+        step = work.step
+        if "userprincipalname" in text and step.ref.kind == "user" and not work.new_principal_name:
+            after = self._steps.get(f"update/{step.ref}")
+            name = str(after.body.get("userPrincipalName") or "") if after else ""
+            alias, at, domain = name.partition("@")
+            if at and "#EXT#" not in alias:
+                work.new_principal_name = f"{alias}-{step.ref.id[:8]}@{domain}"
+                return True
+        return False
 
     @staticmethod
     def _later(work: _Work, again: list[_Work]) -> list[StepRecord]:
@@ -462,7 +484,9 @@ class Applier:
         match step.action:
             case Action.UNDELETE:
                 return writer.restore_deleted(
-                    live_id, is_reconciling_proxies=work.is_reconciling_proxies
+                    live_id,
+                    is_reconciling_proxies=work.is_reconciling_proxies,
+                    new_principal_name=work.new_principal_name,
                 )
             case Action.CREATE:
                 return writer.create(step.ref.kind, with_password(step, body, self._secrets))
