@@ -284,7 +284,7 @@ class DeltaReader:
             and "Member.Read.Hidden" not in granted
         ):
             return Coverage(
-                CoverageStatus.COMPLETE,
+                CoverageStatus.PARTIAL,
                 "Members of groups with hidden membership are not readable.",
                 ("Member.Read.Hidden",),
             )
