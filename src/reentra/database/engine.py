@@ -72,8 +72,11 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """Open a connection whose reads all see one moment."""
-        with self._engine.connect() as connection, connection.begin():
+        """Open a connection whose reads all see one moment.
+
+        Raises: ``errors.StorageError`` when the database fails.
+        """
+        with self._telling(), self._engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -81,9 +84,10 @@ class Database:
         """Open a connection with the right to write; all of it is committed, or nothing.
 
         SQLite has one writer: another one waits here, up to a minute.
-        Raises: ``errors.RepositoryLocked`` when that was not enough.
+        Raises: ``errors.RepositoryLocked`` when that was not enough; ``errors.StorageError`` when
+        the database fails: what was done here is then in it whole or not at all.
         """
-        with self._engine.connect() as connection:
+        with self._telling(), self._engine.connect() as connection:
             connection = connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
             try:
                 transaction = connection.begin()
@@ -98,6 +102,20 @@ class Database:
                 ) from error
             with transaction:
                 yield connection
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Tell a full disk or a lost connection as what it is; corruption goes on to who heals."""
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            has_failed = isinstance(error, sa.exc.OperationalError) or error.connection_invalidated
+            if not has_failed or is_corruption(error):
+                raise
+            raise errors.StorageError(
+                f"The {self.part} database {self.shown_url} failed: {_reason(error)}.",
+                hint="Free space on its disk or see to its server, and run the command again.",
+            ) from error
 
     def dispose(self) -> None:
         """Close every connection."""
@@ -130,10 +148,15 @@ class Database:
                 self._upgrade()
                 self.was_recreated = True
                 return
-            raise errors.ConfigurationError(
-                f"The {self.part} database {self.shown_url} cannot be opened: {_reason(error)}.",
-                hint="Check REENTRA_HOME or REENTRA_DATABASE_URL, and the rights to write there.",
-            ) from error
+            raise self._unopened(error) from error
+        except errors.StorageError as error:
+            raise self._unopened(error.__cause__ or error) from error
+
+    def _unopened(self, error: BaseException) -> errors.ConfigurationError:
+        return errors.ConfigurationError(
+            f"The {self.part} database {self.shown_url} cannot be opened: {_reason(error)}.",
+            hint="Check REENTRA_HOME or REENTRA_DATABASE_URL, and the rights to write there.",
+        )
 
     def _upgrade(self) -> None:
         with self.reading() as connection:
