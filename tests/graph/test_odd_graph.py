@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from reentra.backup import reading
+from reentra.backup.ahead import ReadAhead
+from reentra.directory.kinds import KINDS
 from reentra.directory.objects import Relationship
 from reentra.graph.client import GraphClient
 from reentra.graph.reader import LiveTenant
@@ -112,3 +115,24 @@ def test_ids_in_upper_case_are_the_same_ids(graph: ScriptedGraph, client: GraphC
     assert [item.id for item in live.list_objects("user")] == [ANN]
     (link,) = live.load_relationships("group.owners", [TEAM])
     assert link.target_id == ANN
+
+
+def test_role_assignments_are_read_role_by_role_where_a_filter_is_demanded(
+    graph: ScriptedGraph, client: GraphClient
+) -> None:
+    def answer(seen: Seen) -> Reply:
+        if "roleDefinitions" in seen.path:
+            return graph.page([{"id": "role-1"}, {"id": "role-2"}])
+        if "filter" not in seen.path:
+            error = {"code": "Request_BadRequest", "message": "A filter is required."}
+            return Reply(400, {"error": error})
+        role = "role-1" if "role-1" in seen.path else "role-2"
+        return graph.page([{"id": f"assignment-{role}", "roleDefinitionId": role}])
+
+    graph.otherwise = answer
+    found = [item.id for item in LiveTenant(client).list_objects("unifiedRoleAssignment")]
+    assert found == ["assignment-role-1", "assignment-role-2"]
+    read_ahead = ReadAhead(client)
+    row = KINDS["unifiedRoleAssignment"]
+    pages = list(reading.list_kind(read_ahead, row, frozenset()))
+    assert [item["id"] for page in pages for item in page] == found

@@ -13,7 +13,7 @@ from reentra.backup.ahead import ReadAhead
 from reentra.directory.kinds import ObjectKind, kind_of_odata_type
 from reentra.directory.objects import Relationship, canonical_id
 from reentra.directory.relationships import RelationshipKind
-from reentra.graph import addresses, batch, client
+from reentra.graph import addresses, batch, client, object_reads
 
 EXPANDED_TARGETS = 20  # $expand gives no more and no link (learn.microsoft.com/graph/known-issues)
 _AHEAD_PAGES = 2
@@ -71,8 +71,16 @@ def list_kind(
         # Older versions of some policies answer with a collection of one.
         yield body["value"] if isinstance(body.get("value"), list) else [body]
         return
-    for page in lists.pages(row.list_path, queries.list_params(row, dropped)):
-        yield page.items
+    is_first = True
+    try:
+        for page in lists.pages(row.list_path, queries.list_params(row, dropped)):
+            is_first = False
+            yield page.items
+    except errors.InvalidRequest:
+        if not is_first or row.name != object_reads.ROLE_ASSIGNMENT:
+            raise
+        for page in object_reads.pages_by_role(lists.pages):
+            yield page.items
 
 
 def list_expanded(

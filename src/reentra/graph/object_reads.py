@@ -94,6 +94,9 @@ class ObjectReads:
             except errors.InvalidRequest as refusal:
                 if not is_first:
                     raise
+                if kind == ROLE_ASSIGNMENT:
+                    yield from pages_by_role(self._client.pages)
+                    return
                 properties = self._without_refused(kind, properties, refusal)
 
     def delta_pages(self, kind: str, link: str = "") -> Iterator[odata.Page]:
@@ -367,6 +370,24 @@ class ObjectReads:
             self._unpaged.add(kind)
             return properties
         raise refusal
+
+
+ROLE_ASSIGNMENT = "unifiedRoleAssignment"
+
+
+def pages_by_role(
+    pages: Callable[[str, Mapping[str, str | int]], Iterator[odata.Page]],
+) -> Iterator[odata.Page]:
+    """Yield the pages of role assignments role by role.
+
+    For a Graph that does not list them without a filter
+    (learn.microsoft.com/graph/api/rbacapplication-list-roleassignments).
+    """
+    assignments = kinds.KINDS[ROLE_ASSIGNMENT].list_path
+    for page in pages(kinds.KINDS["unifiedRoleDefinition"].list_path, {}):
+        for role in page.items:
+            terms = f"roleDefinitionId eq {addresses.literal(role['id'])}"
+            yield from pages(assignments, {"$filter": terms})
 
 
 def as_object(kind: str, item: Mapping[str, Any]) -> objects.DirectoryObject:
