@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +21,21 @@ EXPANDED_TARGETS = 20  # $expand gives no more and no link (learn.microsoft.com/
 _AHEAD_PAGES = 2
 
 T = TypeVar("T")
+
+_NORMAL_COLLECTION = gc.get_threshold()
+# Containers made between two looks for circular garbage. A page of users is some ten thousand of
+# them, none of which is circular, and Python would otherwise walk through them again and again.
+_RARE_COLLECTION = (100_000, 20, 20)
+
+
+@contextlib.contextmanager
+def rare_collection() -> Iterator[None]:
+    """Let Python look for circular garbage seldom while pages are read; it is for the process."""
+    gc.set_threshold(*_RARE_COLLECTION)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*_NORMAL_COLLECTION)
 
 
 def prefetched(source: Iterator[T]) -> Iterator[T]:

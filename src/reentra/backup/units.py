@@ -39,7 +39,8 @@ def read_unit(head: str, context: UnitContext) -> UnitResult:
     Raises: ``errors.Unauthenticated``, ``errors.UntrustedLink`` and ``errors.RepositoryError``:
     then nothing of the backup can be trusted to go on.
     """
-    return _Unit(KINDS[head], context).read()
+    with reading.rare_collection():
+        return _Unit(KINDS[head], context).read()
 
 
 class _Unit:
