@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from reentra.database import Job, JobStore
     from reentra.directory.objects import ObjectRef
     from reentra.directory.selection import Selection
+    from reentra.directory.state import TenantState
     from reentra.repository import Lock, Manifest
     from reentra.restore.apply import Applier
     from reentra.restore.draft import RestoreOptions
+    from reentra.restore.identity import IdentityMap
     from reentra.restore.journal import StepRecord
     from reentra.restore.order import Batch
     from reentra.restore.plan import RestorePlan
@@ -180,7 +182,6 @@ def restore(run: Run) -> TaskResult:
     """
     from reentra.identities import learnt_since
     from reentra.restore import apply as applying
-    from reentra.restore.identity import IdentityMap
     from reentra.restore.plan import check_still_valid
 
     application = run.context.application
@@ -300,18 +301,40 @@ def make_plan(
 
     tenant = application.open_tenant(name, listener=listener)
     tenant_id = tenant.connection.tenant_id
+    state, identity = (
+        application.catalog.state(tenant_id, snapshot_id),
+        application.identities.load(tenant_id),
+    )
+    _ensure_something_is_there(state, identity, selection)
     listener(progress.Started("plan"))
     plan = plan_restore(
-        application.catalog.state(tenant_id, snapshot_id),
+        state,
         tenant.live,
         selection,
         options,
-        application.identities.load(tenant_id),
+        identity,
         created_at=application.clock.now(),
         granted=tenant.client.granted_roles(),
     )
     listener(progress.Finished("plan", len(plan.steps), f"{len(plan.steps):,} steps"))
     return plan
+
+
+def _ensure_something_is_there(
+    state: TenantState, identity: IdentityMap, selection: Selection
+) -> None:
+    """Raise ``NotFound`` when all that is selected by id is missing in the snapshot."""
+    if selection.kinds or not selection.refs:
+        return
+    for kind in sorted({ref.kind for ref in selection.refs}):
+        ids = selection.ids_of(kind)
+        if state.load_objects(kind, [*ids, *(old for one in ids for old in identity.olds_of(one))]):
+            return
+    named = ", ".join(sorted(map(str, selection.refs))[:3])
+    raise errors.NotFound(
+        f"The snapshot {state.label} does not hold {named}.",
+        hint="Look for it with `reentra search NAME TEXT`, or choose another snapshot.",
+    )
 
 
 def keep_plan(application: Application, plan: RestorePlan) -> None:
