@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from reentra import errors
 from reentra.graph.writer import WriteRequest
 from reentra.restore.blame import SENSITIVE_PROPERTIES
@@ -9,7 +11,7 @@ from reentra.restore.journal import StepStatus
 from reentra.restore.report import RestoreStatus
 from tests.models import ModelTenant
 from tests.restore.strict import NoWaiting, StrictGraph, applied, bad_request
-from tests.restore.test_plan import ANN, POLICY, desired, guid, plan, user
+from tests.restore.test_plan import ANN, GROUP, POLICY, desired, guid, plan, user
 
 __all__ = ["desired"]
 
@@ -187,3 +189,52 @@ def test_a_user_whose_name_is_taken_leaves_the_bin_under_another(desired: ModelT
     assert {link.source_id for link in live.load_relationships_to("group.members", [ANN])}
     (bad,) = report.failures
     assert "userPrincipalName" in bad.message
+
+
+def test_a_user_comes_back_without_the_address_that_somebody_else_has(
+    desired: ModelTenant,
+) -> None:
+    desired.change("user", ANN, mail="ann@example.com")
+    live = desired.copied("live")
+    live.purge("user", ANN)
+
+    def refuse(request: WriteRequest) -> errors.GraphError | None:
+        if "mail" in (request.body or {}):
+            return errors.Conflict(
+                "Another object with the same value for property proxyAddresses already exists.",
+                status=400,
+                graph_code="Request_BadRequest",
+                target="proxyAddresses",
+            )
+        return None
+
+    report = applied(plan(desired, live), StrictGraph(live, refuse))
+    assert report.status is RestoreStatus.PARTIAL
+    assert report.id_map.keys() == {ANN}
+    assert live.load_relationships_to("group.members", [report.id_map[ANN]])
+    (said,) = report.to_json()["failures"]
+    assert said["message"].startswith("mail could not be put back")
+    assert not report.verification.differences
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Invalid value specified for property 'visibility' of resource 'Group'.",
+        "Property 'visibility' is read-only and cannot be set.",
+    ],
+)
+def test_a_group_does_not_come_back_more_open_than_it_was(
+    desired: ModelTenant, message: str
+) -> None:
+    desired.change("group", GROUP, visibility="HiddenMembership", groupTypes=["Unified"])
+    live = desired.copied("live")
+    live.purge("group", GROUP)
+
+    def refuse(request: WriteRequest) -> errors.GraphError | None:
+        if "visibility" in (request.body or {}):
+            return bad_request(message)
+        return None
+
+    report = applied(plan(desired, live), StrictGraph(live, refuse))
+    assert not report.id_map

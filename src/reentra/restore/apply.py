@@ -323,7 +323,7 @@ class Applier:
             work.sends = 0
             again.append(work)
             return []
-        if work.refusal is not None:
+        if work.refusal is not None and not work.step.makes_object:
             return outcomes.partly_records(work.steps, work.refusal, work.refused, work.dropped)
         is_done = outcome.kind is OutcomeKind.DONE
         detail: dict[str, Any] = {} if is_done else {"reason": outcome.reason}
@@ -340,6 +340,8 @@ class Applier:
             )
         if work.step.makes_object and is_done:
             detail.update(outcomes.new_ids(work.step, outcome.body or {}))
+        if work.refusal is not None:
+            detail.update(outcomes.refused_detail(work.refusal, work.refused))
         status = StepStatus.DONE if is_done else StepStatus.ALREADY
         return [StepRecord(step.id, status, detail) for step in work.steps]
 
@@ -378,6 +380,8 @@ class Applier:
             if finding.answer is Answer.HOLDS:
                 return [outcomes.found_record(step, finding, "its reply was lost")]
         named = odata.read_only_property(error) or odata.unknown_property(error)
+        if step.action is Action.CREATE and named in blame.DECIDING_PROPERTIES:
+            named = ""
         if named and work.bodies and named in work.bodies[0] and step.action is not Action.INVITE:
             del work.bodies[0][named]
             work.dropped.append(named)
@@ -392,8 +396,12 @@ class Applier:
             f"{error.graph_code} {error.message}".lower()
         )
         is_passing = error.is_retryable and work.sends < _MAX_SENDS
-        if step.action is Action.UPDATE and work.bodies and not (may_be_lag or is_contended):
-            blamed = blame.blamed_properties(step.ref.kind, work.bodies[0], error)
+        if work.bodies and not (may_be_lag or is_contended):
+            blamed: frozenset[str] = frozenset()
+            if step.action is Action.UPDATE:
+                blamed = blame.blamed_properties(step.ref.kind, work.bodies[0], error)
+            elif step.action is Action.CREATE:
+                blamed = blame.dispensable_properties(step.ref.kind, work.bodies[0], error)
             if blamed:
                 work.bodies = [
                     {name: value for name, value in body.items() if name not in blamed}

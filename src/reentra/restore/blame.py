@@ -23,6 +23,34 @@ SENSITIVE_PROPERTIES = frozenset(
         "userPrincipalName",
     }
 )
+# Who may do or see what: a new object without one of them is another, and often a more open, one.
+DECIDING_PROPERTIES = frozenset(
+    {
+        "accountEnabled", "appRoleAssignmentRequired", "conditions", "grantControls", "groupTypes",
+        "isAssignableToRole", "isMemberManagementRestricted", "membershipRule", "membershipType",
+        "rolePermissions", "sessionControls", "signInAudience", "state", "userType", "visibility",
+    }
+)  # fmt: skip
+# What a new object may do without rather than not come back at all. Nothing of this decides who
+# may do or see what.
+_DISPENSABLE = {
+    "user": frozenset(
+        {
+            "ageGroup", "businessPhones", "city", "companyName", "consentProvidedForMinor",
+            "country", "department", "employeeHireDate", "employeeId", "employeeOrgData",
+            "employeeType", "faxNumber", "givenName", "jobTitle", "mail", "mobilePhone",
+            "officeLocation", "onPremisesExtensionAttributes", "otherMails", "postalCode",
+            "preferredDataLocation", "preferredLanguage", "showInAddressList", "state",
+            "streetAddress", "surname",
+        }
+    ),
+    "group": frozenset(
+        {
+            "classification", "description", "preferredDataLocation", "preferredLanguage",
+            "resourceBehaviorOptions", "resourceProvisioningOptions", "theme", "uniqueName",
+        }
+    ),
+}  # fmt: skip
 # Addresses that nobody writes, but that follow what is written.
 _FOLLOW = {"proxyaddresses": "mail"}
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -50,6 +78,15 @@ def blamed_properties(
                     named.add(by_name[said])
     left = body.keys() - named - {"@odata.type"}
     return frozenset(named) if left else frozenset()
+
+
+def dispensable_properties(
+    kind: str, body: Mapping[str, Any], error: errors.GraphError
+) -> frozenset[str]:
+    """Return the properties of a creation's body that are to blame and may be left out."""
+    if isinstance(error, errors.Forbidden):
+        return frozenset()
+    return blamed_properties(kind, body, error) & _DISPENSABLE.get(kind, frozenset())
 
 
 def names_one_of(error: errors.GraphError, identifiers: Collection[str]) -> bool:

@@ -58,14 +58,23 @@ def partly_records(
     """Return the records of an update of which Graph refused some properties and took the rest."""
     records = []
     for record in failed_records(steps, error, dropped):
-        detail = dict(record.detail)
-        detail["refused"] = list(refused)
-        detail["message"] = (
-            f"{', '.join(refused)} could not be put back, the other properties were: "
-            f"{error.message}"
-        )
+        detail = {**record.detail, **refused_detail(error, refused)}
         records.append(StepRecord(record.step_id, record.status, detail))
     return records
+
+
+def refused_detail(error: errors.GraphError, refused: Sequence[str]) -> dict[str, Any]:
+    """Return what a record says of properties that Graph refused while it took the rest."""
+    return {
+        "refused": list(refused),
+        "message": (
+            f"{', '.join(refused)} could not be put back, the other properties were: "
+            f"{error.message}"
+        ),
+        "hint": _hint_for(error),
+        "graph_code": error.graph_code,
+        "request_id": error.request_id,
+    }
 
 
 def _hint_for(error: errors.Error) -> str:

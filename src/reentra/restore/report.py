@@ -118,17 +118,20 @@ class RestoreReport:
         good = counts["done"] + counts["already"]
         if bad and not good:
             return RestoreStatus.FAILED
+        if any(entry.detail.get("refused") for entry in self.entries):
+            return RestoreStatus.PARTIAL
         if bad or self.verification.differences or bad + good < len(self.entries):
             return RestoreStatus.PARTIAL
         return RestoreStatus.SUCCEEDED
 
     @property
     def failures(self) -> list[StepReport]:
-        """The steps that were not done: failed and skipped."""
+        """The steps that were not done, or not wholly: failed, skipped, and done but for a part."""
         return [
             entry
             for entry in self.entries
             if entry.status in (StepStatus.FAILED, StepStatus.SKIPPED)
+            or entry.detail.get("refused")
         ]
 
     @property

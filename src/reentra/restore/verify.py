@@ -130,7 +130,7 @@ def _expectations(
             continue
         if step.action is Action.CREATE and record.status is StepStatus.ALREADY:
             continue
-        dropped = set(record.detail.get("dropped") or ())
+        dropped = {*record.detail.get("dropped", ()), *record.detail.get("refused", ())}
         body = identity.rewritten(step.ref.kind, step.body)
         expectation.values.update(
             {
