@@ -318,13 +318,14 @@ def replayed(installation: Installation, snapshot_id: str) -> ReplayedSnapshot:
 
 
 def deaths(trail: Iterable[str]) -> list[Fuse]:
-    """Return every way to die that leaves something different behind, in order."""
-    found = []
+    """Return every way to die that leaves something different behind, in order.
+
+    Dying before a write leaves what dying after the one before it leaves, so that only the first
+    write has a ``before`` of its own.
+    """
+    found = [Fuse(1, "before")]
     for number, what in enumerate(trail, 1):
         if what.startswith("sync"):
-            found += [Fuse(number, "torn"), Fuse(number, "after")]
-        elif what.startswith(("commit", "graph")):
-            found += [Fuse(number, "before"), Fuse(number, "after")]
-        else:
-            found.append(Fuse(number, "after"))
+            found.append(Fuse(number, "torn"))
+        found.append(Fuse(number, "after"))
     return found

@@ -38,11 +38,11 @@ SAMPLE = 5  # deaths of each command in the quick suite; the slow one has all of
 SEED = 20261123
 
 
-def chosen(trail: tuple[str, ...], *, is_all: bool) -> list[Fuse]:
+def chosen(trail: tuple[str, ...], *, is_all: bool, third: int | None = None) -> list[Fuse]:
     """Return every death, or a sample of them that is the same in every run."""
     every = deaths(trail)
     if is_all:
-        return every
+        return every if third is None else every[third::3]
     return sorted(random.Random(SEED).sample(every, SAMPLE), key=lambda fuse: fuse.at)
 
 
@@ -78,11 +78,12 @@ def each_death(
     *,
     is_all: bool,
     prepare: Callable[[], Installation],
+    third: int | None = None,
 ) -> Iterator[tuple[Installation, Ended, str]]:
     """Yield the installation after each death of a command, and what tells the death."""
     counted = prepare().run(*arguments, fuse=COUNTING)
     assert counted.code == 0, counted.err
-    fuses = chosen(counted.trail, is_all=is_all)
+    fuses = chosen(counted.trail, is_all=is_all, third=third)
     assert len(deaths(counted.trail)) > SAMPLE
     survived = 0
     for fuse in fuses:
@@ -249,9 +250,18 @@ def restoring(scene: Scene) -> tuple[Scene, tuple[str, ...]]:
     return scene, ("--default-password-file", str(password))
 
 
-@every_death
+@pytest.mark.parametrize(
+    ("is_all", "third"),  # in three parts, which two workers share
+    [
+        (False, None),
+        *(
+            pytest.param(True, third, marks=[pytest.mark.slow, pytest.mark.timeout(900)])
+            for third in range(3)
+        ),
+    ],
+)
 def test_a_restore_that_dies_anywhere_is_finished_by_the_same_command(
-    restoring: tuple[Scene, tuple[str, ...]], is_all: bool
+    restoring: tuple[Scene, tuple[str, ...]], is_all: bool, third: int | None
 ) -> None:
     scene, password = restoring
     what = ("restore", NAME, "--snapshot", scene.made.snapshots()[0])
@@ -265,7 +275,7 @@ def test_a_restore_that_dies_anywhere_is_finished_by_the_same_command(
         before = harm(scene.stage.renew())
         return scene.copy()
 
-    died = each_death(scene, command, is_all=is_all, prepare=prepare)
+    died = each_death(scene, command, is_all=is_all, third=third, prepare=prepare)
     for number, (installation, _, told) in enumerate(died):
         again = installation.run(*command)
         assert again.code == 0, (told, again.out, again.err)

@@ -125,7 +125,9 @@ def list_per_source(
 ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Fetch one list for each source, twenty to a batch.
 
-    A source that is gone meanwhile (404) has an empty list. Raises: the first other error.
+    A source that is gone meanwhile (404) has an empty list. Raises: the first other error;
+    ``errors.Unavailable`` when Graph says of a source that it is there and of its list that it is
+    not, for that is a replica that is behind, and no deletion.
     """
     for start in range(0, len(source_ids), batch.MAX_REQUESTS * 5):
         chunk = source_ids[start : start + batch.MAX_REQUESTS * 5]
@@ -134,16 +136,39 @@ def list_per_source(
             for source_id in chunk
         ]
         for source_id, response in zip(chunk, graph.batch(requests), strict=True):
+            body = response.body
             if isinstance(response.error, errors.GraphNotFound):
-                yield source_id, []
-                continue
-            body = response.unwrap()
+                body = _list_of_doubted(graph, path, source_id)
+                if body is None:
+                    yield source_id, []
+                    continue
+            elif response.error is not None:
+                raise response.error
             if not isinstance(body, Mapping) or not isinstance(body.get("value"), list):
                 raise errors.Unavailable(f"Graph's answer to {path} is not a list.")
             items = list(body["value"])
             if next_link := body.get("@odata.nextLink"):
                 items.extend(graph.items(str(next_link)))
             yield source_id, items
+
+
+def _list_of_doubted(graph: client.GraphClient, path: str, source_id: str) -> Any:
+    """Fetch again a list that was told not to be there; ``None`` when its source is gone too."""
+    source, _, _ = path.partition("{id}")
+    source_path = source + addresses.segment(source_id)
+    try:
+        graph.get(source_path, {"$select": "id"})
+    except errors.GraphNotFound:
+        return None
+    try:
+        return graph.get(path.replace("{id}", addresses.segment(source_id)))
+    except errors.GraphNotFound as error:
+        raise errors.Unavailable(
+            f"Graph says that {source_path} is there and that its list ({path}) is not; what is"
+            " known of it is kept.",
+            status=error.status,
+            request_id=error.request_id,
+        ) from error
 
 
 def link_to(row: RelationshipKind, source_id: str, item: Mapping[str, Any]) -> Relationship:
