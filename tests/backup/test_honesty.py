@@ -35,6 +35,35 @@ def test_a_refused_kind_marks_that_kind_and_nothing_else(world: World) -> None:
     assert result.info.kinds["user"].coverage.is_complete
 
 
+def test_hidden_members_are_kept_and_their_lack_is_said(world: World) -> None:
+    first = world.backup()
+    unit = next(
+        item.id
+        for item in world.live.list_objects("administrativeUnit")
+        if item.get("visibility") == "HiddenMembership"
+    )
+    members = world.snapshot(first).load_relationships("administrativeUnit.members", [unit])
+    assert members
+    for client in world.server.sandbox.tokens.clients():
+        client.roles.discard("Member.Read.Hidden")
+    world.client.refresh_token()
+    world.admin.patch(f"/directory/administrativeUnits/{unit}", {"description": "changed"})
+    for is_full in (False, True):
+        result = world.backup(is_full=is_full)
+        summary = result.info.relationships["administrativeUnit.members"]
+        assert summary.coverage.status is CoverageStatus.PARTIAL
+        assert summary.coverage.permissions == ("Member.Read.Hidden",)
+        assert result.info.relationships["group.members"].coverage.is_complete
+        kept = world.snapshot(result).load_relationships("administrativeUnit.members", [unit])
+        assert set(kept) == set(members)
+    for client in world.server.sandbox.tokens.clients():
+        client.roles.add("Member.Read.Hidden")
+    world.client.refresh_token()
+    healed = world.backup()
+    assert healed.status is not BackupStatus.PARTIAL
+    assert_same_state(world.snapshot(healed), world.live)
+
+
 @pytest.mark.parametrize(
     "pattern",
     [

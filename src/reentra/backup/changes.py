@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from reentra.backup.base import Base
@@ -220,12 +220,20 @@ class LinkChanges:
                 self.remove(link)
         self.put_new(link for key, link in after.items() if key not in before)
 
-    def replace_all(self, found: Mapping[str, Mapping[LinkTarget, Relationship]]) -> None:
-        """Take in that ``found`` are all links there are, by source."""
+    def replace_all(
+        self,
+        found: Mapping[str, Mapping[LinkTarget, Relationship]],
+        spared: Collection[str] = (),
+    ) -> None:
+        """Take in that ``found`` are all links there are, by source.
+
+        Links of ``spared`` sources are only added to: what was found of them is not all.
+        """
         left = {source: dict(links) for source, links in found.items()}
         for link in self._base.list_relationships(self.row.name):
             links = left.get(link.source_id, {})
-            if links.pop((link.target_id, link.qualifier), None) is None:
+            is_gone = links.pop((link.target_id, link.qualifier), None) is None
+            if is_gone and link.source_id not in spared:
                 self.remove(link)
         for links in left.values():
             self.put_new(links.values())

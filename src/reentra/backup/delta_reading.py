@@ -20,6 +20,8 @@ from reentra.directory.objects import Relationship
 from reentra.directory.relationships import Reading, RelationshipKind
 from reentra.directory.state import COMPLETE, Coverage, CoverageStatus
 
+_HIDDEN_PERMISSION = "Member.Read.Hidden"
+
 
 class DeltaReader:
     """Reads the objects of one unit, and those links that come in the delta."""
@@ -31,6 +33,7 @@ class DeltaReader:
         self._has_expired = False
         self._refetch: set[str] = set()
         self._reappeared: set[str] = set()
+        self._hidden: set[str] = set()  # objects that hide their members
 
     def optional_properties(self) -> set[str]:
         """Return the relationships that only some servers know in a delta's ``$select``."""
@@ -39,6 +42,8 @@ class DeltaReader:
     def read(self) -> None:
         """Read what changed since the parent, or everything where that is not possible."""
         link = self._context.parent_links.get(self._row.name, "")
+        if any(self._lacked_hidden(row) for row in self._delta_rows()) and not self._misses_hidden:
+            link = ""  # the permission has come since, and no delta tells what was hidden before
         if link and not self._context.base.is_empty and not self._has_expired:
             try:
                 self._follow_delta(link)
@@ -92,6 +97,7 @@ class DeltaReader:
                     for links in found.values():
                         links.pop(entry.id, None)
                     continue
+                self._note_hidden(entry)
                 if looks_whole(self._row, entry.properties):
                     self._refetch.discard(entry.id)
                     self._found.put(entry.id, entry.properties)
@@ -111,7 +117,7 @@ class DeltaReader:
                     (source, target) for source, links in present.items() for target, _ in links
                 }
             elif not self._is_streamed(name):
-                self._links[name].replace_all(present)
+                self._links[name].replace_all(present, spared=self._hidden)
         deltas = [row for row in rows if row.reading is Reading.DELTA]
         self._remove_written_links(row for row in deltas if self._is_streamed(row.name))
         for row in deltas:
@@ -185,6 +191,7 @@ class DeltaReader:
         known_links: dict[str, dict[str, dict[LinkTarget, Relationship]]],
     ) -> None:
         objects = self._objects
+        self._note_hidden(entry)
         if entry.is_removed:
             bodies.pop(entry.id, None)
             self._refetch.discard(entry.id)
@@ -242,7 +249,7 @@ class DeltaReader:
         self._refetch.clear()
 
     def _reload_reappeared(self, tracked: list[RelationshipKind]) -> None:
-        ids = sorted(self._reappeared - self._objects.deleted_ids)
+        ids = sorted(self._reappeared - self._objects.deleted_ids - self._hidden)
         if not ids:
             return
         for row in tracked:
@@ -276,16 +283,29 @@ class DeltaReader:
                     if exists:
                         self._links[row.name].remove(link)
 
-    def _link_coverage(self, row: RelationshipKind) -> Coverage:
+    def _note_hidden(self, entry: DeltaEntry) -> None:
+        if self._misses_hidden and entry.properties.get("visibility") == "HiddenMembership":
+            self._hidden.add(entry.id)
+
+    @property
+    def _misses_hidden(self) -> bool:
+        """Whether members of groups and units that hide them are kept from this application."""
         granted = self._context.granted
-        if (
-            granted is not None
-            and "Member.Read.Hidden" in row.read_permissions
-            and "Member.Read.Hidden" not in granted
-        ):
+        return granted is not None and _HIDDEN_PERMISSION not in granted
+
+    def _lacked_hidden(self, row: RelationshipKind) -> bool:
+        """Tell whether the parent did not know the members of those that hide them."""
+        coverage = self._context.parent_coverage.get(row.name)
+        return coverage is not None and _HIDDEN_PERMISSION in coverage.permissions
+
+    def _link_coverage(self, row: RelationshipKind) -> Coverage:
+        if _HIDDEN_PERMISSION not in row.read_permissions or not self._misses_hidden:
+            return COMPLETE
+        if self._hidden or (self._found.was_followed and self._lacked_hidden(row)):
             return Coverage(
                 CoverageStatus.PARTIAL,
-                "Members of groups with hidden membership are not readable.",
-                ("Member.Read.Hidden",),
+                f"Some {self._row.title.lower()} hide their members from this application."
+                f" Permission needed: {_HIDDEN_PERMISSION}.",
+                (_HIDDEN_PERMISSION,),
             )
         return COMPLETE

@@ -299,6 +299,7 @@ class _Run:
             writer=self.writer,
             parent_links=parent.delta_links if parent and use_links else {},
             parent_counts={k: v.objects for k, v in parent.kinds.items()} if parent else {},
+            parent_coverage=parent.coverage() if parent else {},
             parent_tracked=frozenset(parent.delta_tracked) if parent else frozenset(),
             parent_supplements=parent.supplements if parent else {},
             parent_started_at=parent.started_at if parent else None,

@@ -60,6 +60,7 @@ class UnitContext:
     writer: SnapshotWriter
     parent_links: Mapping[str, str]  # the parent's delta links; empty for a full read
     parent_counts: Mapping[str, int]
+    parent_coverage: Mapping[str, Coverage]
     parent_tracked: frozenset[str]
     parent_supplements: Mapping[str, Mapping[str, str]]
     parent_started_at: dt.datetime | None

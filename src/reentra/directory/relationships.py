@@ -144,7 +144,7 @@ _ROWS = (
         reading=Reading.DELTA,
         adding=Adding.POST_REF,
         inverse_path="/{target_collection}/{id}/memberOf/microsoft.graph.administrativeUnit",
-        read_permissions=("AdministrativeUnit.Read.All",),
+        read_permissions=("AdministrativeUnit.Read.All", "Member.Read.Hidden"),
         write_permissions=("AdministrativeUnit.ReadWrite.All",),
     ),
     RelationshipKind(
