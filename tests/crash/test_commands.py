@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -34,7 +35,7 @@ from tests.crash.support import (
 )
 
 COUNTING = Fuse(0, "none")
-SAMPLE = 5  # deaths of each command in the quick suite; the slow one has all of them
+SAMPLE = 3  # deaths of each command in the quick suite; the slow one has all of them
 SEED = 20261123
 
 
@@ -286,3 +287,29 @@ def test_a_restore_that_dies_anywhere_is_finished_by_the_same_command(
         assert installation.job_statuses("restore") == {"succeeded"}, told
         if number % 10 == 0:
             assert installation.json(*what, "--preview")["steps"] == [], told
+
+
+@every_death
+def test_a_plan_whose_saving_died_anywhere_is_whole_or_not_there(
+    restoring: tuple[Scene, tuple[str, ...]], is_all: bool
+) -> None:
+    scene, password = restoring
+    before = harm(scene.stage.renew())
+    plan = scene.folder / "plan.json"
+    command = ("restore", NAME, "--snapshot", scene.made.snapshots()[0], "--kind", "user")
+    command += ("--kind", "group", "--preview", "--plan", str(plan))
+    counted = scene.copy().run(*command, fuse=COUNTING)
+    assert counted.code == 0, counted.err
+    assert any(what.endswith("plan.json") for what in counted.trail)
+    for fuse in chosen(counted.trail, is_all=is_all):
+        plan.unlink(missing_ok=True)
+        installation = scene.copy()
+        ended = installation.run(*command, fuse=fuse)
+        assert ended.was_killed, fuse
+        if plan.exists():
+            assert json.loads(plan.read_text())["steps"]
+        assert installation.run(*command).code == 0, fuse
+    # What was saved is applied, from the file alone.
+    ended = installation.run("restore", NAME, "--plan", str(plan), "--yes", *password)
+    assert ended.code == 0, ended.err
+    assert names_in(scene.stage.sandbox) == before

@@ -33,7 +33,7 @@ SEED = int(os.environ.get("KILL_SEED", "20261123"))
 LATENCY_SECONDS = 0.004  # a round trip, so that there is something to be killed in the middle of
 
 moments = pytest.mark.parametrize(
-    "kills", [3, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+    "kills", [2, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
 )
 
 
@@ -74,8 +74,10 @@ def test_a_backup_killed_at_random_moments_loses_nothing_and_the_next_one_is_the
     backup = ("backup", NAME, "--json")
     duration = timed(place, backup)
     prints: dict[str, str] = {}
-    killed = 0
-    for number in range(kills):
+    killed = number = 0
+    while killed < kills:
+        number += 1
+        assert number <= 2 * kills, f"only {killed} of {number} were hit"
         for user_id in chance.sample(users, 6):
             tenant.update(tenant.get("user", user_id), {"city": f"City {number}"})
         told = f"seed {SEED}, kill {number}"
@@ -89,7 +91,7 @@ def test_a_backup_killed_at_random_moments_loses_nothing_and_the_next_one_is_the
             assert place.snapshots()[-1] in out, told
         result = place.json("backup", NAME)
         assert result["status"] in {"complete", "unchanged"}, told
-        if number % 10 == kills % 10 or number < 3:
+        if number % 10 == 1:
             expected = print_of_state(place.stage.live())
             assert print_of_state(replayed(place, result["snapshot"])) == expected, told
             with place.catalog() as catalog:
@@ -97,8 +99,7 @@ def test_a_backup_killed_at_random_moments_loses_nothing_and_the_next_one_is_the
         opened = place.open()
         # The last few: the chain grows, and each is read whole.
         prints = {one: print_of_bytes(opened, one) for one in place.snapshots()[-2:]}
-    assert killed >= kills * 2 // 3, f"only {killed} of {kills} were hit"
-    print(f"{killed} of {kills} backups were killed while they ran")
+    print(f"{killed} backups were killed while they ran, of {number} begun")
 
 
 @moments
@@ -120,8 +121,10 @@ def test_a_restore_killed_at_random_moments_goes_on_and_creates_nothing_twice(
         return place.copy(tmp_path / "copy"), before
 
     duration = timed(prepare()[0], restore)
-    killed = 0
-    for number in range(kills):
+    killed = number = 0
+    while killed < kills:
+        number += 1
+        assert number <= 2 * kills, f"only {killed} of {number} were hit"
         told = f"seed {SEED}, kill {number}"
         copy, before = prepare()
         was_killed, _ = kill_once(copy, restore, chance.uniform(0.0, duration))
@@ -133,8 +136,7 @@ def test_a_restore_killed_at_random_moments_goes_on_and_creates_nothing_twice(
         assert in_bin(sandbox) == bin_before, told
         jobs = [job for job in copy.json("jobs", "list") if job["task"] == "restore"]
         assert {job["status"] for job in jobs} == {"succeeded"}, told
-        if number % 5 == 0:
+        if number % 5 == 1:
             assert copy.json(*what, "--preview")["steps"] == [], told
         assert_whole(copy.open())
-    assert killed >= kills * 2 // 3, f"only {killed} of {kills} were hit"
-    print(f"{killed} of {kills} restores were killed while they ran")
+    print(f"{killed} restores were killed while they ran, of {number} begun")
