@@ -348,3 +348,13 @@ def test_a_groups_licences_need_no_more_than_its_own_permission(desired: ModelTe
     live.change("group", GROUP, assignedLicenses=[])
     made = plan(desired, live, granted=frozenset({"Group.ReadWrite.All"}))
     assert [step.action for step in made.steps] == [Action.ASSIGN_LICENSES]
+
+
+def test_users_who_need_not_change_the_default_password_are_counted(desired: ModelTenant) -> None:
+    for one in (ANN, BOB):
+        desired.change("user", one, passwordProfile={"forceChangePasswordNextSignIn": False})
+    live = desired.copied("live")
+    for one in (ANN, BOB, CAT):
+        live.purge("user", one)
+    warnings = plan(desired, live).warnings
+    assert next(warning for warning in warnings if "need not" in warning).startswith("2 users")

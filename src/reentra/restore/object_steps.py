@@ -62,6 +62,24 @@ def plan_kind(draft: Draft, kind: str, licences: LicencePlanner) -> None:
         licences.plan(pairs)
     if kind == "unifiedRoleAssignment":
         _warn_of_activations(draft)
+    elif kind == "user":
+        _warn_of_kept_passwords(draft)
+
+
+def _warn_of_kept_passwords(draft: Draft) -> None:
+    """Say how many users would share a password that none of them has to change."""
+    flags = ("forceChangePasswordNextSignIn", "forceChangePasswordNextSignInWithMfa")
+    number = sum(
+        1
+        for step in draft.steps
+        if step.password is Password.DEFAULT
+        and not any((step.body.get("passwordProfile") or {}).get(flag) for flag in flags)
+    )
+    if number:
+        draft.warnings.append(
+            f"{number} users get the default password and, as they were backed up, need not "
+            "change it at the next sign-in."
+        )
 
 
 def _warn_of_activations(draft: Draft) -> None:
@@ -322,8 +340,6 @@ def _create(draft: Draft, row: ObjectKind, item: DirectoryObject) -> bool:
         password = Password.NOT_NEEDED
         if row.name == "user":
             password, body["passwordProfile"] = _password(properties)
-            if password is Password.DEFAULT:
-                _warn_kept_password(draft, item, body["passwordProfile"])
             _warn_taken(draft, item, body)
         if row.name == "conditionalAccessPolicy":
             _lower_state(draft, item, body)
@@ -443,15 +459,6 @@ def _password(properties: Mapping[str, Any]) -> tuple[Password, dict[str, Any]]:
     if isinstance(profile, Mapping) and profile.get("password"):
         return Password.BACKED_UP, kept
     return Password.DEFAULT, {"forceChangePasswordNextSignIn": True, **kept}
-
-
-def _warn_kept_password(draft: Draft, item: DirectoryObject, profile: Mapping[str, Any]) -> None:
-    flags = ("forceChangePasswordNextSignIn", "forceChangePasswordNextSignInWithMfa")
-    if not any(profile.get(flag) for flag in flags):
-        draft.warnings.append(
-            f"user {name_of(item)} gets the default password and, as it was backed up, need not "
-            "change it at the next sign-in."
-        )
 
 
 def _warn_taken(draft: Draft, item: DirectoryObject, body: Mapping[str, Any]) -> None:
