@@ -358,3 +358,18 @@ def test_users_who_need_not_change_the_default_password_are_counted(desired: Mod
         live.purge("user", one)
     warnings = plan(desired, live).warnings
     assert next(warning for warning in warnings if "need not" in warning).startswith("2 users")
+
+
+def test_sign_in_names_of_local_accounts_are_told_and_not_forgotten(desired: ModelTenant) -> None:
+    names = [
+        {"signInType": "userPrincipalName", "issuer": "example.com", "issuerAssignedId": "a"},
+        {"signInType": "emailAddress", "issuer": "example.com", "issuerAssignedId": "ann@b.org"},
+    ]
+    for one in (ANN, BOB):
+        desired.change("user", one, identities=names)
+    live = desired.copied("live")
+    live.purge("user", ANN)
+    live.change("user", BOB, identities=names[:1])
+    made = plan(desired, live)
+    assert {item.ref.id for item in made.unrestorable if item.what == "identities"} == {ANN, BOB}
+    assert plan(desired, desired.copied("live")).unrestorable == ()

@@ -123,6 +123,22 @@ def is_mail_enabled_only(kind: str, properties: Mapping[str, Any]) -> bool:
     )
 
 
+def own_identities(properties: Mapping[str, Any]) -> frozenset[tuple[str, str, str]]:
+    """Return the sign-in names of a user that neither its principal name nor another tenant gives.
+
+    Local accounts sign in with them; Reentra keeps them and does not write them.
+    """
+    return frozenset(
+        (
+            str(one.get("signInType")),
+            str(one.get("issuer") or "").lower(),
+            str(one.get("issuerAssignedId") or "").lower(),
+        )
+        for one in properties.get("identities") or ()
+        if one.get("signInType") not in ("userPrincipalName", "federated", None)
+    )
+
+
 def is_guest_by_invitation(properties: Mapping[str, Any]) -> bool:
     """Tell whether the user came by invitation, and can only come back by another one.
 

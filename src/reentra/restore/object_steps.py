@@ -157,6 +157,10 @@ def _update(
     refused = bodies.refused_updates(row.name, properties, live.properties, names)
     for name, (why, instead) in refused.items():
         draft.refuse(item, name, why, instead)
+    if row.name == "user" and bodies.own_identities(properties) != bodies.own_identities(
+        live.properties
+    ):
+        _refuse_identities(draft, item)
     if live.id == item.id:
         read_only = bodies.read_only_differences(row.name, names)
         if read_only:
@@ -366,6 +370,8 @@ def _create(draft: Draft, row: ObjectKind, item: DirectoryObject) -> bool:
         if item.get("appId"):
             draft.made_apps[canonical_id(str(item.get("appId")))] = step_id
     _tell_lost_secrets(draft, item)
+    if bodies.own_identities(properties):
+        _refuse_identities(draft, item)
     return True
 
 
@@ -480,6 +486,15 @@ def _lower_state(draft: Draft, item: DirectoryObject, body: dict[str, Any]) -> N
             f"Conditional Access policy {name_of(item)} is created in report-only state; "
             "enable it once its effect has been looked at."
         )
+
+
+def _refuse_identities(draft: Draft, item: DirectoryObject) -> None:
+    draft.refuse(
+        item,
+        "identities",
+        "Sign-in names beside the userPrincipalName are not written.",
+        "Add them by hand; the snapshot shows which.",
+    )
 
 
 def _tell_lost_secrets(draft: Draft, item: DirectoryObject) -> None:
