@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from reentra import errors
+from reentra.directory.objects import DirectoryObject
 from reentra.directory.selection import Selection
 from reentra.restore.identity import IdentityMap
 from reentra.restore.steps import Action, Password
@@ -373,3 +376,25 @@ def test_sign_in_names_of_local_accounts_are_told_and_not_forgotten(desired: Mod
     made = plan(desired, live)
     assert {item.ref.id for item in made.unrestorable if item.what == "identities"} == {ANN, BOB}
     assert plan(desired, desired.copied("live")).unrestorable == ()
+
+
+# --- a cloud that lacks a kind --------------------------------------------------------------------
+
+
+class WithoutRoles(ModelTenant):
+    """A Graph that answers 404 to role assignments and subscriptions."""
+
+    def list_objects(self, kind: str) -> Iterator[DirectoryObject]:
+        if kind in ("unifiedRoleAssignment", "subscribedSku"):
+            raise errors.GraphNotFound("Graph answered with 404.", status=404)
+        yield from super().list_objects(kind)
+
+
+def test_a_kind_that_this_graph_lacks_does_not_stop_the_plan(desired: ModelTenant) -> None:
+    live = WithoutRoles()
+    live.__dict__.update(with_assignments(desired).copied("live").__dict__)
+    live.change("user", ANN, department="Later")
+    made = plan(desired, live)
+    assert [step.ref.id for step in made.steps] == [ANN]
+    said = [item for item in made.unrestorable if item.ref.kind == "unifiedRoleAssignment"]
+    assert [item.code for item in said] == ["not_readable"]

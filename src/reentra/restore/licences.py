@@ -171,7 +171,7 @@ class LicencePlanner:
                     str(item.get("skuId"))
                     for item in self._draft.live.list_objects("subscribedSku")
                 )
-            except (errors.Forbidden, errors.InvalidRequest):
+            except (errors.Forbidden, errors.InvalidRequest, errors.GraphNotFound):
                 self._available = None  # Graph itself will tell
         return self._available is None or sku in self._available
 

@@ -42,7 +42,7 @@ def plan_links(draft: Draft) -> None:
         try:
             missing = _missing_links(draft, row)
             _add_steps(draft, row, missing)
-        except (errors.Forbidden, errors.InvalidRequest) as error:
+        except (errors.Forbidden, errors.InvalidRequest, errors.GraphNotFound) as error:
             read_or_refuse(draft, row.source_kind, row.name, error)
 
 

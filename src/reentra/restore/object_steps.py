@@ -55,7 +55,7 @@ def plan_kind(draft: Draft, kind: str, licences: LicencePlanner) -> None:
             *_create_absent(draft, row, found),
             *_put_back(draft, row, found),
         ]
-    except (errors.Forbidden, errors.InvalidRequest) as error:
+    except (errors.Forbidden, errors.InvalidRequest, errors.GraphNotFound) as error:
         read_or_refuse(draft, kind, "object", error)
         return
     if kind in LICENSED_KINDS:
