@@ -134,3 +134,28 @@ def test_the_callable_is_not_asked_before_it_is_needed(tmp_path: Path) -> None:
     make: Callable[[], Connections] = lambda: Connections(tmp_path, opener)  # noqa: E731
     assert make().list_known() == []
     assert asked == []
+
+
+def test_a_connection_whose_replacing_died_is_the_old_one_or_the_new_one(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = Connections(tmp_path, lambda: repository)
+    known.add(connection(), "old")
+
+    class Died(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Died
+
+    for method, secret in (("put_document", "old"), ("delete_document", "new")):
+        with monkeypatch.context() as patch:
+            patch.setattr(Repository, method, die)
+            with pytest.raises(Died):
+                known.add(connection(), "new")
+        assert Connections(tmp_path, lambda: repository).load("contoso").secret == secret
+    known.add(connection(), "third")
+    assert known.load("contoso").secret == "third"
+    assert len(repository.list_documents("connections")) == 1
+    known.remove("contoso")
+    assert repository.list_documents("connections") == []

@@ -66,10 +66,16 @@ class Connections:
         """
         self.ensure_free(connection)
         repository = self._open_repository()
-        repository.delete_document(COLLECTION, connection.name)
+        older = _documents_of(repository, connection.name)
+        # First the new one, then away with the old: a death between the two loses neither.
+        stamp = f"{clocks.iso(clocks.SYSTEM.now())}.{clocks.new_id(2)}"
         repository.put_document(
-            COLLECTION, connection.name, {"connection": connection.to_json(), "secret": secret}
+            COLLECTION,
+            f"{connection.name}/{stamp}",
+            {"connection": connection.to_json(), "secret": secret},
         )
+        for document in older:
+            repository.delete_document(COLLECTION, document)
         self._write_copy(connection)
 
     def list_known(self) -> list[TenantConnection]:
@@ -85,7 +91,8 @@ class Connections:
         """List what the repository knows, by name, and refresh this machine's copies."""
         repository = self._open_repository()
         found = []
-        for name in sorted(repository.list_documents(COLLECTION)):
+        names = {document.partition("/")[0] for document in repository.list_documents(COLLECTION)}
+        for name in sorted(names):
             stored = self._document(repository, name)
             if stored is not None:
                 self._write_copy(stored.connection)
@@ -123,13 +130,16 @@ class Connections:
         Raises: ``NotFound``.
         """
         self.load(name)
-        self._open_repository().delete_document(COLLECTION, name)
+        repository = self._open_repository()
+        for document in _documents_of(repository, name):
+            repository.delete_document(COLLECTION, document)
         self._path(name).unlink(missing_ok=True)
 
     def _document(self, repository: Repository, name: str) -> StoredConnection | None:
-        if name not in repository.list_documents(COLLECTION):
+        documents = _documents_of(repository, name)
+        if not documents:
             return None
-        value: Any = repository.load_document(COLLECTION, name)
+        value: Any = repository.load_document(COLLECTION, documents[-1])
         return StoredConnection(TenantConnection.from_json(value["connection"]), value["secret"])
 
     def _write_copy(self, connection: TenantConnection) -> None:
@@ -138,6 +148,11 @@ class Connections:
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.json"
+
+
+def _documents_of(repository: Repository, name: str) -> list[str]:
+    """Fetch the names of a connection's documents, the one that counts last."""
+    return repository.list_documents(COLLECTION, f"{name}/")
 
 
 def ensure_name_is_usable(name: str) -> None:
