@@ -19,6 +19,7 @@ from tests.crash.support import (
     NAME,
     PASSWORD,
     TENANT_ID,
+    Fuse,
     Installation,
     Stage,
     Zygote,
@@ -140,3 +141,29 @@ def test_a_restore_killed_at_random_moments_goes_on_and_creates_nothing_twice(
             assert copy.json(*what, "--preview")["steps"] == [], told
         assert_whole(copy.open())
     print(f"{killed} restores were killed while they ran, of {number} begun")
+
+
+def test_a_restore_that_was_left_behind_is_not_taken_up_after_another_one(
+    place: Installation, tmp_path: Path
+) -> None:
+    password = tmp_path / "password"
+    password.write_text(PASSWORD + "\n")
+    given = ("--default-password-file", str(password))
+    before = harm(place.stage.renew())
+    what = ("restore", NAME, "--snapshot", place.snapshots()[0], "--kind", "user")
+    restore = (*what, "--kind", "group", "--yes", *given)
+    trail = place.copy(tmp_path / "counted").run(*restore, fuse=Fuse(0, "none")).trail
+    first_write = next(n for n, one in enumerate(trail, 1) if one.startswith("graph"))
+    before = harm(place.stage.renew())
+    # Killed when it has written down what it is about to create, and has created nothing.
+    assert place.run(*restore, fuse=Fuse(first_write, "before")).was_killed
+    # Nobody is there to give the password: it is left to be taken up by hand.
+    assert place.run("backup", NAME).code == 0
+    (job,) = [one for one in place.json("jobs", "list") if one["task"] == "restore"]
+    assert job["status"] == "failed"
+    # Another restore does the work; then somebody remembers the first one.
+    assert place.run(*restore).code == 0
+    late = place.run("jobs", "resume", job["id"], *given, "--json")
+    assert late.code == 4, late.err
+    assert late.document["error"]["code"] == "stale_plan"
+    assert names_in(place.stage.sandbox) == before

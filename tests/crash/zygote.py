@@ -128,7 +128,7 @@ class Fuse:
         return self._point("commit", do, lambda: None)
 
     def _send(self, do: Callable[[], Any], _session: Any, request: Any, **_: Any) -> Any:
-        if request.method == "GET" or request.url.endswith("/token"):
+        if request.method == "GET" or request.url.endswith(("/token", "getByIds")):
             return do()
         if request.url.endswith("$batch") and not _writes(request.body):
             return do()
