@@ -36,7 +36,8 @@ def main() -> None:
     if given.users:
         size = dataclasses.replace(size, users=given.users)
     began = time.perf_counter()
-    numbers: dict[str, float] = {"users": size.users}
+    # Others on the machine make processor seconds dearer, too: say how busy it was.
+    numbers: dict[str, float] = {"users": size.users, "load_average": os.getloadavg()[0]}
     with tempfile.TemporaryDirectory(prefix="reentra-bench-") as name:
         folder = Path(name)
         _measure_product(
@@ -117,6 +118,8 @@ def _derive(
         "second_bytes_share": second["bytes"] / change_bytes,
         "repository_share": first["bytes"] / raw_bytes,
         "repository_share_of_objects": first["bytes"] / raw["objects_bytes"],
+        "repository_objects_share": first["objects_bytes"] / raw["objects_bytes"],
+        "repository_bytes_per_link": first["relationships_bytes"] / first["links"],
         "catalog_share": catalog_bytes / raw_bytes,
         "catalog_bytes_per_link_beyond": (catalog_bytes - 0.12 * raw["objects_bytes"])
         / first["links"],
@@ -176,7 +179,8 @@ def _derive_tools(numbers: dict[str, float], data: Path, names: list[str]) -> No
 
 def _print(numbers: dict[str, float]) -> None:
     objects, links = numbers["first_objects"], numbers["first_links"]
-    print(f"\n{objects:,.0f} objects, {links:,.0f} relationships; {_machine()}\n")
+    print(f"\n{objects:,.0f} objects, {links:,.0f} relationships; {_machine()}, ")
+    print(f"load average {numbers['load_average']:.1f} when it began\n")
     print(bars.table(numbers))
     names = ["reentra", *(tool.name for tool in others.TOOLS)]
     for layout, title in (

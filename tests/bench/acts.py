@@ -23,6 +23,7 @@ from reentra.graph.connection import Cloud, TenantConnection
 from reentra.repository import Repository, check_repository
 from reentra.sandbox import seed_people
 from reentra.snapshots import ReplayedSnapshot, SnapshotInfo
+from reentra.snapshots.schema import OBJECTS_TABLE, RELATIONSHIPS_TABLE
 from reentra.tasks import CatalogBases
 
 from .tenant import TENANT_NAME
@@ -149,6 +150,10 @@ def back_up(home: Path) -> Numbers:
             ),
             "links_removed": sum(row.removed for row in result.info.relationships.values()),
         }
+        for table in (OBJECTS_TABLE, RELATIONSHIPS_TABLE):
+            numbers[f"{table}_bytes"] = sum(
+                segment.size_bytes for segment in result.manifest.segments if segment.table == table
+            )
         numbers |= _costs(_units(result.info, marks))
         watch = Stopwatch()
         catalog.sync(tenant.connection.tenant_id)

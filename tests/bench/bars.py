@@ -57,6 +57,8 @@ ROWS = (
     Row("repository_share", "Repository, as share of the raw JSON (objects and links)", "%",
         at_most=0.12),
     Row("repository_share_of_objects", "Repository, as share of the JSON of objects alone", "%"),
+    Row("repository_objects_share", "Objects in the repository, as share of their JSON", "%"),
+    Row("repository_bytes_per_link", "A relationship in the repository", "B"),
     Row("catalog_bytes_per_link_beyond", "Catalog, beyond 12 % of the raw JSON, a relationship",
         "B", at_most=60),
     Row("catalog_share", "Catalog, as share of the raw JSON (objects and links)", "%"),

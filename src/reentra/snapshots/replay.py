@@ -1,7 +1,8 @@
 """A snapshot's state from the repository alone: the replay of its chain.
 
 This is the reader of last resort: no catalog, no database, an empty machine and the key. It holds
-an index of where the bodies are (about 200 bytes an object), and the links, but no bodies.
+an index of where the bodies are (about 200 bytes an object), and the links (about 200 bytes each),
+but no bodies.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from reentra.snapshots.info import SnapshotInfo
 from reentra.snapshots.schema import OBJECTS_TABLE, RELATIONSHIPS_TABLE
 
 _READ_ROWS = 4096
+
+_LinkKey = tuple[str, str, str]
+"""Source, target and qualifier."""
 
 
 class ReadsSegments(Protocol):
@@ -60,13 +64,14 @@ class ReplayedSnapshot:
         self.info = SnapshotInfo.from_json(self.manifest.payload)
         self._segments: list[SegmentInfo] = []
         self._places: dict[str, dict[str, _Place]] = {}
-        self._links: dict[str, dict[tuple[str, str, str], Relationship]] = {}
+        self._links: dict[str, dict[_LinkKey, str]] = {}  # to the kind of the target
+        texts: dict[str, str] = {}
         for manifest in chain:
             for segment in manifest.segments:
                 if segment.table == OBJECTS_TABLE:
                     self._replay_objects(segment)
                 elif segment.table == RELATIONSHIPS_TABLE:
-                    self._replay_links(segment)
+                    self._replay_links(segment, texts)
 
     @property
     def tenant_id(self) -> str:
@@ -98,19 +103,18 @@ class ReplayedSnapshot:
         ]
 
     def list_relationships(self, relationship: str) -> Iterator[Relationship]:
-        yield from self._links.get(relationship, {}).values()
+        for key, target_kind in self._links.get(relationship, {}).items():
+            yield _link(relationship, key, target_kind)
 
     def load_relationships(
         self, relationship: str, source_ids: Sequence[str]
     ) -> list[Relationship]:
-        wanted = set(source_ids)
-        return [link for link in self.list_relationships(relationship) if link.source_id in wanted]
+        return self._links_with(relationship, 0, frozenset(source_ids))
 
     def load_relationships_to(
         self, relationship: str, target_ids: Sequence[str]
     ) -> list[Relationship]:
-        wanted = set(target_ids)
-        return [link for link in self.list_relationships(relationship) if link.target_id in wanted]
+        return self._links_with(relationship, 1, frozenset(target_ids))
 
     def load_names(self, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
         names = {}
@@ -128,6 +132,15 @@ class ReplayedSnapshot:
         """Return the kinds of which the snapshot holds at least one object."""
         return tuple(kind for kind, places in self._places.items() if places)
 
+    def _links_with(
+        self, relationship: str, end: int, wanted: frozenset[str]
+    ) -> list[Relationship]:
+        return [
+            _link(relationship, key, target_kind)
+            for key, target_kind in self._links.get(relationship, {}).items()
+            if key[end] in wanted
+        ]
+
     def _replay_objects(self, segment: SegmentInfo) -> None:
         index = len(self._segments)
         self._segments.append(segment)
@@ -142,17 +155,22 @@ class ReplayedSnapshot:
                     places[object_id] = _Place(index, row, name or object_id)
                 row += 1
 
-    def _replay_links(self, segment: SegmentInfo) -> None:
+    def _replay_links(self, segment: SegmentInfo, texts: dict[str, str]) -> None:
         for batch in self._repository.scan(segment):
             for kind, source, target, qualifier, target_kind, is_removed in zip(
                 *(column.to_pylist() for column in batch.columns), strict=True
             ):
                 links = self._links.setdefault(kind, {})
-                key = (source, target, qualifier)
+                # Every id is at the end of many links; each batch brings it as a text of its own.
+                key = (
+                    texts.setdefault(source, source),
+                    texts.setdefault(target, target),
+                    texts.setdefault(qualifier, qualifier),
+                )
                 if is_removed:
                     links.pop(key, None)
                 else:
-                    links[key] = Relationship(kind, source, target, target_kind, qualifier)
+                    links[key] = texts.setdefault(target_kind, target_kind)
 
     def _read(self, kind: str, ids: Iterable[str]) -> Iterator[DirectoryObject]:
         places = self._places.get(kind, {})
@@ -170,3 +188,8 @@ class ReplayedSnapshot:
                 bodies: list[Any] = table.column("body").to_pylist()
                 for (_, object_id), body in zip(piece, bodies, strict=True):
                     yield DirectoryObject(kind, object_id, orjson.loads(body))
+
+
+def _link(relationship: str, key: _LinkKey, target_kind: str) -> Relationship:
+    source, target, qualifier = key
+    return Relationship(relationship, source, target, target_kind, qualifier)
