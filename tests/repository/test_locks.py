@@ -95,9 +95,40 @@ def test_the_lock_of_a_killed_process_is_cleared_by_the_next(place: Place) -> No
     assert place.files("locks") == []
 
 
+def test_a_killed_process_that_nobody_has_asked_for_holds_no_lock(place: Place) -> None:
+    with holder(place, "lock_exclusive") as process:
+        process.send_signal(signal.SIGKILL)
+        # Dead, and still in the table of processes: its parent did not wait for it yet.
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        with place.repository.lock_exclusive("prune"):
+            assert len(place.files("locks")) == 1
+
+
+def test_a_lock_whose_writing_failed_keeps_nobody_away(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = place.repository.storage
+    real = type(storage).put_new
+
+    def put_and_fail(self: object, path: str, data: bytes) -> None:
+        real(storage, path, data)
+        raise errors.StorageError("The reply was lost.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(storage), "put_new", put_and_fail)
+        with pytest.raises(errors.StorageError), place.repository.lock_exclusive("prune"):
+            pass
+    assert place.files("locks") == []
+
+
 @pytest.mark.parametrize(
     ("first", "second", "together"),
     [
+        (("lock_restore", "a"), ("lock_restore", "a"), False),
+        (("lock_restore", "a"), ("lock_restore", "b"), True),
+        (("lock_restore", "a"), ("lock_tenant", "a"), True),
+        (("lock_restore", "a"), ("lock_exclusive",), False),
         (("lock_shared",), ("lock_shared",), True),
         (("lock_shared",), ("lock_tenant", "a"), True),
         (("lock_tenant", "a"), ("lock_tenant", "b"), True),
