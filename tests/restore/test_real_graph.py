@@ -398,3 +398,30 @@ def test_a_kind_that_this_graph_lacks_does_not_stop_the_plan(desired: ModelTenan
     assert [step.ref.id for step in made.steps] == [ANN]
     said = [item for item in made.unrestorable if item.ref.kind == "unifiedRoleAssignment"]
     assert [item.code for item in said] == ["not_readable"]
+
+
+# --- what is written whole or not at all ----------------------------------------------------------
+
+
+def test_a_policy_does_not_block_on_conditions_that_cannot_be_put_back(
+    desired: ModelTenant,
+) -> None:
+    desired.put(
+        "conditionalAccessPolicy",
+        POLICY,
+        displayName="Block",
+        state="enabled",
+        conditions={"users": {"includeUsers": [ANN]}},
+        grantControls={"operator": "OR", "builtInControls": ["block"]},
+    )
+    live = desired.copied("live")
+    live.purge("user", ANN)
+    live.change(
+        "conditionalAccessPolicy",
+        POLICY,
+        state="disabled",
+        conditions={"users": {"includeUsers": ["All"]}},
+    )
+    made = plan(desired, live, Selection.parse(kinds=["conditionalAccessPolicy"]))
+    assert made.is_empty
+    assert {item.what for item in made.unrestorable} == {"conditions", "state"}

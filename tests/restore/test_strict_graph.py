@@ -238,3 +238,31 @@ def test_a_group_does_not_come_back_more_open_than_it_was(
 
     report = applied(plan(desired, live), StrictGraph(live, refuse))
     assert not report.id_map
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Invalid value specified for property 'conditions' of resource 'Policy'.",
+        "Property 'conditions' is read-only and cannot be set.",
+    ],
+)
+def test_a_policy_is_put_back_whole_or_not_at_all(desired: ModelTenant, message: str) -> None:
+    desired.put(
+        "conditionalAccessPolicy",
+        POLICY,
+        displayName="Block",
+        state="enabled",
+        conditions={"users": {"includeUsers": [ANN]}},
+        grantControls={"operator": "OR", "builtInControls": ["block"]},
+    )
+    live = desired.copied("live")
+    everybody = {"users": {"includeUsers": ["All"]}}
+    live.change("conditionalAccessPolicy", POLICY, state="disabled", conditions=everybody)
+
+    def refuse(request: WriteRequest) -> errors.GraphError | None:
+        return bad_request(message) if "conditions" in (request.body or {}) else None
+
+    report = applied(plan(desired, live), StrictGraph(live, refuse))
+    assert report.status is RestoreStatus.FAILED
+    assert live.objects["conditionalAccessPolicy"][POLICY]["state"] == "disabled"

@@ -380,7 +380,7 @@ class Applier:
             if finding.answer is Answer.HOLDS:
                 return [outcomes.found_record(step, finding, "its reply was lost")]
         named = odata.read_only_property(error) or odata.unknown_property(error)
-        if step.action is Action.CREATE and named in blame.DECIDING_PROPERTIES:
+        if not blame.may_be_dropped(step.ref.kind, named, is_new=step.makes_object):
             named = ""
         if named and work.bodies and named in work.bodies[0] and step.action is not Action.INVITE:
             del work.bodies[0][named]

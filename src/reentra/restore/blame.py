@@ -31,6 +31,9 @@ DECIDING_PROPERTIES = frozenset(
         "rolePermissions", "sessionControls", "signInAudience", "state", "userType", "visibility",
     }
 )  # fmt: skip
+# Their properties say one thing together: a block on the conditions of another time locks people
+# out, and trust in the addresses of another time lets them in. They are written whole or not.
+WHOLE_KINDS = frozenset({"conditionalAccessPolicy", "namedLocation", "unifiedRoleDefinition"})
 # What a new object may do without rather than not come back at all. Nothing of this decides who
 # may do or see what.
 _DISPENSABLE = {
@@ -66,6 +69,8 @@ def blamed_properties(
     Empty when the error blames none, or nothing would be left to write.
     """
     named: set[str] = set()
+    if kind in WHOLE_KINDS:
+        return frozenset()
     if isinstance(error, errors.Forbidden):
         if kind == "user":
             named = set(SENSITIVE_PROPERTIES & body.keys())
@@ -87,6 +92,12 @@ def dispensable_properties(
     if isinstance(error, errors.Forbidden):
         return frozenset()
     return blamed_properties(kind, body, error) & _DISPENSABLE.get(kind, frozenset())
+
+
+def may_be_dropped(kind: str, name: str, *, is_new: bool) -> bool:
+    """Tell whether a property that Graph calls read-only or unknown may be left out of a write."""
+    is_deciding = name in DECIDING_PROPERTIES or name in ("ipRanges", "isTrusted")
+    return not (is_deciding and (is_new or kind in WHOLE_KINDS))
 
 
 def names_one_of(error: errors.GraphError, identifiers: Collection[str]) -> bool:

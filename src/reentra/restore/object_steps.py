@@ -12,6 +12,7 @@ from reentra import errors
 from reentra.directory.kinds import KINDS, ObjectKind
 from reentra.directory.objects import DirectoryObject, canonical_id
 from reentra.restore import bodies, matching, order, prerequisites
+from reentra.restore.blame import WHOLE_KINDS
 from reentra.restore.draft import (
     Draft,
     PolicyState,
@@ -153,6 +154,17 @@ def _update(
             f"It refers to what does not exist in the tenant: {prerequisites.titles(draft, gone)}.",
             "Restore those too: add them to the selection.",
         )
+    if blocked_names and row.name in WHOLE_KINDS:
+        left = writable - blocked_names
+        if left:
+            draft.refuse(
+                item,
+                ", ".join(sorted(left)),
+                f"It says one thing together with {', '.join(sorted(blocked_names))}, which cannot "
+                "be put back now.",
+                "Restore what it refers to as well.",
+            )
+        return
     properties = prerequisites.without_ids(properties, dead)
     refused = bodies.refused_updates(row.name, properties, live.properties, names)
     for name, (why, instead) in refused.items():
