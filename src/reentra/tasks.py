@@ -90,7 +90,7 @@ def backup(run: Run) -> TaskResult:
             tenant.client,
             tenant.live,
             application.repository,
-            CatalogBases(application),
+            CatalogBases(application, listener),
             BackupOptions(
                 kinds=tuple(run.parameters.get("kinds", ())),
                 is_full=bool(run.parameters.get("full")),
@@ -119,11 +119,12 @@ class CatalogBases:
     """Gives a backup its parent's state out of the catalog, brought up to date first."""
 
     application: Application
+    listener: progress.Listener = progress.ignore
 
     def open_base(self, parent: Manifest) -> Base:
         from reentra.catalog import CatalogBase
 
-        self.application.catalog.sync(parent.tenant_id)
+        self.application.catalog.sync(parent.tenant_id, self.listener)
         return CatalogBase(self.application.catalog, parent.tenant_id, parent.id)
 
 

@@ -181,3 +181,20 @@ def test_after_damage_a_backup_anew_is_whole_and_builds_on_nothing_damaged(
     assert place.json("rebuild")["snapshots"] >= 2
     preview = place.json("restore", NAME, "--snapshot", "latest", "--preview")
     assert preview["steps"] == []
+
+
+def test_a_store_that_was_rolled_back_is_told_by_whatever_runs_next(place: Installation) -> None:
+    first, newest = place.snapshots()
+    manifest(place, newest).unlink()
+    checked = place.copy(place.home.parent / "checked").json("check", expect=5)
+    (problem,) = [one for one in checked["problems"] if one["severity"] == "damage"]
+    assert problem["snapshots"] == [newest]
+    assert "rolled back" in problem["what"]
+    # A backup goes on from what is there, and says so.
+    ended = place.run("backup", NAME)
+    assert ended.code == 0, ended.err
+    assert newest in ended.err
+    assert "rolled back" in " ".join(ended.err.split())
+    assert place.snapshots()[0] == first
+    expected = print_of_state(place.stage.live())
+    assert print_of_state(replayed(place, place.snapshots()[-1])) == expected

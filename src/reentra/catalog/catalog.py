@@ -320,6 +320,15 @@ class Catalog:
                     f"The catalog is made from the repository: {len(present)} snapshots."
                 )
             )
+        stored = set(present)
+        if gone := [snapshot_id for snapshot_id in known if snapshot_id not in stored]:
+            listener(
+                progress.Noted(
+                    f"No longer in the repository: {', '.join(gone)}. If nobody forgot them on"
+                    " purpose, the store was rolled back or lost files.",
+                    True,
+                )
+            )
         kept = self._take_away_gone(tenant_id, known, present)
         indexed = []
         for snapshot_id in [item for item in present if item not in set(kept)]:
