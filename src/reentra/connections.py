@@ -52,7 +52,12 @@ class Connections:
         Raises: ``AlreadyExists``.
         """
         ensure_name_is_usable(connection.name)
-        known = self._document(self._open_repository(), connection.name)
+        try:
+            known = self._document(self._open_repository(), connection.name)
+        except errors.UnsupportedFormat:
+            raise
+        except errors.RepositoryDamaged:
+            known = None  # connecting anew is the way out
         if known is not None and known.connection.tenant_id.lower() != connection.tenant_id.lower():
             raise errors.AlreadyExists(
                 f"{connection.name} is the name of tenant {known.connection.tenant_id}.",
@@ -93,10 +98,12 @@ class Connections:
         found = []
         names = {document.partition("/")[0] for document in repository.list_documents(COLLECTION)}
         for name in sorted(names):
-            stored = self._document(repository, name)
-            if stored is not None:
-                self._write_copy(stored.connection)
-                found.append(stored.connection)
+            # One that is damaged is for `check` to tell; it keeps nobody from the others.
+            with contextlib.suppress(errors.RepositoryDamaged):
+                stored = self._document(repository, name)
+                if stored is not None:
+                    self._write_copy(stored.connection)
+                    found.append(stored.connection)
         return found
 
     def find(self, name: str) -> TenantConnection:
@@ -115,12 +122,18 @@ class Connections:
         Raises: ``NotFound``.
         """
         ensure_name_is_usable(name)
-        stored = self._document(self._open_repository(), name)
+        repository = self._open_repository()
+        try:
+            stored = self._document(repository, name)
+        except errors.UnsupportedFormat:
+            raise
+        except errors.RepositoryDamaged as damage:
+            raise errors.RepositoryDamaged(
+                f"The connection {name} cannot be read. {damage.message}",
+                hint=f"`reentra tenant connect {name}` records it anew; snapshots are not touched.",
+            ) from damage
         if stored is None:
-            raise errors.NotFound(
-                f"No tenant is connected as {name!r}.",
-                hint="`reentra tenant list` shows the names; `reentra tenant connect` adds one.",
-            )
+            raise _not_connected(name)
         self._write_copy(stored.connection)
         return stored
 
@@ -129,9 +142,12 @@ class Connections:
 
         Raises: ``NotFound``.
         """
-        self.load(name)
+        ensure_name_is_usable(name)
         repository = self._open_repository()
-        for document in _documents_of(repository, name):
+        documents = _documents_of(repository, name)
+        if not documents:
+            raise _not_connected(name)
+        for document in documents:
             repository.delete_document(COLLECTION, document)
         self._path(name).unlink(missing_ok=True)
 
@@ -148,6 +164,13 @@ class Connections:
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.json"
+
+
+def _not_connected(name: str) -> errors.NotFound:
+    return errors.NotFound(
+        f"No tenant is connected as {name!r}.",
+        hint="`reentra tenant list` shows the names; `reentra tenant connect` adds one.",
+    )
 
 
 def _documents_of(repository: Repository, name: str) -> list[str]:

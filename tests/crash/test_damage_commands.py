@@ -198,3 +198,19 @@ def test_a_store_that_was_rolled_back_is_told_by_whatever_runs_next(place: Insta
     assert place.snapshots()[0] == first
     expected = print_of_state(place.stage.live())
     assert print_of_state(replayed(place, place.snapshots()[-1])) == expected
+
+
+def test_a_damaged_connection_is_told_and_connecting_anew_is_the_way_on(
+    place: Installation,
+) -> None:
+    (path,) = (place.root / "documents" / "connections").iterdir()
+    flip(path)
+    checked = place.json("check", expect=5)
+    assert path.relative_to(place.root).as_posix() in {one["path"] for one in checked["problems"]}
+    ended = place.run("backup", NAME, "--json")
+    assert ended.code == 5
+    assert "tenant connect" in ended.document["error"]["hint"]
+    assert len(place.json("snapshots", NAME)) == 2  # what needs no secret goes on
+    place.connect()
+    assert place.json("backup", NAME)["status"] in {"complete", "unchanged"}
+    assert place.json("check")["whole"] is True
