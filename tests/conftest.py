@@ -1,0 +1,26 @@
+"""What all tests share: a PostgreSQL database for each worker, so that they do not meet in one."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+_POSTGRES = "REENTRA_TEST_POSTGRES"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each parallel worker a database of its own on the server that was named."""
+    del config
+    url, worker = os.environ.get(_POSTGRES, ""), os.environ.get("PYTEST_XDIST_WORKER", "")
+    if not url or not worker:
+        return
+    import psycopg
+
+    server, _, _ = url.rpartition("/")
+    with psycopg.connect(
+        url.replace("postgresql+psycopg://", "postgresql://"), autocommit=True
+    ) as (connection):
+        connection.execute(f"DROP DATABASE IF EXISTS tests_{worker}")
+        connection.execute(f"CREATE DATABASE tests_{worker}")
+    os.environ[_POSTGRES] = f"{server}/tests_{worker}"
