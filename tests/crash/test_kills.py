@@ -167,3 +167,28 @@ def test_a_restore_that_was_left_behind_is_not_taken_up_after_another_one(
     assert late.code == 4, late.err
     assert late.document["error"]["code"] == "stale_plan"
     assert names_in(place.stage.sandbox) == before
+
+
+@pytest.mark.slow
+def test_a_restore_whose_machine_is_lost_with_it_creates_nothing_twice(
+    place: Installation, tmp_path: Path
+) -> None:
+    password = tmp_path / "password"
+    password.write_text(PASSWORD + "\n")
+    harm(place.stage.renew())
+    restore = ("restore", NAME, "--snapshot", place.snapshots()[0], "--kind", "user")
+    restore += ("--kind", "group", "--yes", "--default-password-file", str(password))
+    trail = place.copy(tmp_path / "counted").run(*restore, fuse=Fuse(0, "none")).trail
+    writes = [number for number, one in enumerate(trail, 1) if one.startswith("graph")]
+    assert len(writes) > 2
+    # Before each next write: what the one before created is in the identity map by then.
+    for write in writes[1:]:
+        before = harm(place.stage.renew())
+        copy = place.copy(tmp_path / "copy")
+        assert copy.run(*restore, fuse=Fuse(write, "before")).was_killed
+        # The repository is all that is left: no journal, no catalog.
+        for file in copy.home.glob("*.sqlite*"):
+            file.unlink()
+        again = copy.run(*restore)
+        assert again.code == 0, (write, again.err)
+        assert names_in(place.stage.sandbox) == before, f"after write {write}"
