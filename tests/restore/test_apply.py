@@ -120,6 +120,15 @@ def test_passwords_are_nowhere(world: World, caplog: pytest.LogCaptureFixture) -
     assert not [text for text in told if PASSWORD in text]
 
 
+def test_what_is_left_out_for_want_of_a_permission_makes_the_restore_partial(world: World) -> None:
+    desired = world.captured()
+    user = world.ids("user")["Lina Costa"]
+    world.client.patch(f"/users/{user}", {"department": None})
+    plan = world.plan(desired, granted=frozenset({"User.Read.All"}))
+    assert plan.is_empty
+    assert world.applier(plan).run().status is RestoreStatus.PARTIAL
+
+
 def test_a_password_that_the_tenant_refuses_fails_that_user_alone(world: World) -> None:
     desired = world.captured()
     users = world.ids("user")

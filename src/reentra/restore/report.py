@@ -110,7 +110,10 @@ class RestoreReport:
 
     @property
     def status(self) -> RestoreStatus:
-        """Succeeded when every step is done or was so already, and the proof holds."""
+        """Succeeded when every step is done or was so already, and the proof holds.
+
+        Steps that were left out for want of a permission make it partial.
+        """
         if self.is_cancelled:
             return RestoreStatus.CANCELLED
         counts = self.counts
@@ -119,6 +122,8 @@ class RestoreReport:
         if bad and not good:
             return RestoreStatus.FAILED
         if any(entry.detail.get("refused") for entry in self.entries):
+            return RestoreStatus.PARTIAL
+        if any(one.code == "missing_permission" for one in self.plan.unrestorable):
             return RestoreStatus.PARTIAL
         if bad or self.verification.differences or bad + good < len(self.entries):
             return RestoreStatus.PARTIAL
