@@ -327,6 +327,33 @@ def test_a_policy_created_anew_only_reports_and_its_body_is_clean(desired: Model
     assert kept.steps[0].body["state"] == "enabled"
 
 
+def test_a_policy_that_a_restore_created_is_not_enabled_by_the_next_one(
+    desired: ModelTenant,
+) -> None:
+    conditional_access(desired)
+    live = desired.copied("live")
+    live.purge("conditionalAccessPolicy", POLICY)
+    policy = desired.load_objects("conditionalAccessPolicy", [POLICY])[POLICY].properties
+    again = guid(0xA9)
+    reporting = {**policy, "state": "enabledForReportingButNotEnforced"}
+    live.put("conditionalAccessPolicy", again, **{k: reporting[k] for k in reporting if k != "id"})
+    identity = IdentityMap({POLICY: again}, {}, {POLICY: "conditionalAccessPolicy"})
+    made = plan(desired, live, identity=identity)
+    assert made.is_empty
+    assert any("report-only" in warning for warning in made.warnings)
+    asked = plan(
+        desired, live, identity=identity, conditional_access_state=PolicyState.AS_BACKED_UP
+    )
+    assert [step.body for step in asked.steps] == [{"state": "enabled"}]
+
+
+def test_a_policy_that_an_administrator_turned_down_is_put_back(desired: ModelTenant) -> None:
+    conditional_access(desired)
+    live = desired.copied("live")
+    live.change("conditionalAccessPolicy", POLICY, state="enabledForReportingButNotEnforced")
+    assert [step.body for step in plan(desired, live).steps] == [{"state": "enabled"}]
+
+
 def test_members_that_only_the_live_policy_has_are_cleared_explicitly(desired: ModelTenant) -> None:
     conditional_access(desired)
     live = desired.copied("live")

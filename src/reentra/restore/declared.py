@@ -34,7 +34,10 @@ _LOST_WHEN_CREATED: dict[str, tuple[tuple[str, str], ...]] = {
     "administrativeUnit": (("the object id", "the new one is in the report"),),
     "conditionalAccessPolicy": (
         ("the id", "the new one is in the report"),
-        ("the state `enabled`", "created in report-only state unless asked otherwise"),
+        (
+            "the state `enabled`",
+            "created in report-only state, and left in it later, unless asked otherwise",
+        ),
     ),
     "namedLocation": (("the id", "policies that name it are rewritten"),),
     "unifiedRoleDefinition": (("the id, where the tenant gives another", "it is rewritten"),),

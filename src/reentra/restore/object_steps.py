@@ -134,6 +134,7 @@ def _update(
     names: frozenset[str],
 ) -> None:
     properties = _mapped(draft, item)
+    names = _without_enabling(draft, item, live, properties, names)
     reason = bodies.never_written(row.name, live.properties)
     writable = names & (row.writable | row.update_only)
     if reason is not None or (not row.can_update and writable):
@@ -498,6 +499,34 @@ def _lower_state(draft: Draft, item: DirectoryObject, body: dict[str, Any]) -> N
             f"Conditional Access policy {name_of(item)} is created in report-only state; "
             "enable it once its effect has been looked at."
         )
+
+
+def _without_enabling(
+    draft: Draft,
+    item: DirectoryObject,
+    live: DirectoryObject,
+    properties: Mapping[str, Any],
+    names: frozenset[str],
+) -> frozenset[str]:
+    """Leave out the state of a policy that a restore made in report-only state.
+
+    Restoring a second time, after a partial end say, would otherwise enable it unseen.
+    """
+    if not (
+        item.kind == "conditionalAccessPolicy"
+        and "state" in names
+        and live.id != item.id
+        and properties.get("state") == "enabled"
+        and live.properties.get("state") == _REPORT_ONLY
+        and draft.options.conditional_access_state is PolicyState.REPORT_ONLY
+    ):
+        return names
+    draft.warnings.append(
+        f"Conditional Access policy {name_of(item)} was created anew in report-only state and "
+        "stays in it; enable it once its effect has been looked at, or restore it with "
+        "--policy-state as-backed-up."
+    )
+    return names - {"state"}
 
 
 def _refuse_identities(draft: Draft, item: DirectoryObject) -> None:
