@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import statistics
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -143,6 +145,7 @@ def back_up(home: Path) -> Numbers:
             "wall_seconds": watch.wall_seconds,
             "requests": tenant.client.usage.requests,
             "bytes": bytes_below(home / "repository") - before,
+            "peak_before_catalog_bytes": peak_bytes(),
             "objects": _objects(result.info),
             "links": sum(row.added for row in result.info.relationships.values()),
             "objects_changed": sum(
@@ -281,6 +284,13 @@ def replay(home: Path) -> Numbers:
 ACTS: dict[str, Callable[..., Numbers]] = {
     act.__name__: act for act in (connect, back_up, ask, compare_live, check, rebuild, replay)
 }
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has used."""
+    # Linux counts in kibibytes, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def bytes_below(folder: Path) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import cProfile
 import json
 import pstats
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -48,10 +47,8 @@ def main() -> None:
             pstats.Stats(profiler, stream=file).sort_stats("tottime").print_stats(40)
     else:
         numbers = acts.ACTS[name](Path(home), *arguments)
-    # Linux counts in kibibytes, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    sys.stdout.buffer.write(acts.as_json({**numbers, "peak_bytes": peak}))
+    numbers = {**numbers, "peak_bytes": acts.peak_bytes()}
+    sys.stdout.buffer.write(acts.as_json(numbers))
 
 
 if __name__ == "__main__":
