@@ -180,6 +180,32 @@ def test_a_mass_deletion_marks_the_snapshot_for_review(world: World) -> None:
     assert any("Users: 12 of" in reason for reason in result.info.review)
 
 
+def test_a_small_kind_that_is_emptied_marks_the_snapshot_for_review(world: World) -> None:
+    world.backup()
+    policies = list(world.live.list_objects("conditionalAccessPolicy"))
+    assert 1 < len(policies) < 10
+    for policy in policies[1:]:
+        world.admin.delete(f"/identity/conditionalAccess/policies/{policy.id}")
+    assert not world.backup().info.review
+    world.admin.post(
+        "/identity/conditionalAccess/policies",
+        {
+            "displayName": "Another",
+            "state": "disabled",
+            "conditions": {
+                "clientAppTypes": ["all"],
+                "applications": {"includeApplications": ["All"]},
+                "users": {"includeUsers": ["All"]},
+            },
+            "grantControls": {"operator": "OR", "builtInControls": ["mfa"]},
+        },
+    )
+    world.backup()
+    for policy in world.live.list_objects("conditionalAccessPolicy"):
+        world.admin.delete(f"/identity/conditionalAccess/policies/{policy.id}")
+    assert any("policies: 2 of 2" in reason for reason in world.backup().info.review)
+
+
 def test_two_backups_of_one_tenant_exclude_each_other(world: World) -> None:
     lock = world.repository.lock_tenant(world.client.tenant_id, "another")
     with lock, pytest.raises(errors.RepositoryLocked):

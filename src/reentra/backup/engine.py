@@ -35,7 +35,8 @@ from reentra.snapshots import (
 from reentra.snapshots.schema import RELATIONSHIPS_TABLE
 
 CHECKPOINT_ROWS = 20_000
-# A kind that loses this share, and at least so many objects, makes the snapshot worth a look.
+# A kind that loses this share, and at least so many objects, makes the snapshot worth a look; so
+# does a small one, such as the Conditional Access policies, of which nothing is left.
 REVIEW_SHARE = 0.2
 REVIEW_OBJECTS = 10
 
@@ -390,7 +391,8 @@ class _Run:
             before = self._parent.kinds[name].objects if self._parent and name in (
                 self._parent.kinds
             ) else 0  # fmt: skip
-            if summary.deleted >= max(REVIEW_OBJECTS, REVIEW_SHARE * before):
+            is_emptied = summary.objects == 0 and summary.deleted > 1
+            if is_emptied or summary.deleted >= max(REVIEW_OBJECTS, REVIEW_SHARE * before):
                 yield (
                     f"{KINDS[name].title}: {summary.deleted} of {before} were deleted since the"
                     " last backup. Compare the two snapshots before relying on this one."
