@@ -154,15 +154,19 @@ def download(run: Run) -> TaskResult:
     """Write a selection of a snapshot to a zip of JSON."""
     from reentra.directory.selection import Selection
     from reentra.download import write_zip
+    from reentra.restore.identity import NO_IDENTITY
 
     application = run.context.application
     tenant_id = application.connections.find(run.tenant).tenant_id
     listener = listening(run)
     application.catalog.sync(tenant_id, listener)
     path = Path(run.parameters["path"])
+    state = application.catalog.state(tenant_id, run.parameters["snapshot"])
+    selection = Selection.from_json(run.parameters["selection"])
+    _ensure_something_is_there(state, NO_IDENTITY, selection)
     written = write_zip(
-        application.catalog.state(tenant_id, run.parameters["snapshot"]),
-        Selection.from_json(run.parameters["selection"]),
+        state,
+        selection,
         path,
         has_relationships=bool(run.parameters["relationships"]),
         clock=application.clock,

@@ -299,6 +299,17 @@ def test_a_selection_is_downloaded_as_a_zip_of_json(home: tuple[Cli, str], tmp_p
         assert "relationships" in json.loads(archive.read(names[0]))
 
 
+def test_a_download_of_what_the_snapshot_does_not_hold_is_an_error(
+    home: tuple[Cli, str], tmp_path: Path
+) -> None:
+    cli, _ = home
+    file = tmp_path / "none.zip"
+    nobody = ("--id", "user/nobody", "-o", str(file))
+    result = cli("download", TENANT, "--snapshot", "latest", *nobody, expect=2)
+    assert "user/nobody" in result.err
+    assert not file.exists()
+
+
 def test_a_rebuilt_catalog_gives_the_same_answers(home: tuple[Cli, str]) -> None:
     cli, first = home
     questions = (
