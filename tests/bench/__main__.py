@@ -179,8 +179,10 @@ def _derive_tools(numbers: dict[str, float], data: Path, names: list[str]) -> No
 
 def _print(numbers: dict[str, float]) -> None:
     objects, links = numbers["first_objects"], numbers["first_links"]
-    print(f"\n{objects:,.0f} objects, {links:,.0f} relationships; {_machine()}, ")
-    print(f"load average {numbers['load_average']:.1f} when it began\n")
+    print(
+        f"\n{objects:,.0f} objects, {links:,.0f} relationships; {_machine()}; load average"
+        f" {numbers['load_average']:.1f} when it began\n"
+    )
     print(bars.table(numbers))
     names = ["reentra", *(tool.name for tool in others.TOOLS)]
     for layout, title in (
