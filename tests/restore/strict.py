@@ -116,9 +116,7 @@ class NoWaiting:
         self.slept_seconds += seconds
 
 
-def applied(
-    plan: RestorePlan, graph: StrictGraph, clock: NoWaiting | None = None
-) -> RestoreReport:
+def applied(plan: RestorePlan, graph: StrictGraph, clock: NoWaiting | None = None) -> RestoreReport:
     """Carry a plan out on the strict Graph."""
     return Applier(
         plan,

@@ -361,9 +361,7 @@ def _link(
     if row.property == "scopedRoleMembers":
         member = item.get("roleMemberInfo") or {}
         member_id = objects.canonical_id(str(member.get("id", "")))
-        return objects.Relationship(
-            row.name, source_id, member_id, "", str(item.get("roleId", ""))
-        )
+        return objects.Relationship(row.name, source_id, member_id, "", str(item.get("roleId", "")))
     return objects.Relationship(row.name, source_id, id_of(item), _kind_of(item))
 
 
