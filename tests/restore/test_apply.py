@@ -11,6 +11,7 @@ import pytest
 
 from reentra import errors
 from reentra.directory.objects import ObjectRef
+from reentra.directory.references import references_in
 from reentra.directory.selection import Selection
 from reentra.restore.apply import NO_SECRETS, RestoreSecrets
 from reentra.restore.draft import PolicyState, RestoreOptions
@@ -125,6 +126,24 @@ def test_what_is_left_out_for_want_of_a_permission_makes_the_restore_partial(wor
     user = world.ids("user")["Lina Costa"]
     world.client.patch(f"/users/{user}", {"department": None})
     plan = world.plan(desired, granted=frozenset({"User.Read.All"}))
+    assert plan.is_empty
+    assert world.applier(plan).run().status is RestoreStatus.PARTIAL
+
+
+def test_what_cannot_come_back_without_an_object_that_was_not_selected_is_partial(
+    world: World,
+) -> None:
+    desired = world.captured()
+    policy, group = next(
+        (item, one)
+        for item in desired.list_objects("conditionalAccessPolicy")
+        for reference, one in references_in("conditionalAccessPolicy", item.properties)
+        if reference.kinds == ("group",)
+    )
+    world.client.delete(f"/identity/conditionalAccess/policies/{policy.id}")
+    world.client.delete(f"/groups/{group}")
+    world.client.delete(f"/directory/deletedItems/{group}")
+    plan = world.plan(desired, Selection(refs=frozenset({policy.ref})))
     assert plan.is_empty
     assert world.applier(plan).run().status is RestoreStatus.PARTIAL
 

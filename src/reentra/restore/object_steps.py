@@ -22,7 +22,14 @@ from reentra.restore.draft import (
     read_or_refuse,
 )
 from reentra.restore.licences import LICENSED_KINDS, LicencePlanner
-from reentra.restore.steps import Action, Look, Password, Precondition, Step
+from reentra.restore.steps import (
+    MISSING_REFERENCE,
+    Action,
+    Look,
+    Password,
+    Precondition,
+    Step,
+)
 
 _REPORT_ONLY = "enabledForReportingButNotEnforced"
 _SECRETS = ("passwordCredentials", "keyCredentials")
@@ -154,6 +161,7 @@ def _update(
             name,
             f"It refers to what does not exist in the tenant: {prerequisites.titles(draft, gone)}.",
             "Restore those too: add them to the selection.",
+            code=MISSING_REFERENCE,
         )
     if blocked_names and row.name in WHOLE_KINDS:
         left = writable - blocked_names
@@ -312,6 +320,7 @@ def _create(draft: Draft, row: ObjectKind, item: DirectoryObject) -> bool:
             f"It refers to what does not exist in the tenant: "
             f"{prerequisites.titles(draft, sorted({*blocked, *dead}))}.",
             "Restore those too: add them to the selection.",
+            code=MISSING_REFERENCE,
         )
         return False
     if dead:
@@ -325,6 +334,7 @@ def _create(draft: Draft, row: ObjectKind, item: DirectoryObject) -> bool:
             "object",
             f"Its application (client id {item.get('appId')}) does not exist in the tenant.",
             "Restore the application too: add it to the selection.",
+            code=MISSING_REFERENCE,
         )
         return False
     disabled = prerequisites.disabled_role(draft, item)

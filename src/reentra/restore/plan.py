@@ -26,7 +26,14 @@ from reentra.restore.object_steps import plan_kind
 from reentra.restore.observed import ObservedTenant, Reads, digest_again
 from reentra.restore.repairs import plan_repairs
 from reentra.restore.safety import Refusal
-from reentra.restore.steps import Action, Look, Password, Step, Unrestorable
+from reentra.restore.steps import (
+    MISSING_PERMISSION,
+    Action,
+    Look,
+    Password,
+    Step,
+    Unrestorable,
+)
 
 PLAN_VERSION = 1
 
@@ -265,7 +272,7 @@ def _permitted(draft: Draft) -> list[Step]:
                 f"The application lacks {', '.join(missing)}: {count} steps are left out.",
                 "Grant it, have an administrator consent, and plan again.",
                 count,
-                "missing_permission",
+                MISSING_PERMISSION,
             )
         )
     return kept

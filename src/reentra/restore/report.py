@@ -13,7 +13,7 @@ from typing import Any
 from reentra.restore.identity import IdentityMap
 from reentra.restore.journal import StepRecord, StepStatus
 from reentra.restore.plan import RestorePlan
-from reentra.restore.steps import Step, Unrestorable
+from reentra.restore.steps import LEFT_OUT, Step, Unrestorable
 
 _COUNTED = (StepStatus.DONE, StepStatus.ALREADY, StepStatus.SKIPPED, StepStatus.FAILED)
 _COLUMNS = (
@@ -112,7 +112,8 @@ class RestoreReport:
     def status(self) -> RestoreStatus:
         """Succeeded when every step is done or was so already, and the proof holds.
 
-        Steps that were left out for want of a permission make it partial.
+        Steps that were left out for want of a permission, or of an object that was not selected,
+        make it partial.
         """
         if self.is_cancelled:
             return RestoreStatus.CANCELLED
@@ -123,7 +124,7 @@ class RestoreReport:
             return RestoreStatus.FAILED
         if any(entry.detail.get("refused") for entry in self.entries):
             return RestoreStatus.PARTIAL
-        if any(one.code == "missing_permission" for one in self.plan.unrestorable):
+        if any(one.code in LEFT_OUT for one in self.plan.unrestorable):
             return RestoreStatus.PARTIAL
         if bad or self.verification.differences or bad + good < len(self.entries):
             return RestoreStatus.PARTIAL

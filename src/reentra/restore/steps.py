@@ -143,6 +143,12 @@ class Step:
         )
 
 
+MISSING_REFERENCE = "missing_reference"
+MISSING_PERMISSION = "missing_permission"
+LEFT_OUT = frozenset({MISSING_REFERENCE, MISSING_PERMISSION})
+"""Codes of what Graph could well give back, had it been asked for otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unrestorable:
     """Something that the snapshot holds and a restore cannot put back.
