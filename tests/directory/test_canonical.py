@@ -86,6 +86,14 @@ def test_a_principal_name_counts_without_its_case_and_a_department_with_it() -> 
     assert not canonical.are_same("user", {"department": "IT"}, {"department": "it"})
 
 
+def test_the_scopes_of_a_grant_are_a_set_of_words() -> None:
+    kind = "oAuth2PermissionGrant"
+    assert canonical.are_same(
+        kind, {"scope": " User.Read  Mail.Read"}, {"scope": "Mail.Read User.Read"}
+    )
+    assert not canonical.are_same(kind, {"scope": "User.Read"}, {"scope": "User.Read.All"})
+
+
 def test_the_primary_address_counts() -> None:
     left = {"proxyAddresses": ["SMTP:a@x.com", "smtp:b@x.com"]}
     right = {"proxyAddresses": ["smtp:a@x.com", "SMTP:b@x.com"]}

@@ -114,9 +114,12 @@ def canonical_properties(kind: str, properties: Mapping[str, Any]) -> dict[str, 
         if rule is _Rule.IGNORED or (rule is _Rule.TYPE and value == odata_type):
             continue
         value = canonical_value(value, rule is _Rule.ORDERED)
+        if kind_of_value is str and rule is _Rule.FOLDED:
+            value = value.lower()
+        elif kind_of_value is str and rule is _Rule.WORDS:
+            value = " ".join(sorted(value.split())) or None
         if value is not None:
-            folds = rule is _Rule.FOLDED and kind_of_value is str
-            result[key] = value.lower() if folds else value
+            result[key] = value
     return result
 
 
@@ -127,6 +130,7 @@ class _Rule(enum.Enum):
     TYPE = "type"  # counts when it is not the kind's own
     FOLDED = "folded"  # in any case
     ORDERED = "ordered"  # a list whose order says something
+    WORDS = "words"  # a set, written as one text with spaces
 
 
 class _Rules(dict[str, "_Rule | None"]):
@@ -152,6 +156,8 @@ class _Rules(dict[str, "_Rule | None"]):
             return _Rule.ORDERED
         if row is not None and name in row.case_insensitive:
             return _Rule.FOLDED
+        if row is not None and name in row.word_sets:
+            return _Rule.WORDS
         return None
 
 

@@ -60,6 +60,7 @@ class ObjectKind:
     synced_writable: frozenset[str] = frozenset()  # still writable on on-premises-synced objects
     ordered: frozenset[str] = frozenset()  # lists whose order means something
     case_insensitive: frozenset[str] = frozenset()
+    word_sets: frozenset[str] = frozenset()  # sets that are written as one text with spaces
     references: tuple[Reference, ...] = ()
     natural_key: tuple[str, ...] = ()
     title_property: str = "displayName"
@@ -375,6 +376,7 @@ _ROWS = (
         phase=131,
         delta_path="/oauth2PermissionGrants/delta",
         writable=frozenset({"scope"}),
+        word_sets=frozenset({"scope"}),
         create_only=frozenset({"clientId", "consentType", "principalId", "resourceId"}),
         required=frozenset({"clientId", "consentType", "resourceId"}),
         references=(
