@@ -174,7 +174,9 @@ def _update(
                 "Restore what it refers to as well.",
             )
         return
-    properties = prerequisites.without_ids(properties, dead)
+    if dead:
+        properties = prerequisites.without_ids(properties, dead)
+        names = names & bodies.differing(row.name, properties, live.properties)
     refused = bodies.refused_updates(row.name, properties, live.properties, names)
     for name, (why, instead) in refused.items():
         draft.refuse(item, name, why, instead)

@@ -10,7 +10,7 @@ import dataclasses
 
 from reentra.directory.kinds import KINDS
 from reentra.directory.objects import DirectoryObject
-from reentra.restore import bodies
+from reentra.restore import bodies, prerequisites
 from reentra.restore.draft import Draft, chunks, name_of
 from reentra.restore.steps import Action, Look, Precondition, Step
 
@@ -58,7 +58,14 @@ def _repair(draft: Draft, item: DirectoryObject, names: dict[str, list[str]]) ->
     left = [name for name in writable if not _is_written_later(draft, by_id, name, names[name])]
     if not left:
         return
-    body = {name: properties[name] for name in left}
+    # Graph refuses to be told again of what was dead in the snapshot already.
+    dead, _blocked = prerequisites.dead_references(draft, row, item, {})
+    if dead:
+        draft.warnings.append(
+            f"{item.kind} {name_of(item)} referred to {', '.join(sorted(dead))}, which did not "
+            "exist when the snapshot was taken; it is written without them."
+        )
+    body = {name: prerequisites.without_ids(properties[name], dead) for name in left}
     if item.kind == "group" and "membershipRule" in body:
         body = {**body, "groupTypes": properties.get("groupTypes")}
     depends_on = [step_id for name in left for step_id in names[name]]
