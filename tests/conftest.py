@@ -1,10 +1,17 @@
-"""What all tests share: a PostgreSQL database for each worker, so that they do not meet in one."""
+"""What all tests share: a PostgreSQL database for each worker, and the same examples in CI."""
 
 from __future__ import annotations
 
 import os
 
+import hypothesis
 import pytest
+
+# The same examples in every run of CI, so that a change is judged by what it changes; other runs go
+# on looking for new ones.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 _POSTGRES = "REENTRA_TEST_POSTGRES"
 
