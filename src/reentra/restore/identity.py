@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +60,19 @@ class IdentityMap:
         return IdentityMap(
             {**self.objects, old_id: new_id}, self.apps, {**self.kinds, old_id: kind}
         )
+
+    def with_objects(self, made: Iterable[tuple[str, str, str]]) -> IdentityMap:
+        """Return the map that knows each (kind, old id, new id) of ``made``; copied at most once.
+
+        The order counts: an old id that is another's new one belongs to the same chain.
+        """
+        objects, kinds = dict(self.objects), dict(self.kinds)
+        is_changed = False
+        for kind, old_id, new_id in made:
+            if _end_of_chain(objects, old_id) != new_id:
+                objects[old_id], kinds[old_id] = new_id, kind
+                is_changed = True
+        return IdentityMap(objects, self.apps, kinds) if is_changed else self
 
     def with_app(self, old_app_id: str, new_app_id: str) -> IdentityMap:
         """Return the map that knows the client id ``old_app_id`` as ``new_app_id``."""
