@@ -184,9 +184,11 @@ def restore(run: Run) -> TaskResult:
     """Apply a stored plan, batch by batch; each batch is a durable step. Then prove it.
 
     A plan of which nothing was written yet is refused when the tenant changed since it was made.
+    Before the first write, what will be touched is kept as a capture, from which it can be undone.
     """
     from reentra.identities import learnt_since
     from reentra.restore import apply as applying
+    from reentra.restore import capture as capturing
     from reentra.restore.plan import check_still_valid
 
     application = run.context.application
@@ -205,6 +207,18 @@ def restore(run: Run) -> TaskResult:
             check_still_valid(plan, tenant.live)
         _ask_for_password(run, plan, records)
         kept = application.identities.load(tenant_id)
+        if plan.steps and not records:
+            capturing.take_capture(
+                application.repository,
+                lock,
+                tenant.live,
+                plan,
+                kept.merged(plan.matched),
+                job_id=run.id,
+                began_at=began_at,
+                clock=application.clock,
+                listener=run.context.listener,
+            )
 
         def keep(identity: IdentityMap) -> None:
             nonlocal kept
@@ -247,6 +261,18 @@ def restore(run: Run) -> TaskResult:
     return TaskResult(TaskStatus(report.status.value), report.to_json())
 
 
+def open_state(application: Application, tenant_id: str, snapshot_id: str) -> TenantState:
+    """Return a snapshot, or a capture, that the catalog was brought up to date with.
+
+    Raises: ``NotFound``.
+    """
+    from reentra.restore.capture import find_capture, load_capture
+
+    if find_capture(application.repository, tenant_id, snapshot_id) == snapshot_id:
+        return load_capture(application.repository, tenant_id, snapshot_id)
+    return application.catalog.state(tenant_id, snapshot_id)
+
+
 def _ensure_newest(application: Application, run: Run, began_at: dt.datetime) -> None:
     """Let a restore that was cut off go on only when no other has written since it began.
 
@@ -284,7 +310,7 @@ def _backed_up_passwords(
     application: Application, plan: RestorePlan
 ) -> Callable[[ObjectRef], str | None]:
     def find(ref: ObjectRef) -> str | None:
-        state = application.catalog.state(plan.tenant_id, plan.snapshot)
+        state = open_state(application, plan.tenant_id, plan.snapshot)
         item = state.load_objects(ref.kind, [ref.id]).get(ref.id)
         profile = (item.get("passwordProfile") if item is not None else None) or {}
         password = profile.get("password")
@@ -307,7 +333,7 @@ def make_plan(
     tenant = application.open_tenant(name, listener=listener)
     tenant_id = tenant.connection.tenant_id
     state, identity = (
-        application.catalog.state(tenant_id, snapshot_id),
+        open_state(application, tenant_id, snapshot_id),
         application.identities.load(tenant_id),
     )
     _ensure_something_is_there(state, identity, selection)

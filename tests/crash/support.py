@@ -248,6 +248,18 @@ class Installation:
         opened = self.open()
         return opened.load_manifest(TENANT_ID, opened.list_snapshot_ids(TENANT_ID)[-1])
 
+    def captures(self) -> list[str]:
+        return self.open().list_snapshot_ids(Repository.captures_of(TENANT_ID))
+
+    def has_intents(self) -> bool:
+        """Tell whether any restore wrote down that it was about to write."""
+        database = open_database(f"sqlite:///{self.home / 'jobs.sqlite'}", Part.JOBS)
+        try:
+            jobs = JobStore(database)
+            return any(jobs.list_steps(job.id) for job in jobs.list_jobs(task="restore"))
+        finally:
+            database.dispose()
+
     def job_statuses(self, task: str) -> set[str]:
         """Return how the recorded jobs of a task ended."""
         database = open_database(f"sqlite:///{self.home / 'jobs.sqlite'}", Part.JOBS)

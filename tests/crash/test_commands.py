@@ -278,6 +278,7 @@ def test_a_restore_that_dies_anywhere_is_finished_by_the_same_command(
 
     died = each_death(scene, command, is_all=is_all, third=third, prepare=prepare)
     for number, (installation, _, told) in enumerate(died):
+        assert installation.captures() or not installation.has_intents(), told
         again = installation.run(*command)
         assert again.code == 0, (told, again.out, again.err)
         assert names_in(scene.stage.sandbox) == before, told

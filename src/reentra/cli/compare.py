@@ -91,24 +91,31 @@ def comparison(
     from reentra.directory.state import TenantState
 
     tenant_id = viewing.synced_tenant(application, screen, name)
-    first = viewing.snapshot_of(application, tenant_id, before)
+    first = viewing.state_of(application, tenant_id, before)
     candidates = None
     second: TenantState
     if after == viewing.LIVE:
         second = application.open_tenant(name).live
     else:
-        other = viewing.snapshot_of(application, tenant_id, after)
-        second = other.state
-        candidates = application.catalog.candidates(tenant_id, first.snapshot_id, other.snapshot_id)
+        second = viewing.state_of(application, tenant_id, after)
+        if not viewing.is_capture(first) and not viewing.is_capture(second):
+            candidates = application.catalog.candidates(tenant_id, first.label, second.label)
     known = application.identities.load(tenant_id)
-    return compared(
-        first.state,
+    chosen = _selection([first, second], kinds, ids)
+    if chosen.is_everything:
+        # A capture says nothing of what it does not hold.
+        chosen = viewing.held_by(next(filter(viewing.is_capture, (first, second)), None))
+    found = compared(
+        first,
         second,
-        _selection([first.state, second], kinds, ids),
+        chosen,
         candidates=None if is_all else candidates,
         identity={**known.objects, **known.apps},
         include_equal=is_all,
     )
+    captures = {one.label for one in (first, second) if viewing.is_capture(one)}
+    found.incomplete = tuple(part for part in found.incomplete if part.state not in captures)
+    return found
 
 
 def show_change(screen: Screen, change: ObjectChange) -> None:

@@ -148,7 +148,8 @@ def _show_check(screen: Screen, summary: Mapping[str, Any]) -> None:
             f"{escaped(problem['what'])}{touched}"
         )
     counts = (
-        f"{plural(summary['snapshots'], 'snapshot')}, {plural(summary['segments'], 'segment')}, "
+        f"{plural(summary['snapshots'], 'snapshot')}, {plural(summary['captures'], 'capture')}, "
+        f"{plural(summary['segments'], 'segment')}, "
         f"{plural(summary['documents'], 'document')}, {_size(summary['bytes_read'])} read"
     )
     if summary["whole"]:

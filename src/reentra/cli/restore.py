@@ -110,9 +110,10 @@ def restore(
             )
             if not preview:
                 running.take_up_left_behind(application, screen, default_password_file)
-            seen = viewing.open_snapshot(application, screen, name, snapshot)
+            tenant_id = viewing.synced_tenant(application, screen, name)
+            seen = viewing.state_of(application, tenant_id, snapshot)
             with screen.progress() as listener:
-                made = make_plan(application, name, seen.snapshot_id, selection, options, listener)
+                made = make_plan(application, name, seen.label, selection, options, listener)
             if plan is not None:
                 plans.save(plan, made)
         elif plan is not None:

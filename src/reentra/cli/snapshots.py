@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
-from cyclopts import App
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
 
 from reentra import clock as clocks
 from reentra.cli import session, viewing
 from reentra.cli.options import DEFAULT_COMMON, Common, TenantName
 from reentra.cli.screen import Screen
 
+if TYPE_CHECKING:
+    from reentra.app import Application
+
 app = App(name="snapshots")
 
 
 @app.default
-def snapshots(name: TenantName, /, *, common: Common = DEFAULT_COMMON) -> int:
+def snapshots(
+    name: TenantName,
+    /,
+    *,
+    captures: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="List what restores kept before their first write, instead of snapshots.",
+        ),
+    ] = False,
+    common: Common = DEFAULT_COMMON,
+) -> int:
     """List a tenant's snapshots, newest first.
 
     Example: reentra snapshots contoso
     """
     screen = Screen(as_json=common.json)
     with session.opened(common) as application:
+        if captures:
+            _show_captures(application, screen, name)
+            return 0
         tenant_id = viewing.synced_tenant(application, screen, name)
         found = application.catalog.list_snapshots(tenant_id)
     if not found:
@@ -58,3 +78,47 @@ def snapshots(name: TenantName, /, *, common: Common = DEFAULT_COMMON) -> int:
         ]
     )
     return 0
+
+
+def _show_captures(application: Application, screen: Screen, name: str) -> None:
+    from reentra.restore.capture import list_captures
+    from reentra.snapshots import SnapshotInfo
+
+    tenant_id = application.connections.find(name).tenant_id
+    found = [
+        (item, SnapshotInfo.from_json(item.payload))
+        for item in reversed(list_captures(application.repository, tenant_id))
+    ]
+    if found:
+        screen.table(
+            ("Capture", "Of restore", "Taken (UTC)", "Objects", "Links"),
+            (
+                (
+                    item.id,
+                    info.label,
+                    clocks.iso(info.finished_at)[:19].replace("T", " "),
+                    f"{sum(kind.objects for kind in info.kinds.values()):,}",
+                    f"{sum(links.added for links in info.relationships.values()):,}",
+                )
+                for item, info in found
+            ),
+            numbers=(3, 4),
+        )
+        screen.say(f"`reentra compare {name} CAPTURE live` shows what changed since.")
+    else:
+        screen.say(f"Nothing was restored in {name} yet.")
+    screen.result(
+        [
+            {
+                "id": item.id,
+                "job": info.label,
+                "taken_at": clocks.iso(info.finished_at),
+                "kinds": {kind: summary.objects for kind, summary in info.kinds.items()},
+                "relationships": {
+                    relationship: summary.added
+                    for relationship, summary in info.relationships.items()
+                },
+            }
+            for item, info in found
+        ]
+    )

@@ -9,11 +9,13 @@ from cyclopts import Parameter
 
 from reentra import errors
 from reentra.cli.screen import Screen
+from reentra.directory.kinds import KINDS
 
 if TYPE_CHECKING:
     from reentra.app import Application
     from reentra.catalog import CatalogState, SnapshotSummary
     from reentra.directory.objects import DirectoryObject
+    from reentra.directory.selection import Selection
     from reentra.directory.state import TenantState
     from reentra.snapshots import KindSummary
 
@@ -63,6 +65,45 @@ def snapshot_of(application: Application, tenant_id: str, text: str) -> SeenSnap
     return SeenSnapshot(tenant_id, summary, application.catalog.state(tenant_id, summary.id))
 
 
+def state_of(application: Application, tenant_id: str, text: str) -> TenantState:
+    """Open what a person named: a snapshot, or else a restore's capture.
+
+    Raises: ``NotFound``, ``UsageError``.
+    """
+    from reentra.restore.capture import find_capture, load_capture
+
+    try:
+        return snapshot_of(application, tenant_id, text).state
+    except errors.NotFound:
+        capture = find_capture(application.repository, tenant_id, text)
+        if not capture:
+            raise
+        return load_capture(application.repository, tenant_id, capture)
+
+
+def is_capture(state: TenantState) -> bool:
+    """Tell whether a state is a restore's capture, which holds only what was touched."""
+    from reentra.snapshots import ReplayedSnapshot
+
+    return isinstance(state, ReplayedSnapshot)
+
+
+def held_by(capture: TenantState | None) -> Selection:
+    """Return the selection of every object that a capture holds; everything without one."""
+    from reentra.directory.objects import ObjectRef
+    from reentra.directory.selection import EVERYTHING, Selection
+
+    if capture is None:
+        return EVERYTHING
+    refs = {
+        ObjectRef(kind, item.id)
+        for kind in capture.coverage()
+        if kind in KINDS
+        for item in capture.list_objects(kind)
+    }
+    return Selection(refs=frozenset(refs))
+
+
 def kind_document(summary: KindSummary) -> dict[str, Any]:
     """Return one kind of a snapshot in the shape that scripts rely on."""
     return {
@@ -91,8 +132,6 @@ def find_kind(states: list[TenantState], object_id: str) -> str:
 
 def title_of(item: DirectoryObject) -> str:
     """Return what people call an object."""
-    from reentra.directory.kinds import KINDS
-
     row = KINDS.get(item.kind)
     name = item.get(row.title_property) if row is not None and row.title_property else None
     return str(name or item.get("displayName") or item.id)

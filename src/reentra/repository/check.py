@@ -14,6 +14,7 @@ from reentra import errors, progress
 from .config import CONFIG_PATH, load_config, verify_config
 from .documents import parse_document
 from .keys import parse_slot
+from .locks import RESTORE_PREFIX
 from .manifests import SNAPSHOT_ID, Manifest, SegmentInfo, manifest_path, tenant_of_directory
 from .repository import PARALLEL_READS, Repository, parse_manifest
 from .segment_writer import Bounds
@@ -58,6 +59,7 @@ class CheckReport:
     problems: tuple[CheckProblem, ...]
     tenants: int
     snapshots: int
+    captures: int
     segments: int
     documents: int
     slots: int
@@ -76,6 +78,7 @@ class CheckReport:
             "problems": [problem.to_json() for problem in self.problems],
             "tenants": self.tenants,
             "snapshots": self.snapshots,
+            "captures": self.captures,
             "segments": self.segments,
             "documents": self.documents,
             "slots": self.slots,
@@ -134,10 +137,12 @@ class _Check:
         self._check_heads(expected_heads)
         self._check_rest(stored.values(), named)
         order = list(Severity)
+        captures = sum(1 for tenant, _ in self.manifests if tenant.startswith(RESTORE_PREFIX))
         return CheckReport(
             problems=tuple(sorted(self.problems, key=lambda one: order.index(one.severity))),
-            tenants=len(tenants),
-            snapshots=len(self.manifests),
+            tenants=sum(1 for tenant in tenants if not tenant.startswith(RESTORE_PREFIX)),
+            snapshots=len(self.manifests) - captures,
+            captures=captures,
             segments=len(named),
             documents=documents,
             slots=slots,

@@ -347,7 +347,12 @@ class Repository:
         for directory in directories:
             with suppress(errors.RepositoryDamaged):  # foreign folders are for `check` to tell
                 found.append(tenant_of_directory(self._keyring, directory))
-        return sorted(found)
+        return sorted(tenant for tenant in found if not tenant.startswith(RESTORE_PREFIX))
+
+    @staticmethod
+    def captures_of(tenant_id: str) -> str:
+        """Return the name under which the captures of a tenant's restores are kept as snapshots."""
+        return RESTORE_PREFIX + tenant_id
 
     def list_snapshot_ids(self, tenant_id: str) -> list[str]:
         """Fetch the ids of the tenant's snapshots, newest last, without reading them."""
@@ -473,7 +478,7 @@ class Repository:
         return self._locks.hold(
             purpose,
             mode=LockMode.SHARED,
-            tenant_id=RESTORE_PREFIX + tenant_id,
+            tenant_id=self.captures_of(tenant_id),
             wait_seconds=wait_seconds,
         )
 
