@@ -20,11 +20,13 @@ from reentra.connections import Connections, write_private
 from reentra.identities import Identities
 
 if TYPE_CHECKING:
+    from reentra.access import Access
     from reentra.catalog import Catalog
     from reentra.database import Database, JobStore, Part
     from reentra.graph.client import GraphClient
     from reentra.graph.connection import TenantConnection
     from reentra.graph.reader import LiveTenant
+    from reentra.jobs.schedules import Schedules
     from reentra.repository import Repository, Storage
 
 
@@ -141,6 +143,21 @@ class Application:
         from reentra.database import JobStore, Part
 
         return JobStore(self._database(Part.JOBS), clock=self.clock)
+
+    @functools.cached_property
+    def access(self) -> Access:
+        from reentra.access import Access
+        from reentra.access.vault import Vault, load_vault_key
+        from reentra.database import Part
+
+        vault = Vault(lambda: load_vault_key(self.repository))
+        return Access(self._database(Part.ACCESS), vault, self.clock)
+
+    @functools.cached_property
+    def schedules(self) -> Schedules:
+        from reentra.jobs.schedules import Schedules
+
+        return Schedules(self.access.database, self.clock)
 
     @property
     def steps_url(self) -> str:

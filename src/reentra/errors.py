@@ -8,7 +8,12 @@
     │   └── AlreadyExists            2   409  a name is taken
     ├── ConfigurationError           2   500  settings are missing or contradict each other
     ├── Refused                      4   409  doing it would do harm; nothing was written
-    │   └── StalePlan                4   409  the tenant changed since the plan was made
+    │   ├── StalePlan                4   409  the tenant changed since the plan was made
+    │   └── ApprovalNeeded           4   409  a second person must approve it first
+    ├── AccessError                  1   403  who asks may not
+    │   ├── NotSignedIn              1   401  nobody has shown who they are
+    │   ├── NotAllowed               1   403  the role does not allow it
+    │   └── TooManyAttempts          1   429  somebody guessed too often
     ├── Interrupted                130   499  the operator or the machine stopped it
     ├── GraphError                   1   502  Microsoft Graph answered with an error
     │   ├── Unauthenticated          1   502  no token, or Graph does not accept it
@@ -105,6 +110,49 @@ class StalePlan(Refused):
 
     code = "stale_plan"
     default_hint = "Make a new plan with the same options, read it, and apply that one."
+
+
+class ApprovalNeeded(Refused):
+    """A second person must approve it first."""
+
+    code = "approval_needed"
+    default_hint = "Ask for it, let somebody else approve it, and do it then."
+
+
+class AccessError(Error):
+    """Who asks may not."""
+
+    code = "access"
+    http_status = 403
+
+
+class NotSignedIn(AccessError):
+    """Nobody has shown who they are, or what they showed is no longer good."""
+
+    code = "not_signed_in"
+    http_status = 401
+    default_hint = "Sign in, or send an API token: `Authorization: Bearer TOKEN`."
+
+
+class NotAllowed(AccessError):
+    """The role does not allow it."""
+
+    code = "not_allowed"
+    default_hint = "An administrator can give the role: `reentra people role NAME ROLE`."
+
+
+class TooManyAttempts(AccessError):
+    """Somebody guessed too often; the same request may succeed later."""
+
+    code = "too_many_attempts"
+    http_status = 429
+    is_retryable = True
+
+    def __init__(self, wait_seconds: int) -> None:
+        super().__init__(
+            "There were too many failed attempts.", hint=f"Try again in {wait_seconds} seconds."
+        )
+        self.wait_seconds = wait_seconds
 
 
 class Interrupted(Error):

@@ -17,7 +17,7 @@ from reentra import errors
 from reentra.database import Part, database_url, engine, open_database, tables
 from reentra.database.engine import HEADS, migration_config
 
-METADATA = {Part.CATALOG: tables.CATALOG, Part.JOBS: tables.JOBS}
+METADATA = tables.OF_PART
 
 
 @pytest.mark.parametrize("part", list(Part))
@@ -67,7 +67,7 @@ def test_an_unreadable_catalog_is_replaced_and_an_unreadable_journal_is_told(
 
 
 def test_the_journal_is_synced_and_both_are_in_wal_mode(tmp_path: Path) -> None:
-    for part, synchronous in ((Part.CATALOG, 1), (Part.JOBS, 2)):
+    for part, synchronous in ((Part.CATALOG, 1), (Part.JOBS, 2), (Part.ACCESS, 2)):
         with open_database(database_url("", tmp_path, part), part).reading() as connection:
             assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == synchronous
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"

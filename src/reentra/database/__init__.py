@@ -1,13 +1,14 @@
-"""SQL databases: the catalog's tables, the jobs' tables, and how they are opened.
+"""SQL databases: the tables of the catalog, of jobs and of access, and how they are opened.
 
-SQLite (two files below the home, in WAL mode) or PostgreSQL (one database, by URL). The catalog is
-derived and may be lost; the jobs' journal is not, so its commits reach the disk before they return.
+SQLite (three files below the home, in WAL mode) or PostgreSQL (one database, by URL). The catalog
+is derived and may be lost; the jobs' journal and the audit trail are not, so their commits reach
+the disk before they return.
 This package knows no tenant and no repository, and answers no question about their content.
 
 Invariants: the schema is what the migrations made, never more; a database of a newer version is
 refused; nothing is written outside ``Database.writing``.
 
-Read in this order: ``tables``, ``engine``, ``journal``, ``migrations``.
+Read in this order: ``tables``, ``tables_access``, ``engine``, ``journal``, ``migrations``.
 """
 
 from reentra.database.engine import Database, Part, database_url, is_corruption, open_database

@@ -2,7 +2,7 @@
 
 SQLite runs in WAL mode: readers never wait for the one writer. The catalog is derived, so its
 commits need not reach the disk (``synchronous=NORMAL`` still never damages the file); the jobs'
-journal must (``FULL``). Source: sqlite.org/pragma.html#pragma_synchronous.
+journal and the audit trail must (``FULL``). Source: sqlite.org/pragma.html#pragma_synchronous.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ class Part(enum.StrEnum):
 
     CATALOG = "catalog"
     JOBS = "jobs"
+    ACCESS = "access"
 
 
 # The newest migration of each part; a test holds them against the scripts.
-HEADS = {Part.CATALOG: "catalog_1", Part.JOBS: "jobs_1"}
+HEADS = {Part.CATALOG: "catalog_1", Part.JOBS: "jobs_1", Part.ACCESS: "access_1"}
 
 
 def database_url(setting: str, home: Path, part: Part) -> str:
@@ -178,7 +179,7 @@ class Database:
     def _new_engine(self) -> sa.Engine:
         engine = sa.create_engine(self._url, **_engine_options(self._url))
         if engine.dialect.name == "sqlite":
-            synchronous = "FULL" if self.part is Part.JOBS else "NORMAL"
+            synchronous = "NORMAL" if self.part is Part.CATALOG else "FULL"
             sa.event.listen(engine, "connect", _sqlite_settings(synchronous))
             sa.event.listen(engine, "begin", _begin)
         return engine
@@ -289,7 +290,7 @@ def _lock(connection: sa.Connection) -> None:
 def _drop_all(connection: sa.Connection, part: Part) -> None:
     from reentra.database import tables
 
-    metadata = tables.CATALOG if part is Part.CATALOG else tables.JOBS
+    metadata = tables.OF_PART[part]
     if part is Part.CATALOG:
         connection.execute(sa.text("DROP TABLE IF EXISTS object_text"))
     metadata.drop_all(connection)

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from reentra.database.tables_access import ACCESS
+
 JOBS = sa.MetaData()
 
 JOB = sa.Table(
@@ -171,3 +173,5 @@ sa.Index(
     sqlite_where=LINK_VERSION.c.ended.is_not(None),
     postgresql_where=LINK_VERSION.c.ended.is_not(None),
 )
+
+OF_PART: dict[str, sa.MetaData] = {"catalog": CATALOG, "jobs": JOBS, "access": ACCESS}

@@ -1,0 +1,179 @@
+"""The second person: what is approved is a digest, and what has that digest is what is done."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from reentra import clock as clocks
+from reentra import errors
+from reentra.access import audit
+from reentra.access.audit import Actor, Entry
+from reentra.access.moments import stored_time
+from reentra.database import Database
+from reentra.database.tables_access import APPROVAL
+
+GOOD_FOR_HOURS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One request for a second person's word, and that word. ``asked_by`` is a person's id."""
+
+    id: str
+    action: str
+    tenant: str
+    subject: str
+    digest: str
+    asked_by: str
+    asked_at: str
+    expires_at: str
+    decided_by: str | None
+    decided_at: str | None
+    is_granted: bool | None
+    used_at: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "action": self.action,
+            "tenant": self.tenant,
+            "subject": self.subject,
+            "digest": self.digest,
+            "asked_by": self.asked_by,
+            "asked_at": self.asked_at,
+            "expires_at": self.expires_at,
+            "decided_by": self.decided_by,
+            "decided_at": self.decided_at,
+            "granted": self.is_granted,
+            "used_at": self.used_at,
+        }
+
+
+class Approvals:
+    """Asks for approvals, decides them, and uses each one up once."""
+
+    __slots__ = ("_clock", "_database")
+
+    def __init__(self, database: Database, clock: clocks.Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def ask(self, actor: Actor, action: str, tenant: str, subject: str, digest: str) -> Approval:
+        """Ask for a second person's word on exactly what has this digest.
+
+        The same person asking for the same thing again gets the request that is still open.
+        """
+        now = self._clock.now()
+        with self._database.writing() as connection:
+            query = sa.select(APPROVAL).where(
+                APPROVAL.c.action == action,
+                APPROVAL.c.tenant == tenant,
+                APPROVAL.c.digest == digest,
+                APPROVAL.c.asked_by == actor.id,
+                APPROVAL.c.decided_at.is_(None),
+                APPROVAL.c.expires_at > stored_time(now),
+            )
+            known = connection.execute(query).mappings().first()
+            if known is not None:
+                return _approval(known)
+            row = {
+                "id": clocks.new_id(),
+                "action": action,
+                "tenant": tenant,
+                "subject": subject,
+                "digest": digest,
+                "asked_by": actor.id,
+                "asked_at": stored_time(now),
+                "expires_at": stored_time(now + dt.timedelta(hours=GOOD_FOR_HOURS)),
+                "decided_by": None,
+                "decided_at": None,
+                "is_granted": None,
+                "used_at": None,
+            }
+            connection.execute(sa.insert(APPROVAL), row)
+            entry = Entry("approval.ask", tenant, subject, detail={"digest": digest, "for": action})
+            audit.append(connection, now, actor, entry)
+            return _approval(row)
+
+    def decide(self, actor: Actor, approval_id: str, tenant: str, *, is_granted: bool) -> Approval:
+        """Say yes or no to what somebody else asked for.
+
+        Raises: ``NotFound``; ``Refused`` to who asked for it, and when it is decided or too old.
+        """
+        now = self._clock.now()
+        with self._database.writing() as connection:
+            row = _load(connection, approval_id, tenant)
+            if not actor.id or row["asked_by"] == actor.id:
+                raise errors.Refused(
+                    "Nobody approves what they asked for themselves.",
+                    hint="Another person with the role must decide.",
+                )
+            if row["decided_at"] is not None or row["expires_at"] <= stored_time(now):
+                raise errors.Refused(
+                    "This request was decided already, or is too old.", hint="Ask again."
+                )
+            connection.execute(
+                sa.update(APPROVAL)
+                .where(APPROVAL.c.id == approval_id)
+                .values(
+                    decided_by=actor.id, decided_at=stored_time(now), is_granted=int(is_granted)
+                )
+            )
+            result = "granted" if is_granted else "denied"
+            detail = {"digest": row["digest"], "for": row["action"]}
+            entry = Entry("approval.decide", tenant, row["subject"], result, detail)
+            audit.append(connection, now, actor, entry)
+            return _approval(_load(connection, approval_id, tenant))
+
+    def use(self, actor: Actor, action: str, tenant: str, digest: str) -> None:
+        """Use up the approval that fits, so that it serves once.
+
+        Whoever granted it may not be who uses it.
+        Raises: ``errors.ApprovalNeeded``.
+        """
+        now = self._clock.now()
+        with self._database.writing() as connection:
+            row = connection.execute(
+                sa.select(APPROVAL)
+                .where(APPROVAL.c.action == action, APPROVAL.c.tenant == tenant)
+                .where(APPROVAL.c.digest == digest, APPROVAL.c.is_granted == 1)
+                .where(APPROVAL.c.used_at.is_(None), APPROVAL.c.decided_by != actor.id)
+                .where(APPROVAL.c.expires_at > stored_time(now))
+            ).mappings().first()  # fmt: skip
+            if row is None:
+                raise errors.ApprovalNeeded(
+                    "A second person must approve exactly this first; nothing was done.",
+                    hint="Ask for it, let somebody else approve it, and do it then.",
+                )
+            connection.execute(
+                sa.update(APPROVAL)
+                .where(APPROVAL.c.id == row["id"])
+                .values(used_at=stored_time(now))
+            )
+
+    def list_approvals(self, tenant: str, limit: int = 100) -> list[Approval]:
+        """Return the requests of a tenant, newest first."""
+        query = sa.select(APPROVAL).where(APPROVAL.c.tenant == tenant)
+        query = query.order_by(APPROVAL.c.asked_at.desc()).limit(limit)
+        with self._database.reading() as connection:
+            return [_approval(row) for row in connection.execute(query).mappings()]
+
+
+def _load(connection: sa.Connection, approval_id: str, tenant: str) -> sa.RowMapping:
+    query = sa.select(APPROVAL).where(APPROVAL.c.id == approval_id, APPROVAL.c.tenant == tenant)
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        raise errors.NotFound(
+            f"There is no request {approval_id!r} for approval.", hint="List those of the tenant."
+        )
+    return row
+
+
+def _approval(row: Any) -> Approval:
+    values = dict(row)
+    granted = values["is_granted"]
+    return Approval(**{**values, "is_granted": None if granted is None else bool(granted)})

@@ -1,0 +1,98 @@
+"""Sessions on the server's side: a random secret in a cookie, its hash and its times here."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+
+import sqlalchemy as sa
+
+from reentra import clock as clocks
+from reentra.access.moments import stored_time
+from reentra.access.people import Person, load_person
+from reentra.database import Database
+from reentra.database.tables_access import PERSON, SESSION
+
+IDLE_MINUTES = 30
+LONGEST_HOURS = 12
+_SECRET_BYTES = 32
+_TOUCH_SECONDS = 60  # how stale ``seen_at`` may be: reading pages must not write each time
+
+
+class Sessions:
+    """Opens, reads and ends sessions."""
+
+    __slots__ = ("_clock", "_database")
+
+    def __init__(self, database: Database, clock: clocks.Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def open(self, person_id: str, address: str) -> str:
+        """Return the secret of a new session. There is none before sign-in, so none to be fixed."""
+        secret = base64.urlsafe_b64encode(clocks.new_secret(_SECRET_BYTES)).decode().rstrip("=")
+        now = self._clock.now()
+        with self._database.writing() as connection:
+            connection.execute(sa.delete(SESSION).where(_is_over(now)))
+            connection.execute(
+                sa.insert(SESSION),
+                {
+                    "hash": _hash(secret),
+                    "person_id": person_id,
+                    "created_at": stored_time(now),
+                    "seen_at": stored_time(now),
+                    "address": address,
+                },
+            )
+        return secret
+
+    def load(self, secret: str) -> Person | None:
+        """Return whose session it is, while it lasts, and let it last on.
+
+        ``None`` for one that is idle too long, too old, ended, unknown, or of who is disabled.
+        """
+        now = self._clock.now()
+        with self._database.reading() as connection:
+            query = sa.select(SESSION).where(SESSION.c.hash == _hash(secret), ~_is_over(now))
+            row = connection.execute(query).mappings().first()
+            person = None if row is None else load_person(connection, row["person_id"])
+        if row is None or person is None or person.is_disabled:
+            return None
+        if row["seen_at"] < stored_time(now - dt.timedelta(seconds=_TOUCH_SECONDS)):
+            with self._database.writing() as connection:
+                connection.execute(
+                    sa.update(SESSION)
+                    .where(SESSION.c.hash == row["hash"])
+                    .values(seen_at=stored_time(now))
+                )
+        return person
+
+    def end(self, secret: str) -> None:
+        """End one session; harmless when there is none."""
+        with self._database.writing() as connection:
+            connection.execute(sa.delete(SESSION).where(SESSION.c.hash == _hash(secret)))
+
+    def end_external(self) -> None:
+        """End the sessions of everybody who came from an identity provider."""
+        outside = sa.select(PERSON.c.id).where(PERSON.c.external.is_not(None))
+        with self._database.writing() as connection:
+            connection.execute(sa.delete(SESSION).where(SESSION.c.person_id.in_(outside)))
+
+
+def csrf_token(secret: str) -> str:
+    """Return the token that every changing request of a session must carry in a header.
+
+    It follows from the session's secret and does not lead back to it.
+    """
+    return hashlib.sha256(b"csrf:" + secret.encode()).hexdigest()
+
+
+def _is_over(now: dt.datetime) -> sa.ColumnElement[bool]:
+    idle = stored_time(now - dt.timedelta(minutes=IDLE_MINUTES))
+    oldest = stored_time(now - dt.timedelta(hours=LONGEST_HOURS))
+    return (SESSION.c.seen_at <= idle) | (SESSION.c.created_at <= oldest)
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,135 @@
+"""Signing in: with name, password and code; with a session's secret; with a token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from reentra import errors
+from reentra.access import passwords
+from reentra.access.attempts import Attempts
+from reentra.access.audit import Actor, AuditTrail, Entry, Via
+from reentra.access.people import People, Person, load_person
+from reentra.access.roles import EVERY_TENANT, Grants, Permission, is_allowed, role_for
+from reentra.access.sessions import Sessions
+from reentra.access.tokens import Tokens
+from reentra.database import Database
+from reentra.database.tables_access import PERSON
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Somebody who has shown who they are, and what they may do."""
+
+    person: Person
+    grants: Grants
+    actor: Actor
+
+    def is_allowed(self, permission: Permission, tenant: str = EVERY_TENANT) -> bool:
+        return is_allowed(self.grants, permission, tenant)
+
+    def sees(self, tenant: str) -> bool:
+        """Tell whether a tenant exists as far as this person is concerned."""
+        return role_for(self.grants, tenant) is not None
+
+    def ensure(self, permission: Permission, tenant: str = EVERY_TENANT) -> None:
+        """Let pass what is allowed.
+
+        Raises: ``errors.NotAllowed``; ``errors.NotFound`` for a tenant they may not even know of.
+        """
+        if self.is_allowed(permission, tenant):
+            return
+        if tenant != EVERY_TENANT and not self.sees(tenant):
+            raise errors.NotFound(
+                f"No tenant is connected as {tenant!r}.",
+                hint="`reentra tenant list` shows the names; `reentra tenant connect` adds one.",
+            )
+        where = "" if tenant == EVERY_TENANT else f" on {tenant}"
+        raise errors.NotAllowed(f"{self.person.name} may not do this{where} ({permission.value}).")
+
+
+class SignIn:
+    """Turns what somebody shows into an ``Identity``."""
+
+    __slots__ = ("_attempts", "_database", "_people", "_sessions", "_tokens", "_trail")
+
+    def __init__(
+        self,
+        database: Database,
+        people: People,
+        sessions: Sessions,
+        tokens: Tokens,
+        attempts: Attempts,
+        trail: AuditTrail,
+    ) -> None:
+        self._database = database
+        self._people = people
+        self._sessions = sessions
+        self._tokens = tokens
+        self._attempts = attempts
+        self._trail = trail
+
+    def by_password(self, name: str, password: str, code: str, address: str) -> tuple[Person, str]:
+        """Return who signed in and the secret of their new session.
+
+        Whatever is wrong, the answer and the time it takes are the same.
+        Raises: ``errors.NotSignedIn``, ``errors.TooManyAttempts``.
+        """
+        self._attempts.begin(name, address)
+        stored, found = self._load(name)
+        is_good = passwords.is_right(password[: passwords.LONGEST + 1], stored)
+        if is_good and found is not None:
+            is_good = not found.is_disabled and self._people.use_code(found.id, code)
+        if not is_good or found is None:
+            shown = found.name if found is not None else "unknown"
+            actor = Actor(Via.NOBODY, shown, address=address)
+            self._trail.record(actor, Entry("session.open", target=shown, result="denied"))
+            raise errors.NotSignedIn(
+                "Name, password or one-time code is wrong.",
+                hint="Check all three; the code is needed if the account has a second factor.",
+            )
+        self._attempts.succeed(name, address)
+        return found, self.open_session(found, address)
+
+    def open_session(self, person: Person, address: str) -> str:
+        """Return the secret of a new session for somebody who has shown who they are."""
+        secret = self._sessions.open(person.id, address)
+        actor = Actor(Via.SESSION, person.name, person.id, address)
+        self._trail.record(actor, Entry("session.open", target=person.name))
+        return secret
+
+    def by_session(self, secret: str, address: str) -> Identity | None:
+        """Return whose session a cookie names, or ``None``."""
+        person = self._sessions.load(secret)
+        if person is None:
+            return None
+        actor = Actor(Via.SESSION, person.name, person.id, address)
+        return Identity(person, person.grants, actor)
+
+    def by_token(self, secret: str, address: str) -> Identity | None:
+        """Return for whom a token acts, or ``None``; failures count against the address.
+
+        Raises: ``errors.TooManyAttempts``.
+        """
+        self._attempts.ensure_open(address)
+        found = self._tokens.load(secret)
+        if found is None:
+            self._attempts.begin("", address)
+            return None
+        token, person, grants = found
+        actor = Actor(Via.TOKEN, f"{person.name} ({token.name})", person.id, address)
+        return Identity(person, grants, actor)
+
+    def end(self, secret: str, actor: Actor) -> None:
+        """Sign out: the session is over at once."""
+        self._sessions.end(secret)
+        self._trail.record(actor, Entry("session.end", target=actor.name))
+
+    def _load(self, name: str) -> tuple[str, Person | None]:
+        query = sa.select(PERSON.c.id, PERSON.c.password).where(
+            PERSON.c.name == name.strip().casefold(), PERSON.c.external.is_(None)
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query).first()
+            return ("", None) if row is None else (row.password, load_person(connection, row.id))

@@ -1,0 +1,187 @@
+"""Sessions, tokens, sign-in, and how often one may guess."""
+
+from __future__ import annotations
+
+import pytest
+
+from reentra import errors
+from reentra.access import EVERY_TENANT, Access, Permission, Person, Role, totp
+from reentra.access.sessions import csrf_token
+from reentra.database.tables_access import SESSION, TOKEN
+
+from .conftest import ADMIN, PASSWORD, HandClock, person
+
+HERE = "192.0.2.7"
+
+
+def test_the_right_password_opens_a_session(access: Access, adele: Person) -> None:
+    found, secret = access.sign_in.by_password("Adele", PASSWORD, "", HERE)
+    assert found.id == adele.id
+    identity = access.sign_in.by_session(secret, HERE)
+    assert identity is not None
+    assert identity.is_allowed(Permission.PEOPLE)
+    access.sign_in.end(secret, identity.actor)
+    assert access.sign_in.by_session(secret, HERE) is None
+
+
+def test_whatever_is_wrong_the_answer_is_the_same(access: Access, adele: Person) -> None:
+    carl = person(access, "carl", Role.READER)
+    access.people.set_disabled(ADMIN, carl.id, is_disabled=True)
+    access.people.add(ADMIN, "nopassword", {})
+    seed, _ = access.people.begin_totp(ADMIN, adele.id)
+    access.people.confirm_totp(
+        ADMIN, adele.id, totp.code_at(seed, totp.step_at(access.clock.now()))
+    )
+    told = set()
+    for name, password in (
+        ("nobody", PASSWORD), ("adele", "wrong"), ("adele", PASSWORD), ("carl", PASSWORD),
+        ("nopassword", ""), ("", ""), ("adele", "x" * 10_000),
+    ):  # fmt: skip
+        with pytest.raises(errors.NotSignedIn) as failure:
+            access.sign_in.by_password(name, password, "", HERE)
+        told.add(str(failure.value))
+    assert len(told) == 1
+
+
+def test_a_session_ends_when_idle_and_when_old(
+    access: Access, adele: Person, clock: HandClock
+) -> None:
+    secret = access.sessions.open(adele.id, HERE)
+    for _ in range(24 * 2):
+        clock.pass_seconds(29 * 60)
+        if access.sessions.load(secret) is None:
+            break
+    lasted = clock.now() - clock.now().replace(hour=12, minute=0, day=23)
+    assert 11.5 * 3600 < lasted.total_seconds() <= 12.5 * 3600
+    secret = access.sessions.open(adele.id, HERE)
+    clock.pass_seconds(30 * 60)
+    assert access.sessions.load(secret) is None
+
+
+def test_each_sign_in_has_a_session_of_its_own(access: Access, adele: Person) -> None:
+    secrets = {access.sign_in.by_password("adele", PASSWORD, "", HERE)[1] for _ in range(3)}
+    assert len(secrets) == 3
+    assert len({csrf_token(secret) for secret in secrets}) == 3
+
+
+def test_the_database_holds_hashes_only(access: Access, adele: Person) -> None:
+    session = access.sessions.open(adele.id, HERE)
+    _, token = access.tokens.create(ADMIN, adele, "t", EVERY_TENANT, Role.READER, 1)
+    with access.database.reading() as connection:
+        everything = str(connection.execute(SESSION.select()).all())
+        everything += str(connection.execute(TOKEN.select()).all())
+    assert session not in everything
+    assert token not in everything
+    assert token.split("_")[2] not in everything
+
+
+def test_a_token_does_less_than_its_owner_and_ends(
+    access: Access, adele: Person, clock: HandClock
+) -> None:
+    _, secret = access.tokens.create(ADMIN, adele, "cron", "contoso", Role.OPERATOR, 7)
+    identity = access.sign_in.by_token(secret, HERE)
+    assert identity is not None
+    assert identity.is_allowed(Permission.BACK_UP, "contoso")
+    assert not identity.is_allowed(Permission.RESTORE, "contoso")
+    assert not identity.is_allowed(Permission.BROWSE, "fabrikam")
+    assert not identity.is_allowed(Permission.PEOPLE)
+    clock.pass_seconds(7 * 86400)
+    assert access.sign_in.by_token(secret, HERE) is None
+
+
+def test_a_revoked_token_is_void_at_once(access: Access, adele: Person) -> None:
+    token, secret = access.tokens.create(ADMIN, adele, "cron", "contoso", Role.OPERATOR, 7)
+    assert access.sign_in.by_token(secret, HERE) is not None
+    access.tokens.revoke(ADMIN, token.id)
+    assert access.sign_in.by_token(secret, HERE) is None
+
+
+def test_a_token_loses_what_its_owner_loses(access: Access, adele: Person) -> None:
+    carl = person(access, "carl", Role.RESTORER, "contoso")
+    _, secret = access.tokens.create(ADMIN, carl, "cron", "contoso", Role.RESTORER, 7)
+    access.people.set_role(ADMIN, carl.id, "contoso", Role.READER)
+    identity = access.sign_in.by_token(secret, HERE)
+    assert identity is not None
+    assert not identity.is_allowed(Permission.RESTORE, "contoso")
+    assert identity.is_allowed(Permission.BROWSE, "contoso")
+
+
+def test_nobody_makes_a_token_above_their_role(access: Access, adele: Person) -> None:
+    carl = person(access, "carl", Role.OPERATOR, "contoso")
+    for tenant, role in (
+        ("contoso", Role.RESTORER),
+        (EVERY_TENANT, Role.READER),
+        ("other", Role.READER),
+    ):
+        with pytest.raises(errors.Refused):
+            access.tokens.create(ADMIN, carl, "x", tenant, role, 7)
+    with pytest.raises(errors.UsageError):
+        access.tokens.create(ADMIN, carl, "x", "contoso", Role.READER, 5000)
+
+
+def test_guessing_has_to_wait_and_waits_longer(
+    access: Access, adele: Person, clock: HandClock
+) -> None:
+    def guess(name: str) -> int:
+        try:
+            access.sign_in.by_password(name, "wrong", "", HERE)
+        except errors.TooManyAttempts as failure:
+            return failure.wait_seconds
+        except errors.NotSignedIn:
+            return 0
+        raise AssertionError("a wrong password was taken")
+
+    for name in ("adele", "nobody"):
+        assert [guess(name) for _ in range(5)] == [0] * 5
+        assert guess(name) == 15
+        clock.pass_seconds(15)
+        assert guess(name) == 0
+        assert guess(name) == 30
+    with pytest.raises(errors.TooManyAttempts):
+        access.sign_in.by_password("adele", PASSWORD, "", HERE)
+    clock.pass_seconds(30)
+    access.sign_in.by_password("adele", PASSWORD, "", HERE)
+    assert guess("adele") == 0
+
+
+def test_an_address_that_guesses_many_names_has_to_wait(access: Access, adele: Person) -> None:
+    for number in range(30):
+        with pytest.raises(errors.NotSignedIn):
+            access.sign_in.by_password(f"name{number}", "wrong", "", HERE)
+    with pytest.raises(errors.TooManyAttempts):
+        access.sign_in.by_password("adele", PASSWORD, "", HERE)
+    access.sign_in.by_password("adele", PASSWORD, "", "192.0.2.8")
+    with pytest.raises(errors.TooManyAttempts):
+        access.sign_in.by_token("reentra_x_y", HERE)
+
+
+def test_wrong_tokens_count_against_the_address(access: Access, adele: Person) -> None:
+    for number in range(30):
+        assert access.sign_in.by_token(f"reentra_{number}_x", HERE) is None
+    with pytest.raises(errors.TooManyAttempts):
+        access.sign_in.by_token("reentra_x_y", HERE)
+
+
+def test_sign_ins_and_failures_stand_in_the_trail(access: Access, adele: Person) -> None:
+    access.sign_in.by_password("adele", PASSWORD, "", HERE)
+    with pytest.raises(errors.NotSignedIn):
+        access.sign_in.by_password("my-secret-typed-as-name", "wrong", "", HERE)
+    denied, opened = access.trail.list_records(limit=2)
+    assert (opened.action, opened.who, opened.address, opened.result) == (
+        "session.open", "adele", HERE, "done",
+    )  # fmt: skip
+    assert (denied.who, denied.result) == ("unknown", "denied")
+    assert "my-secret" not in str(denied)
+
+
+def test_what_a_person_may_not_see_is_not_there(access: Access, adele: Person) -> None:
+    carl = person(access, "carl", Role.READER, "contoso")
+    identity = access.sign_in.by_session(access.sessions.open(carl.id, HERE), HERE)
+    assert identity is not None
+    identity.ensure(Permission.BROWSE, "contoso")
+    with pytest.raises(errors.NotAllowed):
+        identity.ensure(Permission.RESTORE, "contoso")
+    with pytest.raises(errors.NotFound):
+        identity.ensure(Permission.BROWSE, "fabrikam")
+    with pytest.raises(errors.NotAllowed):
+        identity.ensure(Permission.PEOPLE)
