@@ -207,6 +207,9 @@ def restore(run: Run) -> TaskResult:
             check_still_valid(plan, tenant.live)
         _ask_for_password(run, plan, records)
         kept = application.identities.load(tenant_id)
+        capture = ""
+        if plan.steps:
+            capture = capturing.capture_id(run.id, began_at)
         if plan.steps and not records:
             capturing.take_capture(
                 application.repository,
@@ -258,7 +261,7 @@ def restore(run: Run) -> TaskResult:
         application.identities.settle(tenant_id, run.id, began_at)
     run.context.listener(progress.Finished("restore", len(plan.steps)))
     run.report({"steps": f"{sum(report.counts.values())} of {len(plan.steps)}"}, is_final=True)
-    return TaskResult(TaskStatus(report.status.value), report.to_json())
+    return TaskResult(TaskStatus(report.status.value), {**report.to_json(), "capture": capture})
 
 
 def open_state(application: Application, tenant_id: str, snapshot_id: str) -> TenantState:
@@ -349,6 +352,52 @@ def make_plan(
     )
     listener(progress.Finished("plan", len(plan.steps), f"{len(plan.steps):,} steps"))
     return plan
+
+
+def make_undo_plan(
+    application: Application,
+    job: Job,
+    options: RestoreOptions,
+    listener: progress.Listener,
+    *,
+    is_overwriting: bool = False,
+) -> RestorePlan:
+    """Return the plan that takes back what a restore really did. Writes nothing.
+
+    Raises: ``UsageError`` when the job is no restore or wrote nothing, ``NotFound`` when its
+    capture is not there.
+    """
+    from reentra.restore.capture import capture_id, load_capture
+    from reentra.restore.deeds import deeds_of
+    from reentra.restore.undo import ensure_undoable, plan_undo
+
+    if job.task != "restore":
+        raise errors.UsageError(
+            f"Job {job.id} is a {job.task}: only a restore changes a tenant and can be undone.",
+            hint="`reentra jobs list` names the restores.",
+        )
+    plan = load_plan(application, str(job.parameters["plan"]))
+    tenant = application.open_tenant(job.tenant, listener=listener)
+    identity = application.identities.load(tenant.connection.tenant_id)
+    records = StoredJournal(application.jobs, job.id).load_records()
+    deeds = deeds_of(job.id, plan, records, identity)
+    ensure_undoable(deeds)
+    capture = load_capture(
+        application.repository, plan.tenant_id, capture_id(job.id, job.created_at)
+    )
+    listener(progress.Started("plan"))
+    undoing = plan_undo(
+        deeds,
+        capture,
+        tenant.live,
+        options,
+        identity,
+        created_at=application.clock.now(),
+        granted=tenant.client.granted_roles(),
+        is_overwriting=is_overwriting,
+    )
+    listener(progress.Finished("plan", len(undoing.steps), f"{len(undoing.steps):,} steps"))
+    return undoing
 
 
 def _ensure_something_is_there(

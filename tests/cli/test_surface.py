@@ -21,7 +21,7 @@ from .conftest import PASSPHRASE, Cli
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "help"
 SUBCOMMANDS = {
     "tenant": ("connect", "list", "check", "disconnect"),
-    "jobs": ("list", "show", "cancel", "resume", "report"),
+    "jobs": ("list", "show", "cancel", "resume", "report", "undo"),
     "sandbox": ("serve",),
 }
 PATHS = [()] + [

@@ -18,6 +18,9 @@ def home(tmp_path_factory: pytest.TempPathFactory, sandbox: SandboxServer) -> tu
     return made, made.json("backup", TENANT)["snapshot"]
 
 
+CONFIRMED = ("--yes",)
+
+
 def user_named(sandbox: SandboxServer, name: str) -> str:
     users = sandbox.sandbox.tenant.collection("user").values()
     return next(user.id for user in users if user.props["displayName"] == name)
@@ -52,3 +55,59 @@ def test_a_restore_keeps_what_it_touches_as_a_capture_apart_from_the_snapshots(
     assert [(step["kind"], step["body"]) for step in back["steps"]] == [
         ("user", {"department": "Wrecked"})
     ]
+
+
+def test_an_undo_is_shown_applied_and_told_like_any_restore(
+    home: tuple[Cli, str], sandbox: SandboxServer
+) -> None:
+    cli, first = home
+    tenant = sandbox.sandbox.tenant
+    omar, lina = user_named(sandbox, "Omar Haas"), user_named(sandbox, "Lina Costa")
+    before = tenant.get("user", lina).props["department"]
+    tenant.soft_delete(tenant.get("user", omar))
+    tenant.update(tenant.get("user", lina), {"department": "Wrecked"})
+    ids = ("--id", f"user/{lina}", "--id", f"user/{omar}")
+    job = cli.json("restore", TENANT, "--snapshot", first, *ids, "--yes")["job"]
+    assert tenant.get("user", lina).props["department"] == before
+    shown = cli("jobs", "undo", job, "--preview")
+    assert f"undoes restore {job}" in shown.out
+    assert "Delete Omar Haas again, into the recycle bin" in shown.out
+    refused = cli("jobs", "undo", job, expect=4)
+    assert "--yes" in refused.err
+    undone = cli.json("jobs", "undo", job, *CONFIRMED)
+    assert undone["status"] == "succeeded"
+    assert tenant.get("user", lina).props["department"] == "Wrecked"
+    assert tenant.collection("user").get(omar) is None
+    report = cli("jobs", "report", undone["job"]).out
+    assert report.startswith(f"Undo of restore {job}: succeeded")
+    assert "Nothing to do" in cli("jobs", "undo", job, "--preview").out
+    again = cli.json("jobs", "undo", undone["job"], "--yes")
+    assert again["status"] == "succeeded"
+    assert tenant.get("user", lina).props["department"] == before
+    assert tenant.collection("user").get(omar) is not None
+
+
+def test_only_a_restore_that_wrote_something_can_be_undone(home: tuple[Cli, str]) -> None:
+    cli, first = home
+    backup = cli.json("jobs", "list")[-1]["id"]
+    assert "only a restore" in cli("jobs", "undo", backup, expect=2).err
+    nothing = cli.json("restore", TENANT, "--snapshot", first, "--kind", "group", "--yes")["job"]
+    assert "nothing to undo" in cli("jobs", "undo", nothing, expect=2).err
+
+
+def test_without_its_journal_an_undo_points_to_the_capture(
+    home: tuple[Cli, str], sandbox: SandboxServer
+) -> None:
+    cli, first = home
+    tenant = sandbox.sandbox.tenant
+    lina = user_named(sandbox, "Lina Costa")
+    tenant.update(tenant.get("user", lina), {"department": "Wrecked"})
+    job = cli.json("restore", TENANT, "--snapshot", first, "--id", f"user/{lina}", "--yes")["job"]
+    for name in ("jobs.sqlite", "steps.sqlite"):
+        for file in cli.home.glob(f"{name}*"):
+            file.unlink()
+    lost = cli("jobs", "undo", job, expect=None)
+    assert lost.code != 0
+    capture = cli.json("snapshots", TENANT, "--captures")[0]
+    assert capture["job"] == job
+    assert f"compare {TENANT} {capture['id']} live" in lost.err.replace("\n", " ")

@@ -137,6 +137,8 @@ def _show_restore(screen: Screen, job_id: str, summary: Mapping[str, Any]) -> No
         screen.say(f"Stopped between two steps. `reentra jobs resume {job_id}` goes on.")
     else:
         screen.say(f"`reentra jobs report {job_id}` tells it object by object.")
+    if steps["done"]:
+        screen.say(f"`reentra jobs undo {job_id}` takes it back.")
 
 
 def _show_check(screen: Screen, summary: Mapping[str, Any]) -> None:

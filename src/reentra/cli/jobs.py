@@ -1,4 +1,4 @@
-"""``reentra jobs list|show|cancel|resume|report``."""
+"""``reentra jobs list|show|cancel|resume|report|undo``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from reentra.cli.options import DEFAULT_COMMON, Common
 from reentra.cli.screen import Screen, escaped
 
 if TYPE_CHECKING:
+    from reentra.app import Application
     from reentra.database import Job, JobStep
 
 app = App(name="jobs")
@@ -156,6 +157,97 @@ def resume(
     with session.opened(common) as application:
         found = application.jobs.load_job(job)
         return running.resume(application, screen, found, default_password_file)
+
+
+@app.command
+def undo(
+    job: JobId,
+    /,
+    *,
+    preview: Annotated[
+        bool, Parameter(negative="", help="Show the plan and write nothing to the tenant.")
+    ] = False,
+    plan: Annotated[
+        Path | None, Parameter(help="Save the plan in this file; `reentra restore` can apply it.")
+    ] = None,
+    overwrite_later_changes: Annotated[
+        bool,
+        Parameter(
+            negative="", help="Put back also what somebody has changed again since the restore."
+        ),
+    ] = False,
+    overrule: Annotated[
+        tuple[str, ...],
+        Parameter(negative="", help="Apply in spite of the refusal of this code; repeatable."),
+    ] = (),
+    default_password_file: Annotated[
+        Path | None,
+        Parameter(help="A file with the first password of users that must be created anew."),
+    ] = None,
+    yes: Annotated[bool, Parameter(negative="", help="Do not ask before applying.")] = False,
+    common: Common = DEFAULT_COMMON,
+) -> int:
+    """Take back what a restore did: make a plan, show it, and apply it as a restore of its own.
+
+    What it changed is put back as it was right before, links that it added are removed, and what
+    it created or brought back is deleted again. Only what the restore really did is taken back,
+    and nothing that came later. An undo can be undone, too.
+
+    Example: reentra jobs undo 3f2a --preview
+    """
+    from reentra.cli import plans
+    from reentra.cli.restore import apply
+    from reentra.restore.draft import RestoreOptions
+    from reentra.tasks import make_undo_plan
+
+    screen = Screen(as_json=common.json)
+    with session.opened(common) as application:
+        found = _restore_to_undo(application, job)
+        runner = running.runner(application)
+        if runner.is_alive(found.id):
+            raise errors.Refused(
+                f"Restore {found.id} is still running.",
+                hint=f"Stop it first with `reentra jobs cancel {found.id}`.",
+            )
+        if plan is not None:
+            plans.ensure_replaceable(plan)
+        options = RestoreOptions(overruled=frozenset(overrule))
+        with screen.progress() as listener:
+            made = make_undo_plan(
+                application, found, options, listener, is_overwriting=overwrite_later_changes
+            )
+        if plan is not None:
+            plans.save(plan, made)
+        if preview:
+            plans.show(screen, made, plan)
+            screen.result(made.to_json())
+            return 0
+        if not found.status.is_final:
+            runner.request_cancel(found.id)  # cut off: it must not go on after this
+        return apply(application, screen, found.tenant, made, default_password_file, is_agreed=yes)
+
+
+def _restore_to_undo(application: Application, job: str) -> Job:
+    """Find the job; where the journal is lost, point to what the repository still has.
+
+    Raises: ``NotFound``.
+    """
+    from reentra.restore.capture import list_captures
+
+    try:
+        return application.jobs.load_job(job)
+    except errors.NotFound as missing:
+        for known in application.connections.list_known() or application.connections.list_all():
+            for capture in list_captures(application.repository, known.tenant_id):
+                if str(capture.payload.get("label")).startswith(job):
+                    raise errors.NotFound(
+                        f"The journal of restore {job} is lost, and with it what it really did.",
+                        hint=f"What it was about to touch is kept as capture {capture.id}: "
+                        f"`reentra compare {known.name} {capture.id} live` shows what is "
+                        f"different now, `reentra restore {known.name} --snapshot {capture.id} "
+                        "--preview` how it would be put back.",
+                    ) from missing
+        raise
 
 
 @app.command

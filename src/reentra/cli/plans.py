@@ -11,9 +11,13 @@ import orjson
 from reentra import errors
 from reentra.cli.screen import Screen, escaped, plural
 from reentra.connections import write_private
+from reentra.restore.steps import CHANGED_SINCE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reentra.restore.plan import RestorePlan
+    from reentra.restore.steps import Unrestorable
 
 _MOST_LINES = 15
 _EXAMPLES = 2
@@ -33,8 +37,13 @@ def show(screen: Screen, plan: RestorePlan, saved_at: Path | None) -> None:
     """Print a plan for a person: counts, examples, warnings, what cannot be restored."""
     if screen.as_json:
         return
-    screen.say(f"Plan [bold]{plan.id}[/] from snapshot [bold]{escaped(plan.snapshot)}[/]")
-    if plan.is_empty:
+    if plan.undoes:
+        screen.say(f"Plan [bold]{plan.id}[/] undoes restore [bold]{plan.undoes}[/]")
+    else:
+        screen.say(f"Plan [bold]{plan.id}[/] from snapshot [bold]{escaped(plan.snapshot)}[/]")
+    if plan.is_empty and plan.undoes:
+        screen.say("[green]✓[/] Nothing to do: nothing that it did is left to be taken back.")
+    elif plan.is_empty:
         screen.say(
             "[green]✓[/] Nothing to do: within the selection the tenant is as in the snapshot."
         )
@@ -70,24 +79,37 @@ def show(screen: Screen, plan: RestorePlan, saved_at: Path | None) -> None:
             )
     for warning in plan.warnings[:_MOST_LINES]:
         screen.say(f"[yellow]![/] {escaped(warning)}")
-    if plan.unrestorable:
-        reasons: Counter[tuple[str, str, str, str]] = Counter()
-        for item in plan.unrestorable:
-            reasons[item.ref.kind, item.what, item.reason, item.instead] += item.count
-        screen.say()
-        screen.say("Cannot be restored through Graph:")
-        for (kind, what, reason, instead), number in reasons.most_common(_MOST_LINES):
-            screen.say(f"  {number:,} x {kind} {what}: {escaped(reason)}")
-            if instead:
-                screen.say(f"      [dim]{escaped(instead)}[/]")
-        if len(reasons) > _MOST_LINES:
-            screen.say(f"  [dim]... and {len(reasons) - _MOST_LINES} more reasons[/]")
+    later = [item for item in plan.unrestorable if item.code == CHANGED_SINCE]
+    _show_left_out(screen, later, "Changed again since, and left as it is:")
+    rest = [item for item in plan.unrestorable if item.code != CHANGED_SINCE]
+    _show_left_out(screen, rest, "Cannot be restored through Graph:")
     for refusal in plan.open_refusals:
         screen.say(f"[red]Refused:[/] {escaped(refusal.message)} {escaped(refusal.hint)}")
         if refusal.overrule:
             screen.say(f"  To do it all the same: --overrule {refusal.overrule}")
     if saved_at is not None:
         screen.say(f"Saved in {escaped(str(saved_at))}; `reentra restore --plan FILE` applies it.")
+
+
+def _show_left_out(screen: Screen, items: Sequence[Unrestorable], heading: str) -> None:
+    if not items:
+        return
+    reasons: Counter[tuple[str, str, str, str]] = Counter()
+    names: dict[tuple[str, str, str, str], str] = {}
+    for item in items:
+        key = (item.ref.kind, item.what, item.reason, item.instead)
+        reasons[key] += item.count
+        names.setdefault(key, item.name)
+    screen.say()
+    screen.say(heading)
+    for key, number in reasons.most_common(_MOST_LINES):
+        kind, what, reason, instead = key
+        whose = f" of {names[key]}" if number == 1 and names[key] else ""
+        screen.say(f"  {number:,} x {kind} {what}{escaped(whose)}: {escaped(reason)}")
+        if instead:
+            screen.say(f"      [dim]{escaped(instead)}[/]")
+    if len(reasons) > _MOST_LINES:
+        screen.say(f"  [dim]... and {len(reasons) - _MOST_LINES} more reasons[/]")
 
 
 def save(path: Path, plan: RestorePlan) -> None:

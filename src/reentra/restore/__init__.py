@@ -13,5 +13,5 @@ repository, no database.
 
 Read in this order: ``steps``, ``identity``, ``bodies``, ``observed``, ``matching``, ``links``,
 ``licences``, ``prerequisites``, ``object_steps``, ``repairs``, ``plan``, ``safety``, ``order``,
-``journal``, ``capture``, ``look``, ``apply``, ``verify``, ``report``.
+``journal``, ``capture``, ``look``, ``apply``, ``verify``, ``report``, ``deeds``, ``undo``.
 """

@@ -17,10 +17,11 @@ from reentra import clock as clocks
 from reentra import errors, progress
 from reentra.directory import canonical
 from reentra.directory.kinds import KINDS
-from reentra.directory.objects import DirectoryObject, Relationship
+from reentra.directory.objects import Relationship
 from reentra.directory.relationships import RELATIONSHIPS
 from reentra.directory.state import Coverage, CoverageStatus, TenantState
 from reentra.repository import Lock, Manifest, Repository
+from reentra.restore.existing import load_existing, load_links_to
 from reentra.restore.identity import IdentityMap
 from reentra.restore.plan import RestorePlan
 from reentra.restore.steps import Action
@@ -163,14 +164,6 @@ def load_capture(repository: Repository, tenant_id: str, capture: str) -> Replay
         ) from error
 
 
-def load_existing(live: TenantState, kind: str, ids: Sequence[str]) -> dict[str, DirectoryObject]:
-    """Return those of ``ids`` that exist; the only object of its kind goes by any id."""
-    if KINDS[kind].is_singleton:
-        only = next(iter(live.list_objects(kind)), None)
-        return {} if only is None else dict.fromkeys(ids, only)
-    return live.load_objects(kind, ids)
-
-
 def _put_objects(writer: SnapshotWriter, live: TenantState, touched: Touched) -> dict[str, int]:
     counted: dict[str, int] = {}
     for kind, ids in sorted(touched.objects.items()):
@@ -203,9 +196,9 @@ def _put_links(writer: SnapshotWriter, live: TenantState, touched: Touched) -> d
             put(link for link in loaded if link.target_id in removed[link.source_id])
         for chunk in _chunks(sorted(touched.deleted.get(row.source_kind, ()))):
             put(live.load_relationships(name, chunk))
-        ends = {one for kind in row.target_kinds for one in touched.deleted.get(kind, ())}
-        for chunk in _chunks(sorted(ends)):
-            put(live.load_relationships_to(name, chunk))
+        for kind, ids in sorted(touched.deleted.items()):
+            for chunk in _chunks(sorted(ids)):
+                put(load_links_to(live, row, kind, chunk))
     return counted
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,7 @@ class RestorePlan:
 
     ``base`` is the digest of the live objects and links in ``reads``, which are exactly those
     that the plan was made from. ``matched`` are objects that were recognised under another id.
+    ``undoes`` is the job that the plan takes back; ``snapshot`` is then that job's capture.
     """
 
     id: str
@@ -61,6 +62,7 @@ class RestorePlan:
     matched: IdentityMap = NO_IDENTITY
     estimated_seconds: float = 0.0
     totals: Mapping[str, int] = field(default_factory=dict)
+    undoes: str = ""
 
     @property
     def is_empty(self) -> bool:
@@ -109,6 +111,7 @@ class RestorePlan:
             "totals": dict(self.totals),
             "base": self.base,
             "reads": self.reads.to_json(),
+            "undoes": self.undoes,
         }
 
     @classmethod
@@ -143,6 +146,7 @@ class RestorePlan:
             matched=IdentityMap.from_json(value["matched"]),
             estimated_seconds=value["estimated_seconds"],
             totals=value.get("totals", {}),
+            undoes=value.get("undoes", ""),
         )
 
 
@@ -155,12 +159,13 @@ def plan_restore(
     *,
     created_at: dt.datetime,
     granted: frozenset[str] | None = None,
+    additions: Callable[[Draft], None] | None = None,
 ) -> RestorePlan:
     """Return the plan that makes ``live`` equal ``desired`` inside ``selection``.
 
     Reads both states and writes nothing. What is equal already gets no step. ``granted`` are the
     application permissions held; steps that lack theirs are left out and listed. ``None`` means
-    that nobody knows, and Graph will tell.
+    that nobody knows, and Graph will tell. ``additions`` adds steps of its own to the draft.
     """
     observed = ObservedTenant(live)
     draft = Draft(desired, observed, selection, options, identity, granted)
@@ -171,6 +176,8 @@ def plan_restore(
     plan_repairs(draft)
     if options.relationships:
         plan_links(draft)
+    if additions is not None:
+        additions(draft)
     principal_names.settle_names(draft)
     steps = order.ordered(_permitted(draft))
     refusals = [

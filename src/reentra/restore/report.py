@@ -173,8 +173,10 @@ class RestoreReport:
     def to_text(self) -> str:
         """Return the report for a person."""
         counts = self.counts
+        undoes = self.plan.undoes
+        what = f"Undo of restore {undoes}" if undoes else f"Restore from {self.plan.snapshot}"
         lines = [
-            f"Restore from {self.plan.snapshot}: {self.status.value}",
+            f"{what}: {self.status.value}",
             (
                 f"  {counts['done']} done, {counts['already']} already so, "
                 f"{counts['skipped']} skipped, {counts['failed']} failed"

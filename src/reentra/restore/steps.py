@@ -145,7 +145,8 @@ class Step:
 
 MISSING_REFERENCE = "missing_reference"
 MISSING_PERMISSION = "missing_permission"
-LEFT_OUT = frozenset({MISSING_REFERENCE, MISSING_PERMISSION})
+CHANGED_SINCE = "changed_since"
+LEFT_OUT = frozenset({MISSING_REFERENCE, MISSING_PERMISSION, CHANGED_SINCE})
 """Codes of what Graph could well give back, had it been asked for otherwise."""
 
 

@@ -12,6 +12,7 @@ from reentra.directory.kinds import KINDS
 from reentra.directory.objects import DirectoryObject, ObjectRef
 from reentra.directory.state import LiveState
 from reentra.restore import bodies
+from reentra.restore.existing import load_existing
 from reentra.restore.identity import IdentityMap
 from reentra.restore.journal import StepRecord, StepStatus
 from reentra.restore.look import Answer, Looker, update_finding
@@ -85,7 +86,7 @@ def _round(
     for expectation in expectations:
         by_kind.setdefault(expectation.ref.kind, []).append(expectation)
     for kind, members in by_kind.items():
-        objects = _load(live, kind, [one.live_id for one in members])
+        objects = load_existing(live, kind, [one.live_id for one in members])
         for expectation in members:
             what = _difference(expectation, objects.get(expectation.live_id))
             if what:
@@ -102,14 +103,6 @@ def _round(
             what = f"{what}: {step.target.id} is missing"
         found.append(Difference(step.ref.kind, looker.live_id(step), step.name, what))
     return found, open_objects, open_checks
-
-
-def _load(live: LiveState, kind: str, ids: list[str]) -> Mapping[str, DirectoryObject]:
-    row = KINDS[kind]
-    if row.is_singleton:
-        only = next(iter(live.list_objects(kind)), None)
-        return {} if only is None else dict.fromkeys(ids, only)
-    return live.load_objects(kind, ids)
 
 
 def _expectations(

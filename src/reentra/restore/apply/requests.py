@@ -80,7 +80,8 @@ class RequestMaker:
                     step.ref.kind, live_id, body["addLicenses"], body["removeLicenses"]
                 )
             case Action.DELETE:
-                return writer.delete(step.ref.kind, live_id)
+                source_id = identity.current(str(step.body.get("resourceId") or ""))
+                return writer.delete(step.ref.kind, live_id, source_id)
             case Action.ADD_RELATIONSHIP if len(work.steps) > 1:
                 targets = [target_id(one, identity) for one in work.steps]
                 return self.writer.bind(step.relationship, live_id, targets)
