@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from reentra.restore.draft import RestoreOptions
     from reentra.restore.identity import IdentityMap
     from reentra.restore.journal import StepRecord
-    from reentra.restore.order import Batch
+    from reentra.restore.order import Wave
     from reentra.restore.plan import RestorePlan
     from reentra.restore.report import RestoreReport, Verification
 
@@ -181,7 +181,7 @@ def download(run: Run) -> TaskResult:
 
 
 def restore(run: Run) -> TaskResult:
-    """Apply a stored plan, batch by batch; each batch is a durable step. Then prove it.
+    """Apply a stored plan, wave by wave; each wave is a durable step. Then prove it.
 
     A plan of which nothing was written yet is refused when the tenant changed since it was made.
     Before the first write, what will be touched is kept as a capture, from which it can be undone.
@@ -247,14 +247,13 @@ def restore(run: Run) -> TaskResult:
         )
         is_cancelled = False
         run.context.listener(progress.Started("restore", len(plan.steps)))
-        # Every batch is gone through, applied or not: what is remembered is found by its place.
-        for batch in applier.batches:
+        # Every wave is gone through, applied or not: what is remembered is found by its place.
+        for wave in applier.waves:
             if run.should_stop():
                 is_cancelled = True
                 break
-            run.step(f"batch {batch.index}", functools.partial(_applied, applier, batch, lock))
-            done = sum(1 for record in applier.records.values() if record.status.is_final)
-            run.report({"steps": f"{done} of {len(plan.steps)}"})
+            run.step(f"wave {wave.index}", functools.partial(_applied, applier, wave, lock))
+            run.report({"steps": f"{applier.final_count} of {len(plan.steps)}"})
         report = applier.report(
             job=run.id, is_cancelled=is_cancelled, is_verifying=not is_cancelled
         )
@@ -292,9 +291,9 @@ def _ensure_newest(application: Application, run: Run, began_at: dt.datetime) ->
             )
 
 
-def _applied(applier: Applier, batch: Batch, lock: Lock) -> dict[str, Any]:
+def _applied(applier: Applier, wave: Wave, lock: Lock) -> dict[str, Any]:
     lock.ensure_held()
-    return {"batch": batch.index, "steps": len(applier.apply_batch(batch))}
+    return {"wave": wave.index, "steps": len(applier.apply_wave(wave))}
 
 
 def _ask_for_password(run: Run, plan: RestorePlan, records: Mapping[str, StepRecord]) -> None:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import acts, export  # noqa: F401  export adds acts of its own
+from . import acts, export, restore_acts  # noqa: F401  they add acts of their own
 
 _ROOT = Path(__file__).resolve().parents[2]
 

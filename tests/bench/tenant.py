@@ -14,11 +14,12 @@ from typing import Any
 
 from reentra.sandbox import seed, seed_people
 
-from .sizes import LINKS_PER_USER, Size
+from .sizes import LINKS_PER_USER, USERS_PER_GROUP, Size
 
 TENANT_NAME = "bench"
 SHARE = 100  # one object, and one link, in so many is changed
 _EDITED_AT_ONCE = 20  # objects that get the same new text
+_SENT_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class ServedTenant:
     url: str
     tenant_id: str
     process_id: int
-    client_id: str = seed.BACKUP_CLIENT_ID
+    client_id: str
     secret: str = seed.SANDBOX_SECRET
 
     def peak_bytes(self) -> int:
@@ -50,13 +51,15 @@ class Changed:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, size: Size) -> Iterator[ServedTenant]:
+def serving(
+    folder: Path, size: Size, *, client_id: str = seed.BACKUP_CLIENT_ID, throttle: str = "off"
+) -> Iterator[ServedTenant]:
     """Run a sandbox on a free loopback port while the block runs.
 
     Raises: ``RuntimeError`` when it does not come up.
     """
     command = (
-        *(sys.executable, "-m", "reentra.sandbox", "--port", "0", "--throttle", "off"),
+        *(sys.executable, "-m", "reentra.sandbox", "--port", "0", "--throttle", throttle),
         *("--seed", "large", "--users", str(size.users)),
     )
     log_path = folder / "sandbox.log"
@@ -67,7 +70,7 @@ def serving(folder: Path, size: Size) -> Iterator[ServedTenant]:
         words = process.stdout.readline().decode().replace(",", " ").split()
         if not words:
             raise RuntimeError(f"The sandbox did not start: {log_path.read_text()}")
-        yield ServedTenant(words[3], words[5], process.pid)
+        yield ServedTenant(words[3], words[5], process.pid, client_id)
     finally:
         process.terminate()
         try:
@@ -83,16 +86,36 @@ def change(tenant: ServedTenant, size: Size) -> Changed:
     groups = tuple(seed_people.bulk_guid("group", index) for index in range(0, size.groups, SHARE))
     for kind, ids, field in (("user", users, "department"), ("group", groups, "description")):
         for number, start in enumerate(range(0, len(ids), _EDITED_AT_ONCE)):
-            _control(
-                tenant,
-                "objects/edit",
-                {
-                    "type": kind,
-                    "ids": ids[start : start + _EDITED_AT_ONCE],
-                    "properties": {field: f"Changed department {number}"},
-                },
-            )
+            text = f"Changed department {number}"
+            edit(tenant, kind, ids[start : start + _EDITED_AT_ONCE], field, text)
     return Changed(users, groups, tuple(_change_links(tenant, size)))
+
+
+def edit(tenant: ServedTenant, kind: str, ids: Sequence[str], field: str, text: str) -> None:
+    """Give all of ``ids`` the same text."""
+    for start in range(0, len(ids), _SENT_AT_ONCE):
+        given = {"type": kind, "ids": ids[start : start + _SENT_AT_ONCE]}
+        _control(tenant, "objects/edit", {**given, "properties": {field: text}})
+
+
+def purge(tenant: ServedTenant, ids: Sequence[str]) -> None:
+    """Remove objects for good."""
+    assert _control(tenant, "objects/purge", {"ids": ids})["purged"] == len(ids)
+
+
+def unlink_members(tenant: ServedTenant, groups: range, members: int, user_count: int) -> list[str]:
+    """Take so many members out of each of the groups that have them; return the groups."""
+    found = []
+    group_count = max(1, user_count // USERS_PER_GROUP)
+    for index, places in seed_people.memberships(group_count, user_count, LINKS_PER_USER):
+        if index not in groups or len(places) < members:
+            continue
+        group = seed_people.bulk_guid("group", index)
+        targets = [seed_people.bulk_guid("user", place) for place in places[:members]]
+        given = {"navigation": "group.members", "source": group, "targets": targets}
+        _control(tenant, "links", {**given, "remove": True})
+        found.append(group)
+    return found
 
 
 def _change_links(tenant: ServedTenant, size: Size) -> Iterator[tuple[str, str, bool]]:

@@ -221,9 +221,9 @@ def test_a_permission_lost_between_two_batches_stops_what_needs_it_and_nothing_b
     restoring.purge("groups", groups["Sales"])
     plan = restoring.plan(desired)
     applier = restoring.applier(plan)
-    first, *rest = applier.batches
+    first, *rest = applier.waves
     assert rest
-    applier.apply_batch(first)
+    applier.apply_wave(first)
     done = {step for step, record in applier.records.items() if record.status is StepStatus.DONE}
     assert done
     for permission in (

@@ -201,32 +201,18 @@ def test_a_deleted_object_comes_back_from_the_bin_with_its_id(world: World) -> N
     assert again.kind is FAILED
 
 
-def test_members_are_added_twenty_in_a_write(world: World) -> None:
+def test_many_members_are_added_by_writes_that_follow_each_other(world: World) -> None:
     group = world.writes.send(writer.create("group", group_body("big"))).object_id
     users = [world.make_user(f"person{number}") for number in range(45)]
     world.sandbox.counters.reset()
-    outcomes = world.writes.add_references("group.members", group, [(u, "user") for u in users])
-    assert [outcome.kind for outcome in outcomes] == [DONE] * 45
+    binds = [
+        world.writes.bind("group.members", group, users[start : start + 20])
+        for start in range(0, 45, 20)
+    ]
+    assert [outcome.kind for outcome in world.writes.send_batch(binds)] == [DONE] * 3
     assert world.sandbox.counters.writes == 3
+    assert world.sandbox.counters.by_operation["POST /$batch"] == 1
     assert world.targets("group.members", group) == set(users)
-
-
-def test_a_refused_bind_falls_back_to_one_by_one(world: World) -> None:
-    group = world.writes.send(writer.create("group", group_body("big"))).object_id
-    users = [world.make_user(f"person{number}") for number in range(5)]
-    world.writes.send(world.writes.add_reference("group.members", group, users[2]))
-    targets = [*((u, "user") for u in users), (NOBODY, "user")]
-    outcomes = world.writes.add_references("group.members", group, targets)
-    assert [outcome.kind for outcome in outcomes] == [DONE, DONE, ALREADY, DONE, DONE, FAILED]
-    assert world.targets("group.members", group) == set(users)
-
-
-def test_a_bind_whose_reply_is_lost_is_not_repeated_one_by_one(world: World) -> None:
-    group = world.id_of("group", "Sales")
-    users = [world.make_user(f"person{number}") for number in range(3)]
-    world.sandbox.faults.script(f"PATCH ^/groups/{group}", 504, when="after")
-    outcomes = world.writes.add_references("group.members", group, [(u, "user") for u in users])
-    assert [outcome.kind for outcome in outcomes] == [UNKNOWN] * 3
 
 
 def test_more_than_twenty_cannot_be_bound(world: World) -> None:

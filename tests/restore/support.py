@@ -136,9 +136,8 @@ class World:
         return dict(self.sandbox.counters.by_operation)
 
 
-def new_world(server: SandboxServer) -> World:
-    clock = SandboxClock(server.sandbox)
-    connection = TenantConnection(
+def connection_of(server: SandboxServer) -> TenantConnection:
+    return TenantConnection(
         name="test",
         tenant_id=server.sandbox.tenant.tenant_id,
         client_id=seed.BOTH_CLIENT_ID,
@@ -146,7 +145,11 @@ def new_world(server: SandboxServer) -> World:
         graph_endpoint=server.base_url,
         authority=server.base_url,
     )
-    client = connect(connection, lambda: seed.SANDBOX_SECRET, limits=QUICK)
+
+
+def new_world(server: SandboxServer) -> World:
+    clock = SandboxClock(server.sandbox)
+    client = connect(connection_of(server), lambda: seed.SANDBOX_SECRET, limits=QUICK)
     return World(server, client, LiveTenant(client), clock)
 
 

@@ -208,12 +208,12 @@ def test_a_principal_that_came_with_its_application_is_taken_as_it_is(world: Wor
     desired = harm_everything(world)
     plan = world.plan(desired, options=AS_WAS)
     applier = world.applier(plan)
-    while (batch := applier.next_batch()) is not None:
-        step = next(one for one in plan.steps if one.id == batch.step_ids[0])
+    while (wave := applier.next_wave()) is not None:
+        step = next(one for one in plan.steps if one.id == wave.step_ids[0])
         if step.ref.kind == "servicePrincipal" and step.action is Action.CREATE:
             application = next(iter(applier.identity.apps.values()))
             world.client.post("/servicePrincipals", {"appId": application})
-        applier.apply_batch(batch)
+        applier.apply_wave(wave)
     report = applier.report()
     assert not report.failures, report.to_text()
     _assert_nothing_twice(world, desired)

@@ -89,41 +89,41 @@ def test_rewriting_twice_is_rewriting_once(pairs: dict[str, str]) -> None:
             assert identity.current(identity.current(one)) == identity.current(one)
 
 
-def test_links_travel_twenty_to_a_write_and_twenty_writes_to_a_batch() -> None:
+def test_links_travel_twenty_to_a_write() -> None:
     steps = [link(number, source) for source in ("g1", "g2") for number in range(45)]
-    made = order.batches(steps)
-    assert [len(batch.requests) for batch in made] == [6]
+    made = order.waves(steps)
+    assert [len(wave.requests) for wave in made] == [6]
     assert sorted(len(request) for request in made[0].requests) == [5, 5, 20, 20, 20, 20]
     owners = [link(number, "g", "group.owners") for number in range(45)]
-    assert [len(batch.requests) for batch in order.batches(owners)] == [20, 20, 5]
+    assert [len(wave.requests) for wave in order.waves(owners)] == [45]
 
 
 def test_conditional_access_goes_alone() -> None:
     steps = [step(str(n), ref=ObjectRef("conditionalAccessPolicy", str(n))) for n in range(3)]
-    assert [len(batch.step_ids) for batch in order.batches(steps)] == [1, 1, 1]
+    assert [len(wave.step_ids) for wave in order.waves(steps)] == [1, 1, 1]
     assert order.estimated_seconds(steps) == 3
 
 
-def test_steps_that_depend_on_each_other_never_share_a_batch() -> None:
+def test_steps_that_depend_on_each_other_never_share_a_wave() -> None:
     steps = [step("c", depends_on=("b",)), step("b", depends_on=("a",)), step("a")]
-    assert [batch.step_ids for batch in order.batches(steps)] == [("a",), ("b",), ("c",)]
+    assert [wave.step_ids for wave in order.waves(steps)] == [("a",), ("b",), ("c",)]
     with pytest.raises(ValueError, match="circle"):
         order.ordered([step("a", depends_on=("b",)), step("b", depends_on=("a",))])
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.sampled_from([1, 40, 100])), max_size=40))
-def test_every_step_is_in_exactly_one_batch_after_its_phase(drawn: list[tuple[int, int]]) -> None:
+def test_every_step_is_in_exactly_one_wave_after_its_phase(drawn: list[tuple[int, int]]) -> None:
     steps = {f"s{n}": step(f"s{n}", phase=phase) for n, phase in drawn}
-    made = order.batches(list(steps.values()))
-    listed = [step_id for batch in made for step_id in batch.step_ids]
+    made = order.waves(list(steps.values()))
+    listed = [step_id for wave in made for step_id in wave.step_ids]
     assert sorted(listed) == sorted(steps)
     phases = [steps[one].phase for one in listed]
     assert phases == sorted(phases)
-    assert made == order.batches(list(reversed(steps.values())))
+    assert made == order.waves(list(reversed(steps.values())))
 
 
 def test_ten_thousand_links_are_ordered_quickly() -> None:
-    assert len(order.batches([link(number) for number in range(10_000)])) == 25
+    assert len(order.waves([link(number) for number in range(10_000)])) == 4
 
 
 def test_an_outcome_keeps_what_the_intent_said() -> None:

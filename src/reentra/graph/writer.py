@@ -16,8 +16,9 @@ from typing import Any
 from reentra import errors
 from reentra.directory import kinds, relationships
 from reentra.graph import addresses, odata
-from reentra.graph.batch import MAX_REQUESTS, BatchRequest, BatchResponse
+from reentra.graph.batch import BatchRequest, BatchResponse
 from reentra.graph.client import GraphClient, reference_path
+from reentra.graph.in_flight import Flight, SideBySide
 
 MAX_BIND = 20
 """Links that one PATCH with ``@odata.bind`` may add; all or none of them are."""
@@ -294,11 +295,13 @@ class TenantWriter:
                 raise errors.UsageError(f"{request.method} is no way to change a tenant.")
 
     def send_batch(self, requests: Sequence[WriteRequest]) -> list[WriteOutcome]:
-        """Send changes twenty at a time and say how each ended, in order.
+        """Send changes twenty at a time, several batches side by side, and say how each ended.
 
         Changes of the same object run one after the other, in the order given; a failed one does
         not stop those behind it. Conditional Access goes one by one: it is limited to a request a
         second. Nothing is raised; after a lost reply the changes of that batch are ``UNKNOWN``.
+        When the token is refused, or throttling outlasts all patience, what was not sent yet
+        carries that error.
         """
         outcomes: dict[int, WriteOutcome] = {}
         batched: list[int] = []
@@ -310,59 +313,28 @@ class TenantWriter:
                     outcomes[position] = outcome_of(request, error)
             else:
                 batched.append(position)
-        for start in range(0, len(batched), MAX_REQUESTS):
-            group = batched[start : start + MAX_REQUESTS]
-            sent = self._send_twenty([requests[position] for position in group])
-            outcomes.update(zip(group, sent, strict=True))
+        left = [requests[position] for position in batched]
+        sending = SideBySide(
+            lambda flight: self._send_flight([left[at] for at in flight.positions], flight),
+            _is_in_vain,
+            lambda at, answers: outcome_of(left[at], _cause(answers)),
+        )
+        answered = sending.answers([request.contended for request in left])
+        outcomes.update(zip(batched, answered, strict=True))
         return [outcomes[position] for position in range(len(requests))]
 
-    def _send_twenty(self, requests: Sequence[WriteRequest]) -> list[WriteOutcome]:
-        contended = [request.contended for request in requests if request.contended]
-        is_serial = len(set(contended)) < len(contended)
+    def _send_flight(self, requests: Sequence[WriteRequest], flight: Flight) -> list[WriteOutcome]:
         outcomes: list[WriteOutcome] = []
         rest = list(requests)
         while rest:
             responses = self._client.batch(
                 [BatchRequest(request.method, request.path, request.body) for request in rest],
-                is_serial=is_serial,
+                is_serial=flight.is_chain,
             )
-            answered = _executed(responses) if is_serial else len(rest)
+            answered = _executed(responses) if flight.is_chain else len(rest)
             for request, response in zip(rest[:answered], responses[:answered], strict=True):
                 outcomes.append(_outcome_of_response(request, response))
             rest = rest[answered:]
-        return outcomes
-
-    def add_references(
-        self,
-        relationship: str,
-        source_id: str,
-        targets: Sequence[tuple[str, str]],
-    ) -> list[WriteOutcome]:
-        """Add links to ``(target id, target kind)`` in as few writes as Graph allows.
-
-        Twenty in one PATCH where the relationship can be bound; when Graph refuses those as a
-        whole (one of them is there already, or is gone) they are added one by one, so that each
-        has its own outcome.
-        """
-        row = _writable_row(relationship)
-        outcomes: list[WriteOutcome] = []
-        for start in range(0, len(targets), MAX_BIND):
-            group = targets[start : start + MAX_BIND]
-            if row.can_bind_many and len(group) > 1:
-                bound = self.send(
-                    self.bind(relationship, source_id, [target_id for target_id, _ in group])
-                )
-                if bound.kind is not OutcomeKind.FAILED:
-                    outcomes.extend(bound for _ in group)
-                    continue
-            outcomes.extend(
-                self.send_batch(
-                    [
-                        self.add_reference(relationship, source_id, target_id, target_kind)
-                        for target_id, target_kind in group
-                    ]
-                )
-            )
         return outcomes
 
 
@@ -401,6 +373,18 @@ def _outcome_of_response(request: WriteRequest, response: BatchResponse) -> Writ
         return outcome_of(request, response.error)
     body = response.body if isinstance(response.body, Mapping) else None
     return WriteOutcome(OutcomeKind.DONE, body)
+
+
+def _is_in_vain(outcomes: Sequence[WriteOutcome]) -> bool:
+    """Tell whether a whole batch was turned away, as any further one would be."""
+    first = outcomes[0].error
+    return isinstance(first, errors.Unauthenticated | errors.Throttled) and all(
+        outcome.error is first for outcome in outcomes
+    )
+
+
+def _cause(outcomes: Sequence[WriteOutcome]) -> errors.GraphError:
+    return outcomes[0].error or errors.GraphError("The batch was turned away.")
 
 
 def _executed(responses: Sequence[BatchResponse]) -> int:

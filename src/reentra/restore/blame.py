@@ -56,7 +56,7 @@ _DISPENSABLE = {
 }  # fmt: skip
 # Addresses that nobody writes, but that follow what is written.
 _FOLLOW = {"proxyaddresses": "mail"}
-_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _POLICY_CODE = re.compile(r"\b(1[01]\d\d):")
 _NAMED = re.compile(r"propert(?:y|ies):? ['\"]?([A-Za-z0-9_.@]+)", re.IGNORECASE)
 
@@ -104,7 +104,7 @@ def names_one_of(error: errors.GraphError, identifiers: Collection[str]) -> bool
     """Tell whether Graph's refusal speaks of one of ``identifiers``: it does not know it yet."""
     if not isinstance(error, errors.InvalidRequest):
         return False
-    return any(found.lower() in identifiers for found in _GUID.findall(error.message))
+    return any(found.lower() in identifiers for found in GUID.findall(error.message))
 
 
 def is_policy_reference(error: errors.GraphError) -> bool:

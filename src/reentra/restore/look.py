@@ -7,7 +7,7 @@ and at the end to prove the restore.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,7 +36,7 @@ NAMED_KINDS = frozenset(
     }
 )
 _CACHED_IDS = 500_000
-_CACHED_ENDS = 256  # a batch has at most 400 links, of few sources
+_CACHED_ENDS = 1024  # a wave has at most 160 sources
 
 
 class Answer(enum.Enum):
@@ -88,9 +88,7 @@ class Looker:
             if action in (Action.ADD_RELATIONSHIP, Action.REMOVE_RELATIONSHIP):
                 result.update(self._links(members, is_fresh))
             elif action in (Action.CREATE, Action.INVITE):
-                for step in members:
-                    before = (existing or {}).get(step.id, ())
-                    result[step.id] = self._creation(step, before, taken)
+                result.update(self._creations(members, existing or {}, taken))
             else:
                 result.update(self._objects(members))
         return result
@@ -151,41 +149,46 @@ class Looker:
 
     # --- creations ----------------------------------------------------------------------------
 
-    def _creation(self, step: Step, existing: Collection[str], taken: Collection[str]) -> Finding:
-        for item in self._candidates(step):
-            if item.id in existing or item.id in taken:
-                continue
-            app_id = str(item.get("appId") or "") if item.kind == "application" else ""
-            return Finding(Answer.HOLDS, found_id=item.id, found_app_id=app_id)
-        return Finding(Answer.GONE)
+    def _creations(
+        self,
+        steps: Sequence[Step],
+        existing: Mapping[str, Collection[str]],
+        taken: Collection[str],
+    ) -> dict[str, Finding]:
+        """Look for what the steps create; one object is never taken for two creations.
 
-    def _candidates(self, step: Step) -> Iterable[DirectoryObject]:
-        kind = step.ref.kind
-        row = KINDS[kind]
-        body = self.body(step)
-        if step.action is Action.INVITE:
-            address = str(body["invitedUserEmailAddress"])
-            found = self.live.find_objects("user", "mail", [address])
-            return [
-                item
-                for item in found
-                if item.get("userType") == "Guest" or bodies.is_guest_by_invitation(item.properties)
-            ]
-        if kind == "user":
-            return self.live.find_objects(kind, "userPrincipalName", [body["userPrincipalName"]])
-        if kind == "servicePrincipal":
-            return self.live.find_objects(kind, "appId", [body["appId"]])
-        if row.is_link:
-            first = matching.end_properties(row)[0]
-            key = matching.natural_key(row, body)
-            found = self.live.find_objects(kind, first, [str(body[first])])
-            return [i for i in found if matching.natural_key(row, i.properties) == key]
-        if row.natural_key:
-            name = row.natural_key[0]
-            return self.live.find_objects(kind, name, [str(body.get(name) or "")])
-        found = self.live.find_objects(kind, "displayName", [str(body.get("displayName") or "")])
-        nickname = body.get("mailNickname")
-        return [item for item in found if nickname is None or item.get("mailNickname") == nickname]
+        Of steps that share a name, each gets the object that looks most like it.
+        """
+        pairs = [
+            (_unlikeness(step, item), number, step, item)
+            for number, (step, candidates) in enumerate(self._candidates(steps))
+            for item in candidates
+            if item.id not in existing.get(step.id, ()) and item.id not in taken
+        ]
+        result = {step.id: Finding(Answer.GONE) for step in steps}
+        used: set[str] = set()
+        for _unlike, _number, step, item in sorted(pairs, key=lambda pair: pair[:2]):
+            if item.id in used or result[step.id].answer is Answer.HOLDS:
+                continue
+            used.add(item.id)
+            app_id = str(item.get("appId") or "") if item.kind == "application" else ""
+            result[step.id] = Finding(Answer.HOLDS, found_id=item.id, found_app_id=app_id)
+        return result
+
+    def _candidates(self, steps: Sequence[Step]) -> Iterator[tuple[Step, list[DirectoryObject]]]:
+        """Yield each creation with what it could have made, found with few questions."""
+        asked: dict[tuple[str, str], list[tuple[Step, dict[str, Any], str]]] = {}
+        for step in steps:
+            body = self.body(step)
+            kind, name, value = _sought(step, body)
+            asked.setdefault((kind, name), []).append((step, body, value))
+        for (kind, name), members in asked.items():
+            found: dict[str, list[DirectoryObject]] = {}
+            for item in self.live.find_objects(kind, name, sorted({m[2] for m in members})):
+                found.setdefault(str(item.get(name) or "").casefold(), []).append(item)
+            for step, body, value in members:
+                items = found.get(value.casefold(), [])
+                yield step, [item for item in items if _could_be(step, body, item)]
 
     # --- links --------------------------------------------------------------------------------
 
@@ -295,3 +298,39 @@ def _licence_finding(step: Step, live: DirectoryObject) -> Finding:
     if not add and not remove:
         return Finding(Answer.HOLDS, found_id=live.id)
     return Finding(Answer.LACKS, ({"addLicenses": add, "removeLicenses": remove},), live.id)
+
+
+def _sought(step: Step, body: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return the kind, the property and the value by which a creation's object is found."""
+    kind = step.ref.kind
+    row = KINDS[kind]
+    if step.action is Action.INVITE:
+        return "user", "mail", str(body["invitedUserEmailAddress"])
+    if kind == "user":
+        return kind, "userPrincipalName", str(body["userPrincipalName"])
+    if kind == "servicePrincipal":
+        return kind, "appId", str(body["appId"])
+    if row.is_link:
+        first = matching.end_properties(row)[0]
+        return kind, first, str(body[first])
+    name = row.natural_key[0] if row.natural_key else "displayName"
+    return kind, name, str(body.get(name) or "")
+
+
+def _could_be(step: Step, body: Mapping[str, Any], item: DirectoryObject) -> bool:
+    row = KINDS[step.ref.kind]
+    if step.action is Action.INVITE:
+        return item.get("userType") == "Guest" or bodies.is_guest_by_invitation(item.properties)
+    if row.is_link:
+        return matching.natural_key(row, item.properties) == matching.natural_key(row, body)
+    if row.natural_key:
+        return True
+    nickname = body.get("mailNickname")
+    return nickname is None or item.get("mailNickname") == nickname
+
+
+def _unlikeness(step: Step, item: DirectoryObject) -> int:
+    """Return how many properties of a creation's body an object does not have."""
+    if step.action is Action.INVITE or step.ref.kind not in NAMED_KINDS:
+        return 0
+    return len(update_finding(step.ref.kind, step.body, item).differing)

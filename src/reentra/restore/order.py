@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from reentra.directory.relationships import RELATIONSHIPS
 from reentra.restore.steps import Action, Step
 
-MAX_REQUESTS = 20  # of a $batch: learn.microsoft.com/graph/json-batching
+# Eight batches of twenty. At Graph's write quota that is eight seconds of work, so that an answer
+# may take as long without the quota being left unused, and a restore that is stopped ends soon.
+MAX_WAVE_REQUESTS = 160
 MAX_BIND = 20  # links of one PATCH: learn.microsoft.com/graph/api/group-post-members
 WRITES_PER_SECOND = 3000 / 150  # learn.microsoft.com/graph/throttling-limits, per app and tenant
 CONDITIONAL_ACCESS_PER_SECOND = 1.0
@@ -30,8 +32,12 @@ SECOND_PASS_PHASE = 65  # of applications: their client ids are known by then
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """What is sent together: requests, each of one step or of links that bind in one write."""
+class Wave:
+    """What is under way together: requests, each of one step or of links that bind in one write.
+
+    It is one durable unit: all of it is intended before any of it is sent, and nothing of the next
+    one is sent before all of it has an outcome.
+    """
 
     index: int
     phase: int
@@ -51,10 +57,10 @@ def ordered(steps: Sequence[Step]) -> list[Step]:
     return sorted(steps, key=lambda step: (step.phase, levels[step.id], step.id))
 
 
-def batches(steps: Sequence[Step]) -> tuple[Batch, ...]:
-    """Return what is sent together. The same steps give the same batches, always.
+def waves(steps: Sequence[Step]) -> tuple[Wave, ...]:
+    """Return what is under way together. The same steps give the same waves, always.
 
-    Steps of one batch never depend on each other. Conditional Access goes alone: it is limited to
+    Steps of one wave never depend on each other. Conditional Access goes alone: it is limited to
     one request a second for the whole tenant.
     """
     levels = _levels(steps)
@@ -62,12 +68,12 @@ def batches(steps: Sequence[Step]) -> tuple[Batch, ...]:
     for step in ordered(steps):
         is_slow = step.ref.kind in CONDITIONAL_ACCESS_KINDS
         groups.setdefault((step.phase, levels[step.id], is_slow), []).append(step)
-    result: list[Batch] = []
+    result: list[Wave] = []
     for (phase, _level, is_slow), members in sorted(groups.items(), key=lambda item: item[0]):
         requests = _requests(members)
-        size = 1 if is_slow else MAX_REQUESTS
+        size = 1 if is_slow else MAX_WAVE_REQUESTS
         for start in range(0, len(requests), size):
-            result.append(Batch(len(result), phase, tuple(requests[start : start + size])))
+            result.append(Wave(len(result), phase, tuple(requests[start : start + size])))
     return tuple(result)
 
 

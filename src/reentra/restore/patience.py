@@ -54,8 +54,10 @@ class Patience:
         """Look for effects that may have happened; an absent one is looked for several times."""
         found: dict[str, Finding] = {}
         rest = list(steps)
+        used = set(taken)
         for number, wait_seconds in enumerate((*_NAMED_LOOK_WAITS_SECONDS, 0.0)):
-            found.update(self.looker.findings(rest, existing=existing, taken=taken))
+            found.update(self.looker.findings(rest, existing=existing, taken=used))
+            used.update(one.found_id for one in found.values() if one.found_id)
             rest = [step for step in rest if found[step.id].answer is not Answer.HOLDS]
             if number >= len(_LOOK_WAITS_SECONDS):
                 rest = [s for s in rest if s.makes_object and s.ref.kind in NAMED_KINDS]

@@ -10,7 +10,6 @@ import email.utils
 import gzip
 import logging
 import ssl
-import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -259,7 +258,11 @@ class Sandbox:
     def _admit(self, call: Call) -> None:
         assert call.caller is not None
         verdict = self.world.throttle.admit(
-            call.method, call.path.rstrip("/"), call.query, call.caller.client_id, time.monotonic()
+            call.method,
+            call.path.rstrip("/"),
+            call.query,
+            call.caller.client_id,
+            self.clock.monotonic_seconds(),
         )
         call.units = verdict.units
         if verdict.allowed:

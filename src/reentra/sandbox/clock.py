@@ -43,6 +43,10 @@ class Clock:
             return self._base.timestamp() + self._offset_seconds
         return time.time() + self._offset_seconds
 
+    def monotonic_seconds(self) -> float:
+        """Return seconds that run with the machine even where time stands still until moved."""
+        return time.monotonic() + self._offset_seconds
+
     def advance(self, seconds: float) -> None:
         """Move time ahead."""
         self._offset_seconds += seconds

@@ -1,8 +1,9 @@
 """Applying a plan: precondition, intent, write, wait for consistency, record.
 
-The only package of the product that imports ``graph.writer``: the one door to the tenant. One
-batch is one durable unit: a job applies them one after the other, and a batch that was begun before
-a crash is looked at before it is written again.
+The only package of the product that imports ``graph.writer``: the one door to the tenant. A
+wave of steps that do not depend on each other is one durable unit: all of it is intended, then
+sent in several batches at once, then recorded. A job applies wave after wave, and what was begun
+before a crash is looked at before it is written again.
 
 Invariants: an intent is durable before its write is sent; a new id is durable before anything that
 could use it is sent; a write that may have happened is looked at before it is repeated; every step

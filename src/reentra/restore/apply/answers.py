@@ -13,7 +13,7 @@ from reentra import errors
 from reentra.graph import odata
 from reentra.graph.writer import OutcomeKind, WriteOutcome
 from reentra.restore import blame, order, outcomes
-from reentra.restore.apply.requests import Work
+from reentra.restore.apply.requests import Work, target_id
 from reentra.restore.apply.standing import Standing
 from reentra.restore.journal import StepRecord, StepStatus
 from reentra.restore.look import Answer, Looker
@@ -80,9 +80,12 @@ class Judge:
         step = work.step
         may_be_lag = self._may_be_lag(work, error)
         if len(work.steps) > 1:
-            if may_be_lag and work.lag_seconds < MAX_WAIT_SECONDS:
+            is_passing = error.is_retryable and work.sends < MAX_SENDS
+            if (may_be_lag or is_passing) and work.lag_seconds < MAX_WAIT_SECONDS:
                 return _later(work)
-            return Judged([], [Work((one,)) for one in work.steps])  # each gets its own outcome
+            if isinstance(error, errors.Forbidden):  # the source is to blame, or the application
+                return _ended(outcomes.failed_records(work.steps, error))
+            return Judged([], self._parts(work, error))
         found = self._found_after_all(work, error)
         if found is not None:
             return _ended([found])
@@ -106,6 +109,22 @@ class Judge:
         if (may_be_lag or is_contended or is_passing) and work.lag_seconds < self.max_lag_seconds:
             return _later(work)
         return _ended(outcomes.failed_records(work.steps, work.refusal or error, work.dropped))
+
+    def _parts(self, work: Work, error: errors.GraphError) -> list[Work]:
+        """Return a refused write of many links as smaller ones, until what is to blame is alone.
+
+        Graph takes all of them or none. The one that it names is set apart; else halves are tried,
+        which for one bad link among twenty takes at most eleven writes. Each
+        split is final, so that twenty links never take more than 39.
+        """
+        named = {one.lower() for one in blame.GUID.findall(error.message)}
+        identity = self.standing.identity
+        bad = [one for one in work.steps if target_id(one, identity).lower() in named]
+        if bad and len(bad) < len(work.steps):
+            rest = tuple(one for one in work.steps if one not in bad)
+            return [Work(rest), *(Work((one,)) for one in bad)]
+        middle = len(work.steps) // 2
+        return [Work(work.steps[:middle]), Work(work.steps[middle:])]
 
     def _may_be_lag(self, work: Work, error: errors.GraphError) -> bool:
         """Tell whether Graph may only not know yet what this restore brought into being."""

@@ -1,4 +1,4 @@
-"""``Applier``: carries one plan out, batch by batch."""
+"""``Applier``: carries one plan out, wave by wave."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reentra.restore.apply.standing import Standing
 from reentra.restore.identity import NO_IDENTITY, IdentityMap
 from reentra.restore.journal import Journal, StepRecord, StepStatus
 from reentra.restore.look import Answer, Finding, Looker
-from reentra.restore.order import Batch
+from reentra.restore.order import Wave
 from reentra.restore.passwords import NO_SECRETS, RestoreSecrets
 from reentra.restore.patience import MAX_LAG_SECONDS, Patience
 from reentra.restore.plan import RestorePlan, ensure_not_refused
@@ -28,7 +28,7 @@ from reentra.restore.verify import verify_restore
 
 
 class Applier:
-    """Carries one plan out, batch by batch, and can go on where another process stopped.
+    """Carries one plan out, wave by wave, and can go on where another process stopped.
 
     ``on_identity`` is called with the whole map, and must have made it durable when it returns,
     before anything else is written. Not thread-safe; one plan has one applier at a time.
@@ -51,7 +51,7 @@ class Applier:
     ) -> None:
         ensure_not_refused(plan)
         self.plan = plan
-        self.batches = order.batches(plan.steps)
+        self.waves = order.waves(plan.steps)
         self._live = live
         self._clock = clock
         self._listener = listener
@@ -81,24 +81,24 @@ class Applier:
         """How many steps have an outcome."""
         return self._standing.final_count
 
-    def next_batch(self) -> Batch | None:
-        """Return the first batch that has a step without an outcome, or ``None``."""
-        while self._next < len(self.batches):
-            batch = self.batches[self._next]
-            if any(not self._standing.is_final(step_id) for step_id in batch.step_ids):
-                return batch
+    def next_wave(self) -> Wave | None:
+        """Return the first wave that has a step without an outcome, or ``None``."""
+        while self._next < len(self.waves):
+            wave = self.waves[self._next]
+            if any(not self._standing.is_final(step_id) for step_id in wave.step_ids):
+                return wave
             self._next += 1
         return None
 
-    def apply_batch(self, batch: Batch) -> list[StepRecord]:
-        """Apply what of the batch has no outcome yet, and record it.
+    def apply_wave(self, wave: Wave) -> list[StepRecord]:
+        """Apply what of the wave has no outcome yet, and record it.
 
         Raises: ``errors.Unauthenticated`` when Graph no longer takes the credential; what was
         under way stays intended, and is looked at when the restore goes on.
         """
         standing = self._standing
         standing.save_identity()
-        waiting = [standing.steps[i] for i in batch.step_ids if not standing.is_final(i)]
+        waiting = [standing.steps[i] for i in wave.step_ids if not standing.is_final(i)]
         skipped = {step.id: reason for step in waiting if (reason := self._skip_reason(step))}
         standing.record(
             [
@@ -110,7 +110,7 @@ class Applier:
         interrupted = [step for step in ready if step.id in standing.records]
         findings = self._look_for_interrupted(interrupted)
         ready = [step for step in ready if not standing.is_final(step.id)]
-        works = self._prepared(ready, batch, findings)
+        works = self._prepared(ready, wave, findings)
         if works:
             self._intend(works)
             self._sender.send_all(works)
@@ -118,18 +118,18 @@ class Applier:
         return [standing.records[step.id] for step in waiting if step.id in standing.records]
 
     def run(self, *, job: str = "", is_verifying: bool = True) -> RestoreReport:
-        """Apply every batch, then read back what was written.
+        """Apply every wave, then read back what was written.
 
-        Stops at a batch's border when ``should_stop`` says so. An applied plan applied again
+        Stops at a wave's border when ``should_stop`` says so. An applied plan applied again
         writes nothing.
         """
         self._listener(progress.Started("restore", len(self.plan.steps)))
         is_cancelled = False
-        while (batch := self.next_batch()) is not None:
+        while (wave := self.next_wave()) is not None:
             if self._should_stop():
                 is_cancelled = True
                 break
-            self.apply_batch(batch)
+            self.apply_wave(wave)
         self._standing.save_identity()
         self._listener(progress.Finished("restore", self._standing.final_count))
         return self.report(job=job, is_cancelled=is_cancelled, is_verifying=is_verifying)
@@ -184,7 +184,7 @@ class Applier:
         return findings
 
     def _prepared(
-        self, steps: Sequence[Step], batch: Batch, findings: Mapping[str, Finding]
+        self, steps: Sequence[Step], wave: Wave, findings: Mapping[str, Finding]
     ) -> list[Work]:
         """Return the requests that are left; steps that hold already are recorded as such."""
         looking = [step for step in steps if step.look is not Look.NOT_NEEDED]
@@ -203,7 +203,7 @@ class Applier:
         )
         left = {step.id: step for step in steps if not self._standing.is_final(step.id)}
         works = []
-        for request in batch.requests:
+        for request in wave.requests:
             members = tuple(left[step_id] for step_id in request if step_id in left)
             if not members:
                 continue

@@ -1,4 +1,4 @@
-"""Sending: round after round, until every request of a batch has an outcome."""
+"""Sending: round after round, until every request of a wave has an outcome."""
 
 from __future__ import annotations
 
