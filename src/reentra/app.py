@@ -159,6 +159,10 @@ class Application:
 
         return Schedules(self.access.database, self.clock)
 
+    def set_up_address(self, secret: str) -> str:
+        """Return a set-up link; what follows ``#`` never reaches a server's or proxy's log."""
+        return f"{self.settings.public_url.rstrip('/')}/set-up#{secret}"
+
     @property
     def steps_url(self) -> str:
         """Where the steps of durable jobs are kept."""

@@ -31,6 +31,10 @@ class Settings(BaseSettings):
         default="",
         description="SQLAlchemy URL of catalog and jobs; empty means SQLite below the home.",
     )
+    public_url: str = Field(
+        default="http://127.0.0.1:8440",
+        description="The address under which people reach `serve`, for links and sign-in.",
+    )
     log_level: str = Field(default="warning", description="debug, info, warning or error.")
 
     @property

@@ -22,6 +22,9 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "help"
 SUBCOMMANDS = {
     "tenant": ("connect", "list", "check", "disconnect"),
     "jobs": ("list", "show", "cancel", "resume", "report", "undo"),
+    "people": ("add", "list", "role", "disable", "enable", "link", "password", "totp"),
+    "tokens": ("create", "list", "revoke"),
+    "audit": ("list", "verify", "export"),
     "sandbox": ("serve",),
 }
 PATHS = [()] + [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from reentra import errors, settings
-from reentra.cli import session
+from reentra.cli import acting, session
 from reentra.cli.options import DEFAULT_COMMON, Common
 from reentra.cli.screen import Screen
 
@@ -50,6 +50,7 @@ def init(
     with Application(chosen, lambda: passphrase) as application:
         _ensure_home_is_free(application, url)
         made, recovery_key = _made_or_finished(application, url, passphrase)
+        acting.record(application, "recovery_key.reveal", target=made.id, result="done")
         screen.say(f"[green]✓[/] Repository made at [bold]{url}[/]")
         screen.say()
         screen.say("Recovery key, shown this once. It opens the repository when the passphrase is")

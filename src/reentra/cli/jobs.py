@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from reentra import clock as clocks
 from reentra import errors
-from reentra.cli import running, session
+from reentra.cli import acting, running, session
 from reentra.cli.options import DEFAULT_COMMON, Common
 from reentra.cli.screen import Screen, escaped
 
@@ -124,7 +124,8 @@ def cancel(job: JobId, /, *, common: Common = DEFAULT_COMMON) -> int:
             raise errors.UsageError(
                 f"Job {found.id} has ended ({found.status.value}); there is nothing to cancel."
             )
-        will_stop = running.runner(application).request_cancel(found.id)
+        with acting.recorded(application, "job.cancel", tenant=found.tenant, target=found.id):
+            will_stop = running.runner(application).request_cancel(found.id)
         status = application.jobs.load_job(found.id).status.value
     screen.say(
         f"Job {found.id} will stop after the step it is at."

@@ -43,6 +43,10 @@ _COMMANDS = (
     ("jobs", _KEEP, "List, show, cancel, resume and report jobs."),
     ("check", _KEEP, "Verify everything that the repository promises."),
     ("rebuild", _KEEP, "Make the catalog anew from the repository."),
+    ("schedule", _PROTECT, "Show or set when a tenant is backed up."),
+    ("people", _KEEP, "Say who may sign in, and what they may do."),
+    ("tokens", _KEEP, "Make, list and revoke API tokens for scripts."),
+    ("audit", _KEEP, "List, verify and export who did what."),
     ("sandbox", _TRY, "Serve an imitation of Microsoft Graph to practise on."),
     ("demo", _TRY, "Watch a tenant be backed up, hit, compared and restored."),
 )

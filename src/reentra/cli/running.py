@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reentra import errors
-from reentra.cli import session
+from reentra.cli import acting, session
 from reentra.cli.screen import EXIT_PARTIAL, Screen, escaped
 from reentra.jobs import JobRun, JobRunner, TaskResult, TaskStatus
 from reentra.tasks import TASKS, TaskContext
@@ -53,20 +54,25 @@ def run(
     Raises: ``Interrupted`` when it was stopped; whatever the task raised.
     """
     application.repository  # noqa: B018  the passphrase is asked for before anything is begun
+    acting.record(
+        application, task, tenant=tenant, target=_target(parameters or {}), result="begun"
+    )
     jobs = runner(application)
     try:
         with screen.progress() as listener:
             context = _context(application, listener, default_password_file, default_password)
-            _take_up_left_behind(jobs, screen, context)
-            with _Stopping(screen) as stopping:
-                return jobs.run(
+            _take_up_left_behind(application, jobs, screen, context)
+            with _Stopping(screen) as stopping, _recorded_end(application, task, tenant) as end:
+                job_id, result = jobs.run(
                     task,
                     context,
                     tenant=tenant,
                     parameters=parameters,
-                    who=_who(),
+                    who=acting.account(),
                     on_start=stopping.follow,
                 )
+                end.target, end.result = job_id, result.status.value
+                return job_id, result
     finally:
         jobs.close()
 
@@ -80,7 +86,7 @@ def take_up_left_behind(
     try:
         with screen.progress() as listener:
             context = _context(application, listener, default_password_file, "")
-            _take_up_left_behind(jobs, screen, context)
+            _take_up_left_behind(application, jobs, screen, context)
     finally:
         jobs.close()
 
@@ -92,9 +98,18 @@ def resume(
     application.repository  # noqa: B018
     jobs = runner(application)
     try:
-        with screen.progress() as listener, _Stopping(screen) as stopping:
+        acting.record(
+            application, f"{job.task}.resume", tenant=job.tenant, target=job.id, result="begun"
+        )
+        with (
+            screen.progress() as listener,
+            _Stopping(screen) as stopping,
+            _recorded_end(application, f"{job.task}.resume", job.tenant) as end,
+        ):
             context = _context(application, listener, default_password_file, "")
+            end.target = job.id
             result = jobs.resume(job.id, context, on_start=stopping.follow)
+            end.result = result.status.value
     finally:
         jobs.close()
     return show_result(screen, job.id, job.task, result)
@@ -109,13 +124,18 @@ def show_result(screen: Screen, job_id: str, task: str, result: TaskResult) -> i
 
 
 def _take_up_left_behind(
-    jobs: JobRunner[TaskContext], screen: Screen, context: TaskContext
+    application: Application, jobs: JobRunner[TaskContext], screen: Screen, context: TaskContext
 ) -> None:
     for job in jobs.reap():
         screen.warn(f"Job {job.id} ({job.task} of {job.tenant}) was cut off; going on with it.")
         try:
-            with _Stopping(screen) as stopping:
+            with (
+                _Stopping(screen) as stopping,
+                _recorded_end(application, f"{job.task}.resume", job.tenant) as end,
+            ):
+                end.target = job.id
                 result = jobs.resume(job.id, context, on_start=stopping.follow)
+                end.result = result.status.value
         except errors.Interrupted:
             raise
         except errors.Error as failure:
@@ -125,6 +145,31 @@ def _take_up_left_behind(
             )
         else:
             screen.warn(f"Job {job.id} {result.status.value}.")
+
+
+@dataclass(slots=True)
+class _End:
+    """How a job ended, for the audit trail."""
+
+    target: str = ""
+    result: str = "failed"
+
+
+@contextlib.contextmanager
+def _recorded_end(application: Application, action: str, tenant: str) -> Iterator[_End]:
+    end = _End()
+    try:
+        yield end
+    except errors.Error as failure:
+        end.result = failure.code
+        raise
+    finally:
+        acting.record(application, action, tenant=tenant, target=end.target, result=end.result)
+
+
+def _target(parameters: Mapping[str, Any]) -> str:
+    """Return what a job is about, in a word that the trail may hold."""
+    return str(parameters.get("plan") or parameters.get("snapshot") or "")
 
 
 class _Stopping:
@@ -181,13 +226,6 @@ def default_password(file: Path | None) -> str:
     return session.asked(
         "Default password for users that are created anew: ", "the default password"
     )
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
 
 
 def report(application: Application, job: Job, form: str) -> tuple[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from reentra import errors
-from reentra.cli import permissions, session
+from reentra.cli import acting, permissions, session
 from reentra.cli.options import DEFAULT_COMMON, Common, TenantName
 from reentra.cli.screen import EXIT_PARTIAL, Screen, escaped
 
@@ -101,7 +101,8 @@ def connect(
         if try_it:
             with connect_graph(connection, lambda: secret) as client:
                 roles = client.granted_roles()
-        application.connections.add(connection, secret)
+        with acting.recorded(application, "tenant.connect", tenant=name, target=tenant_id):
+            application.connections.add(connection, secret)
     screen.say(f"[green]✓[/] Connected [bold]{name}[/] (tenant {connection.tenant_id})")
     if roles is not None:
         screen.say(f"  {len(roles)} application permissions are granted.")
@@ -211,8 +212,12 @@ def disconnect(name: TenantName, /, *, common: Common = DEFAULT_COMMON) -> int:
     Example: reentra tenant disconnect contoso
     """
     screen = Screen(as_json=common.json)
-    with session.opened(common) as application:
+    with (
+        session.opened(common) as application,
+        acting.recorded(application, "tenant.disconnect", tenant=name),
+    ):
         application.connections.remove(name)
+        application.schedules.remove(name)
     screen.say(f"[green]✓[/] Disconnected [bold]{escaped(name)}[/]; its snapshots stay.")
     screen.result({"name": name, "disconnected": True})
     return 0
