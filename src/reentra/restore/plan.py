@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,11 +24,10 @@ from reentra.restore.licences import LicencePlanner
 from reentra.restore.links import plan_links
 from reentra.restore.object_steps import plan_kind
 from reentra.restore.observed import ObservedTenant, Reads, digest_again
+from reentra.restore.refusals import Refusal, open_refusals
 from reentra.restore.repairs import plan_repairs
-from reentra.restore.safety import Refusal
 from reentra.restore.steps import (
     MISSING_PERMISSION,
-    Action,
     Look,
     Password,
     Step,
@@ -75,7 +74,7 @@ class RestorePlan:
     @property
     def open_refusals(self) -> list[Refusal]:
         """The refusals that stand in the way of applying it."""
-        return safety.open_refusals(self.refusals, self.options.overruled)
+        return open_refusals(self.refusals, self.options.overruled)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return action -> kind (or relationship) -> number of steps."""
@@ -160,12 +159,14 @@ def plan_restore(
     created_at: dt.datetime,
     granted: frozenset[str] | None = None,
     additions: Callable[[Draft], None] | None = None,
+    safeguards: safety.Safeguards = safety.NO_SAFEGUARDS,
 ) -> RestorePlan:
     """Return the plan that makes ``live`` equal ``desired`` inside ``selection``.
 
     Reads both states and writes nothing. What is equal already gets no step. ``granted`` are the
     application permissions held; steps that lack theirs are left out and listed. ``None`` means
     that nobody knows, and Graph will tell. ``additions`` adds steps of its own to the draft.
+    ``safeguards`` are what a plan must not harm.
     """
     observed = ObservedTenant(live)
     draft = Draft(desired, observed, selection, options, identity, granted)
@@ -179,11 +180,7 @@ def plan_restore(
     if additions is not None:
         additions(draft)
     principal_names.settle_names(draft)
-    steps = order.ordered(_permitted(draft))
-    refusals = [
-        *safety.share_refusals(steps, draft.totals, options.max_changed_share),
-        *safety.administrator_refusals(steps, _administrators(live, steps)),
-    ]
+    steps, refusals = safety.judged(draft, order.ordered(_permitted(draft)), safeguards)
     plan = RestorePlan(
         id="",
         tenant_id=desired.tenant_id,
@@ -283,39 +280,3 @@ def _permitted(draft: Draft) -> list[Step]:
             )
         )
     return kept
-
-
-def _administrators(live: LiveState, steps: Sequence[Step]) -> list[safety.Administrator]:
-    """Load who can administer the tenant now, when the plan takes a sign-in away from anybody."""
-    takes_away = any(
-        step.ref.kind == "user"
-        and (
-            step.action is Action.DELETE
-            or (step.action is Action.UPDATE and step.body.get("accountEnabled") is False)
-        )
-        for step in steps
-    )
-    if not takes_away:
-        return []
-    try:
-        assignments = live.find_objects(
-            "unifiedRoleAssignment", "roleDefinitionId", [safety.GLOBAL_ADMINISTRATOR]
-        )
-    except errors.Forbidden:
-        return []
-    principals = {
-        str(item.get("principalId"))
-        for item in assignments
-        if item.get("directoryScopeId") in ("/", None)
-    }
-    users = live.load_objects("user", sorted(principals))
-    groups = sorted(principals - users.keys())
-    if groups:
-        members = live.load_relationships("group.members", groups)
-        users.update(live.load_objects("user", sorted({link.target_id for link in members})))
-    return [
-        safety.Administrator(
-            user.id, str(user.get("displayName") or user.id), user.get("accountEnabled") is True
-        )
-        for user in users.values()
-    ]

@@ -1,116 +1,203 @@
-"""Refusals: what a plan will not do to a tenant unless a person overrules it. Pure."""
+"""Safety: what stands between a finished plan and harm, in one call.
+
+What decides lies in ``administrators``, ``conditional_access``, ``lockout`` and ``break_glass``;
+here they are asked, each only when a step of the plan can do that harm, and what could not be
+looked at is said. Reads through ``TenantState`` only.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
+from reentra import errors
 from reentra.directory import kinds
 from reentra.directory.relationships import RELATIONSHIPS
+from reentra.restore import administrators, break_glass, lockout, order
+from reentra.restore.administrators import Administration, Person
+from reentra.restore.draft import Draft
+from reentra.restore.lockout import Policies
+from reentra.restore.refusals import CHANGED_SHARE, Refusal
 from reentra.restore.steps import Action, Step
 
-GLOBAL_ADMINISTRATOR = "62e90394-69f5-4237-9190-012177145e10"
+DEFAULT_CHANGED_SHARE = 0.2
+ALWAYS_ALLOWED_CHANGES = 50  # of a kind, where no share was chosen: small tenants have big shares
 _CHANGES = (Action.UPDATE, Action.DELETE, Action.ASSIGN_LICENSES)
+_BRINGS_BACK = (Action.UNDELETE, Action.CREATE, Action.INVITE)
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """One reason not to apply a plan. ``overrule`` is what to name to do it all the same.
+class Safeguards:
+    """What a plan must not harm beside what every tenant has.
 
-    An empty ``overrule`` means that there is no way.
+    ``break_glass`` are users, each named by id or userPrincipalName. ``client_id`` is the
+    application that restores; empty when nobody knows (a managed identity).
     """
 
-    code: str
-    message: str
-    hint: str
-    overrule: str = ""
-    numbers: Mapping[str, float] = field(default_factory=dict)
+    break_glass: tuple[str, ...] = ()
+    client_id: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "code": self.code,
-            "message": self.message,
-            "hint": self.hint,
-            "overrule": self.overrule,
-            "numbers": dict(self.numbers),
-        }
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Refusal:
-        return cls(
-            value["code"],
-            value["message"],
-            value["hint"],
-            value.get("overrule", ""),
-            value.get("numbers", {}),
+NO_SAFEGUARDS = Safeguards()
+
+
+def judged(
+    draft: Draft, steps: Sequence[Step], safeguards: Safeguards = NO_SAFEGUARDS
+) -> tuple[list[Step], list[Refusal]]:
+    """Return the steps in their order, some made to wait for others, and the refusals.
+
+    What may go wrong without being certain becomes a warning of the draft, and so does what could
+    not be looked at.
+    """
+    result = list(steps)
+    refusals = share_refusals(result, draft.totals, draft.options.max_changed_share)
+    takes_away = any(administrators.may_take_away(step) for step in result)
+    policies = _policies(draft, result)
+    administration = None
+    if takes_away or (policies is not None and policies.dangerous()):
+        administration = _looked_at(
+            draft,
+            lambda: administrators.load_administration(draft.live),
+            "Whether Global Administrators could still administer the tenant",
+            "unifiedRoleAssignment",
         )
+    if administration is not None and takes_away:
+        found, waits = administrators.last_administrator(administration, draft, result)
+        refusals += found
+        if waits:
+            result = order.ordered(administrators.waiting(result, waits))
+    if safeguards.break_glass and result:
+        refusals += _break_glass_refusals(draft, result, safeguards.break_glass, policies)
+    if policies is not None:
+        refusals += _lockout_refusals(draft, result, policies, administration, safeguards)
+    return result, refusals
 
 
-@dataclass(frozen=True, slots=True)
-class Administrator:
-    """Somebody who holds Global Administrator for the whole tenant, as the tenant is now."""
+def _policies(draft: Draft, steps: Sequence[Step]) -> Policies | None:
+    if not any(lockout.may_lock_out(step) for step in steps):
+        return None
+    return _looked_at(
+        draft,
+        lambda: lockout.load_policies(draft, steps),
+        "Whether Conditional Access would lock anybody out",
+        "conditionalAccessPolicy",
+    )
 
-    id: str
-    name: str
-    is_enabled: bool
+
+def _lockout_refusals(
+    draft: Draft,
+    steps: Sequence[Step],
+    policies: Policies,
+    administration: Administration | None,
+    safeguards: Safeguards,
+) -> list[Refusal]:
+    found = _looked_at(
+        draft,
+        lambda: lockout.lockout(draft, steps, policies, administration, safeguards.client_id),
+        "Whether Conditional Access would lock administrators out",
+        "unifiedRoleAssignment",
+    )
+    if found is None:
+        return []
+    refusals, warnings = found
+    draft.warnings += warnings
+    return refusals
+
+
+def _break_glass_refusals(
+    draft: Draft, steps: Sequence[Step], named: Sequence[str], policies: Policies | None
+) -> list[Refusal]:
+    loaded = _looked_at(
+        draft,
+        lambda: break_glass.load_accounts(draft, named),
+        "Whether the break-glass accounts are harmed",
+        "user",
+    )
+    if loaded is None:
+        return []
+    accounts, warnings = loaded
+    draft.warnings += warnings
+    if not accounts:
+        return []
+    now = list(policies.now.values()) if policies is not None else []
+    refusals = _looked_at(
+        draft,
+        lambda: break_glass.account_refusals(draft, steps, accounts, now),
+        "Whether the break-glass accounts lose a role or a group",
+        "unifiedRoleAssignment",
+    )
+    return [*(refusals or []), *_break_glass_policies(draft, steps, policies, accounts)]
+
+
+def _break_glass_policies(
+    draft: Draft,
+    steps: Sequence[Step],
+    policies: Policies | None,
+    accounts: Mapping[str, Person],
+) -> list[Refusal]:
+    if policies is None:
+        return []
+    found = _looked_at(
+        draft,
+        lambda: lockout.break_glass_policies(draft, steps, policies, accounts),
+        "Whether Conditional Access would begin to apply to the break-glass accounts",
+        "unifiedRoleAssignment",
+    )
+    if found is None:
+        return []
+    refusals, warnings = found
+    draft.warnings += warnings
+    return refusals
+
+
+def _looked_at(draft: Draft, look: Callable[[], _Found], question: str, kind: str) -> _Found | None:
+    """Return what ``look`` finds; what the tenant does not let be read is said, and is ``None``."""
+    try:
+        return look()
+    except (errors.Forbidden, errors.InvalidRequest, errors.GraphNotFound) as error:
+        row = kinds.KINDS[kind]
+        lacking = row.read_permissions
+        if draft.granted is not None:
+            lacking = kinds.missing_permissions(lacking, draft.granted) or lacking
+        draft.warnings.append(
+            f"{question} was not simulated: {row.title.lower()} cannot be read (permission "
+            f"{', '.join(lacking)}): {error.message}"
+        )
+        return None
 
 
 def share_refusals(
     steps: Sequence[Step], totals: Mapping[str, int], max_share: float | None
 ) -> list[Refusal]:
-    """Refuse to change more than ``max_share`` of a kind's live objects."""
-    if max_share is None:
-        return []
-    changed = Counter(
-        kind for kind, _id in {(s.ref.kind, s.ref.id) for s in steps if s.action in _CHANGES}
-    )
+    """Refuse to change or delete more than ``max_share`` of a kind's live objects.
+
+    Without a choice a fifth of a kind may change, and fifty objects of it in any case. What the
+    plan brings back was not there and does not count; a kind of which only single objects are
+    selected has no share.
+    """
+    limit = DEFAULT_CHANGED_SHARE if max_share is None else max_share
+    free = ALWAYS_ALLOWED_CHANGES if max_share is None else 0
+    back = {step.ref for step in steps if step.action in _BRINGS_BACK}
+    changed = Counter(ref.kind for ref in {s.ref for s in steps if s.action in _CHANGES} - back)
     refusals = []
     for kind, count in sorted(changed.items()):
         total = totals.get(kind, 0)
-        if total and count / total > max_share:
+        if total and count > free and count / total > limit:
             refusals.append(
                 Refusal(
-                    "changed_share",
-                    f"The plan changes {count} of {total} objects of kind {kind} "
-                    f"({count / total:.0%}); the limit is {max_share:.0%}.",
-                    "Narrow the selection, or overrule the limit if that many are meant.",
-                    "changed_share",
-                    {"changed": count, "total": total, "limit": max_share},
+                    CHANGED_SHARE,
+                    f"The plan changes {count:,} of {total:,} objects of kind {kind} "
+                    f"({count / total:.0%}); the limit is {limit:.0%}.",
+                    "Look at a few of them, then narrow the selection, or overrule the limit if "
+                    "that many are meant.",
+                    CHANGED_SHARE,
+                    {"changed": count, "total": total, "limit": limit},
                 )
             )
     return refusals
-
-
-def administrator_refusals(
-    steps: Sequence[Step], administrators: Sequence[Administrator]
-) -> list[Refusal]:
-    """Refuse to disable, delete or strip the last Global Administrator who can sign in."""
-    usable = {admin.id: admin for admin in administrators if admin.is_enabled}
-    if not usable:
-        return []
-    lost = {
-        step.live_id
-        for step in steps
-        if step.live_id in usable
-        and (
-            step.action is Action.DELETE
-            or (step.action is Action.UPDATE and step.body.get("accountEnabled") is False)
-        )
-    }
-    if len(lost) < len(usable):
-        return []
-    names = ", ".join(sorted(usable[one].name for one in lost))
-    return [
-        Refusal(
-            "last_administrator",
-            f"The plan disables the last usable Global Administrator ({names}).",
-            "Enable or appoint another Global Administrator first, or leave the user out.",
-            "",
-            {"usable": len(usable), "lost": len(lost)},
-        )
-    ]
 
 
 def missing_for(step: Step, granted: frozenset[str]) -> tuple[str, ...]:
@@ -147,10 +234,3 @@ def needed_permissions(step: Step) -> tuple[str, ...]:
     if step.body.get("isAssignableToRole") is True:
         needed = (*needed, "RoleManagement.ReadWrite.Directory")
     return needed
-
-
-def open_refusals(refusals: Iterable[Refusal], overruled: frozenset[str]) -> list[Refusal]:
-    """Return the refusals that nobody has overruled, or that nobody can."""
-    return [
-        refusal for refusal in refusals if not refusal.overrule or refusal.overrule not in overruled
-    ]
