@@ -13,11 +13,10 @@ from reentra.cli import session, viewing
 from reentra.cli.options import DEFAULT_COMMON, Common, TenantName
 from reentra.cli.screen import Screen, escaped, plural
 from reentra.directory.kinds import KINDS
-from reentra.directory.relationships import RELATIONSHIPS, relationships_of
+from reentra.directory.relationships import RELATIONSHIPS
 
 if TYPE_CHECKING:
     from reentra.app import Application
-    from reentra.directory.objects import Relationship
 
 app = App(name="browse")
 
@@ -127,7 +126,7 @@ def _show_object(screen: Screen, seen: viewing.SeenSnapshot, kind: str, object_i
             f"Snapshot {seen.snapshot_id} has no {kind} {object_id}.",
             hint=f"`reentra search` finds objects; `reentra browse NAME {kind}` lists them.",
         )
-    links = _links_of(seen, kind, object_id)
+    links = viewing.links_of(seen.state, kind, object_id)
     title = viewing.title_of(found)
     screen.say(f"[bold]{escaped(title)}[/]  {kind}  {object_id}")
     screen.table(
@@ -161,42 +160,6 @@ def _show_object(screen: Screen, seen: viewing.SeenSnapshot, kind: str, object_i
             "relationships": links,
         }
     )
-
-
-def _links_of(seen: viewing.SeenSnapshot, kind: str, object_id: str) -> list[dict[str, Any]]:
-    outgoing: list[Relationship] = []
-    incoming: list[Relationship] = []
-    for row in relationships_of(kind):
-        outgoing.extend(seen.state.load_relationships(row.name, [object_id]))
-    for row in RELATIONSHIPS.values():
-        if not row.target_kinds or kind in row.target_kinds:
-            incoming.extend(seen.state.load_relationships_to(row.name, [object_id]))
-    others = {link.target_id for link in outgoing} | {link.source_id for link in incoming}
-    names = seen.state.load_names(sorted(others))
-    return [
-        *(_link("to", link.kind, link.target_id, link.target_kind, names) for link in outgoing),
-        *(
-            _link("from", link.kind, link.source_id, RELATIONSHIPS[link.kind].source_kind, names)
-            for link in incoming
-        ),
-    ]
-
-
-def _link(
-    direction: str,
-    relationship: str,
-    other_id: str,
-    other_kind: str,
-    names: dict[str, tuple[str, str]],
-) -> dict[str, Any]:
-    kind, name = names.get(other_id, (other_kind, ""))
-    return {
-        "relationship": relationship,
-        "direction": direction,
-        "target": other_id,
-        "target_kind": kind or other_kind,
-        "target_name": name or other_id,
-    }
 
 
 def _shown(value: Any) -> str:

@@ -14,7 +14,6 @@ from reentra.cli.screen import Screen, escaped, plural
 if TYPE_CHECKING:
     from reentra.app import Application
     from reentra.compare import Comparison, ObjectChange
-    from reentra.directory.selection import Selection
 
 app = App(name="compare")
 
@@ -86,36 +85,9 @@ def comparison(
     *,
     is_all: bool = False,
 ) -> Comparison:
-    """Compare what two texts name, seeing through new ids. It is read while it is iterated over."""
-    from reentra.compare import compare as compared
-    from reentra.directory.state import TenantState
-
-    tenant_id = viewing.synced_tenant(application, screen, name)
-    first = viewing.state_of(application, tenant_id, before)
-    candidates = None
-    second: TenantState
-    if after == viewing.LIVE:
-        second = application.open_tenant(name).live
-    else:
-        second = viewing.state_of(application, tenant_id, after)
-        if not viewing.is_capture(first) and not viewing.is_capture(second):
-            candidates = application.catalog.candidates(tenant_id, first.label, second.label)
-    known = application.identities.load(tenant_id)
-    chosen = _selection([first, second], kinds, ids)
-    if chosen.is_everything:
-        # A capture says nothing of what it does not hold.
-        chosen = viewing.held_by(next(filter(viewing.is_capture, (first, second)), None))
-    found = compared(
-        first,
-        second,
-        chosen,
-        candidates=None if is_all else candidates,
-        identity={**known.objects, **known.apps},
-        include_equal=is_all,
-    )
-    captures = {one.label for one in (first, second) if viewing.is_capture(one)}
-    found.incomplete = tuple(part for part in found.incomplete if part.state not in captures)
-    return found
+    """Bring the catalog up to date and compare what two texts name."""
+    viewing.synced_tenant(application, screen, name)
+    return viewing.comparison(application, name, before, after, kinds, ids, is_all=is_all)
 
 
 def show_change(screen: Screen, change: ObjectChange) -> None:
@@ -162,21 +134,6 @@ def show_counts(screen: Screen, found: Comparison, tally: Tally) -> None:
         if total
         else f"Nothing differs between {found.before} and {found.after}."
     )
-
-
-def _selection(states: list[Any], kinds: tuple[str, ...], ids: tuple[str, ...]) -> Selection:
-    from reentra.directory.selection import Selection
-
-    full = []
-    for text in ids:
-        if "/" in text:
-            full.append(text)
-        elif len(kinds) == 1:
-            full.append(f"{kinds[0]}/{text}")
-        else:
-            full.append(f"{viewing.find_kind(states, text)}/{text}")
-    # One object of one kind means that object, not the whole kind beside it.
-    return Selection.parse(() if ids else kinds, full)
 
 
 def _value(value: Any) -> str:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from reentra.cli.screen import Screen, escaped, plural
 from reentra.jobs import TaskResult
 
 if TYPE_CHECKING:
-    from reentra.app import Application
-    from reentra.database import Job
+    pass
 
 _MOST_LINES = 20
 
@@ -43,38 +39,6 @@ def show(screen: Screen, job_id: str, task: str, result: TaskResult) -> None:
         case _:
             screen.say(f"Job {job_id} {result.status.value}.")
     screen.result({**summary, "job": job_id})
-
-
-def report(application: Application, job: Job, form: str) -> tuple[str, Any]:
-    """Return a job's report as text in the form ``text``, ``csv`` or ``json``, and as JSON."""
-    if job.task == "restore":
-        from reentra.tasks import load_report
-
-        found = load_report(application, job)
-        document: dict[str, Any] = found.to_json()
-        document["entries"] = [
-            {**entry.to_json(), "new_id": str(entry.detail.get("new_id") or "")}
-            for entry in found.entries
-        ]
-        if form == "csv":
-            return found.to_csv(), document
-        if form == "text":
-            return found.to_text(), document
-    else:
-        document = {
-            "job": job.id,
-            "task": job.task,
-            "tenant": job.tenant,
-            "status": job.status.value,
-            **job.summary,
-        }
-        if job.error:
-            document["error"] = dict(job.error)
-        if form == "csv":
-            return _csv(_rows(document)), document
-        if form == "text":
-            return "\n".join(_lines(document)) + "\n", document
-    return json.dumps(document, ensure_ascii=False, indent=2) + "\n", document
 
 
 def _show_backup(screen: Screen, summary: Mapping[str, Any]) -> None:
@@ -162,43 +126,6 @@ def _show_check(screen: Screen, summary: Mapping[str, Any]) -> None:
             "  Snapshots that are not named stay readable. `reentra backup NAME --anew` stores "
             "everything again."
         )
-
-
-def _rows(document: Mapping[str, Any]) -> Iterable[Sequence[Any]]:
-    kinds = document.get("kinds")
-    if isinstance(kinds, dict) and kinds and all(isinstance(i, dict) for i in kinds.values()):
-        columns = ("objects", "added", "changed", "deleted", "coverage", "reason")
-        yield ("kind", *columns)
-        for kind, item in kinds.items():
-            yield (kind, *(item.get(column, "") for column in columns))
-        return
-    if "problems" in document:
-        yield ("severity", "path", "what", "snapshots")
-        for item in document["problems"]:
-            yield (item["severity"], item["path"], item["what"], " ".join(item["snapshots"]))
-        return
-    yield ("name", "value")
-    for name, value in document.items():
-        yield (name, value if isinstance(value, str | int | float) else json.dumps(value))
-
-
-def _csv(rows: Iterable[Sequence[Any]]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue()
-
-
-def _lines(document: Mapping[str, Any], indent: str = "") -> Iterable[str]:
-    for name, value in document.items():
-        if isinstance(value, dict) and value:
-            yield f"{indent}{name}"
-            yield from _lines(value, indent + "  ")
-        elif isinstance(value, list) and value:
-            yield f"{indent}{name}"
-            yield from (f"{indent}  {item if isinstance(item, str) else json.dumps(item)}"
-                        for item in value)  # fmt: skip
-        elif value not in ({}, [], None, ""):
-            yield f"{indent}{name}: {value}"
 
 
 def _size(size_bytes: int) -> str:

@@ -230,9 +230,9 @@ def default_password(file: Path | None) -> str:
 
 def report(application: Application, job: Job, form: str) -> tuple[str, Any]:
     """Return a job's report as text of the form, and as a document."""
-    from reentra.cli import endings
+    from reentra import reporting
 
-    return endings.report(application, job, form)
+    return reporting.report(application, job, form)
 
 
 def named(text: str) -> str:

@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from reentra import errors
-from reentra.cli import acting, permissions, session
+from reentra.cli import acting, session
 from reentra.cli.options import DEFAULT_COMMON, Common, TenantName
 from reentra.cli.screen import EXIT_PARTIAL, Screen, escaped
+from reentra.directory import permissions
 
 app = App(name="tenant")
 

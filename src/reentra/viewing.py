@@ -1,0 +1,208 @@
+"""Opens what a face shows: snapshots, captures, objects with their links, comparisons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reentra import errors
+from reentra.directory.kinds import KINDS
+from reentra.directory.relationships import RELATIONSHIPS, relationships_of
+
+if TYPE_CHECKING:
+    from reentra.app import Application
+    from reentra.catalog import CatalogState, SnapshotSummary
+    from reentra.compare import Comparison
+    from reentra.directory.objects import DirectoryObject, Relationship
+    from reentra.directory.selection import Selection
+    from reentra.directory.state import TenantState
+    from reentra.snapshots import KindSummary
+
+LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenSnapshot:
+    """A snapshot that a command looks at."""
+
+    tenant_id: str
+    summary: SnapshotSummary
+    state: CatalogState
+
+    @property
+    def snapshot_id(self) -> str:
+        return self.summary.id
+
+
+def snapshot_of(application: Application, tenant_id: str, text: str) -> SeenSnapshot:
+    """Open a snapshot of a tenant that the catalog is up to date with."""
+    summary = application.catalog.resolve_snapshot(tenant_id, text)
+    return SeenSnapshot(tenant_id, summary, application.catalog.state(tenant_id, summary.id))
+
+
+def state_of(application: Application, tenant_id: str, text: str) -> TenantState:
+    """Open what a person named: a snapshot, or else a restore's capture.
+
+    Raises: ``NotFound``, ``UsageError``.
+    """
+    from reentra.restore.capture import find_capture, load_capture
+
+    try:
+        return snapshot_of(application, tenant_id, text).state
+    except errors.NotFound:
+        capture = find_capture(application.repository, tenant_id, text)
+        if not capture:
+            raise
+        return load_capture(application.repository, tenant_id, capture)
+
+
+def is_capture(state: TenantState) -> bool:
+    """Tell whether a state is a restore's capture, which holds only what was touched."""
+    from reentra.snapshots import ReplayedSnapshot
+
+    return isinstance(state, ReplayedSnapshot)
+
+
+def held_by(capture: TenantState | None) -> Selection:
+    """Return the selection of every object that a capture holds; everything without one."""
+    from reentra.directory.objects import ObjectRef
+    from reentra.directory.selection import EVERYTHING, Selection
+
+    if capture is None:
+        return EVERYTHING
+    refs = {
+        ObjectRef(kind, item.id)
+        for kind in capture.coverage()
+        if kind in KINDS
+        for item in capture.list_objects(kind)
+    }
+    return Selection(refs=frozenset(refs))
+
+
+def kind_document(summary: KindSummary) -> dict[str, Any]:
+    """Return one kind of a snapshot in the shape that scripts rely on."""
+    return {
+        "objects": summary.objects,
+        "added": summary.added,
+        "changed": summary.changed,
+        "deleted": summary.deleted,
+        "coverage": summary.coverage.status.value,
+        "reason": summary.coverage.reason,
+    }
+
+
+def find_kind(states: list[TenantState], object_id: str) -> str:
+    """Return the kind of an object that is given by its id alone.
+
+    Raises: ``NotFound``.
+    """
+    for state in states:
+        named = state.load_names([object_id]).get(object_id)
+        if named is not None:
+            return named[0]
+    raise errors.NotFound(
+        f"There is no object {object_id}.", hint="Check the id, or give it as KIND/ID."
+    )
+
+
+def title_of(item: DirectoryObject) -> str:
+    """Return what people call an object."""
+    row = KINDS.get(item.kind)
+    name = item.get(row.title_property) if row is not None and row.title_property else None
+    return str(name or item.get("displayName") or item.id)
+
+
+def links_of(state: TenantState, kind: str, object_id: str) -> list[dict[str, Any]]:
+    """Return an object's links in both directions, with the names of the other ends."""
+    outgoing: list[Relationship] = []
+    incoming: list[Relationship] = []
+    for row in relationships_of(kind):
+        outgoing.extend(state.load_relationships(row.name, [object_id]))
+    for row in RELATIONSHIPS.values():
+        if not row.target_kinds or kind in row.target_kinds:
+            incoming.extend(state.load_relationships_to(row.name, [object_id]))
+    others = {link.target_id for link in outgoing} | {link.source_id for link in incoming}
+    names = state.load_names(sorted(others))
+    return [
+        *(_link("to", link.kind, link.target_id, link.target_kind, names) for link in outgoing),
+        *(
+            _link("from", link.kind, link.source_id, RELATIONSHIPS[link.kind].source_kind, names)
+            for link in incoming
+        ),
+    ]
+
+
+def _link(
+    direction: str,
+    relationship: str,
+    other_id: str,
+    other_kind: str,
+    names: dict[str, tuple[str, str]],
+) -> dict[str, Any]:
+    kind, name = names.get(other_id, (other_kind, ""))
+    return {
+        "relationship": relationship,
+        "direction": direction,
+        "target": other_id,
+        "target_kind": kind or other_kind,
+        "target_name": name or other_id,
+    }
+
+
+def comparison(
+    application: Application,
+    name: str,
+    before: str,
+    after: str,
+    kinds: tuple[str, ...] = (),
+    ids: tuple[str, ...] = (),
+    *,
+    is_all: bool = False,
+) -> Comparison:
+    """Compare what two texts name, seeing through new ids. It is read while it is iterated over.
+
+    The catalog is up to date with the tenant.
+    """
+    from reentra.compare import compare as compared
+
+    tenant_id = application.connections.find(name).tenant_id
+    first = state_of(application, tenant_id, before)
+    candidates = None
+    second: TenantState
+    if after == LIVE:
+        second = application.open_tenant(name).live
+    else:
+        second = state_of(application, tenant_id, after)
+        if not is_capture(first) and not is_capture(second):
+            candidates = application.catalog.candidates(tenant_id, first.label, second.label)
+    known = application.identities.load(tenant_id)
+    chosen = _selection([first, second], kinds, ids)
+    if chosen.is_everything:
+        # A capture says nothing of what it does not hold.
+        chosen = held_by(next(filter(is_capture, (first, second)), None))
+    found = compared(
+        first,
+        second,
+        chosen,
+        candidates=None if is_all else candidates,
+        identity={**known.objects, **known.apps},
+        include_equal=is_all,
+    )
+    captures = {one.label for one in (first, second) if is_capture(one)}
+    found.incomplete = tuple(part for part in found.incomplete if part.state not in captures)
+    return found
+
+
+def _selection(states: list[Any], kinds: tuple[str, ...], ids: tuple[str, ...]) -> Selection:
+    from reentra.directory.selection import Selection
+
+    full = []
+    for text in ids:
+        if "/" in text:
+            full.append(text)
+        elif len(kinds) == 1:
+            full.append(f"{kinds[0]}/{text}")
+        else:
+            full.append(f"{find_kind(states, text)}/{text}")
+    # One object of one kind means that object, not the whole kind beside it.
+    return Selection.parse(() if ids else kinds, full)
