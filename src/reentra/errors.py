@@ -40,6 +40,7 @@ later without a change. ``tests/test_errors.py`` pins all of them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 
@@ -98,11 +99,29 @@ class ConfigurationError(Error):
 
 
 class Refused(Error):
-    """Doing it would do harm, so nothing was written. ``numbers`` are the facts behind it."""
+    """Doing it would do harm, so nothing was written.
+
+    ``refusals`` are the reasons one by one, with code, numbers and how to overrule, where a plan
+    gave them.
+    """
 
     code = "refused"
     exit_code = 4
     http_status = 409
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        refusals: Sequence[Mapping[str, object]] = (),
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.refusals = tuple(refusals)
+
+    def to_json(self) -> dict[str, object]:
+        value = Error.to_json(self)
+        return {**value, "refusals": list(self.refusals)} if self.refusals else value
 
 
 class StalePlan(Refused):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reentra.directory.objects import ObjectRef
     from reentra.directory.selection import Selection
     from reentra.directory.state import TenantState
+    from reentra.graph.connection import TenantConnection
     from reentra.repository import Lock, Manifest
     from reentra.restore.apply import Applier
     from reentra.restore.draft import RestoreOptions
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from reentra.restore.order import Wave
     from reentra.restore.plan import RestorePlan
     from reentra.restore.report import RestoreReport, Verification
+    from reentra.restore.safety import Safeguards
 
 PLANS = "plans"  # collection of restore plans in the repository, by plan id
 
@@ -348,6 +350,7 @@ def make_plan(
         identity,
         created_at=application.clock.now(),
         granted=tenant.client.granted_roles(),
+        safeguards=_safeguards(tenant.connection),
     )
     listener(progress.Finished("plan", len(plan.steps), f"{len(plan.steps):,} steps"))
     return plan
@@ -393,10 +396,17 @@ def make_undo_plan(
         identity,
         created_at=application.clock.now(),
         granted=tenant.client.granted_roles(),
+        safeguards=_safeguards(tenant.connection),
         is_overwriting=is_overwriting,
     )
     listener(progress.Finished("plan", len(undoing.steps), f"{len(undoing.steps):,} steps"))
     return undoing
+
+
+def _safeguards(connection: TenantConnection) -> Safeguards:
+    from reentra.restore.safety import Safeguards
+
+    return Safeguards(connection.break_glass, connection.client_id)
 
 
 def _ensure_something_is_there(

@@ -20,7 +20,7 @@ from .conftest import PASSPHRASE, Cli
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "help"
 SUBCOMMANDS = {
-    "tenant": ("connect", "list", "check", "disconnect"),
+    "tenant": ("connect", "set", "list", "check", "disconnect"),
     "jobs": ("list", "show", "cancel", "resume", "report", "undo"),
     "people": ("add", "list", "role", "disable", "enable", "link", "password", "totp"),
     "tokens": ("create", "list", "revoke"),

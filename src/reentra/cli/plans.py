@@ -84,9 +84,12 @@ def show(screen: Screen, plan: RestorePlan, saved_at: Path | None) -> None:
     rest = [item for item in plan.unrestorable if item.code != CHANGED_SINCE]
     _show_left_out(screen, rest, "Cannot be restored through Graph:")
     for refusal in plan.open_refusals:
-        screen.say(f"[red]Refused:[/] {escaped(refusal.message)} {escaped(refusal.hint)}")
+        screen.say(
+            f"[red]Refused[/] ({escaped(refusal.code)}): {escaped(refusal.message)} "
+            f"{escaped(refusal.hint)}"
+        )
         if refusal.overrule:
-            screen.say(f"  To do it all the same: --overrule {refusal.overrule}")
+            screen.say(f"  To do it all the same: --overrule {escaped(refusal.overrule)}")
     if saved_at is not None:
         screen.say(f"Saved in {escaped(str(saved_at))}; `reentra restore --plan FILE` applies it.")
 

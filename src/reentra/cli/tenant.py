@@ -1,9 +1,10 @@
-"""``reentra tenant connect|list|check|disconnect``."""
+"""``reentra tenant connect|set|list|check|disconnect``."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -12,6 +13,10 @@ from reentra.cli import acting, session
 from reentra.cli.options import DEFAULT_COMMON, Common, TenantName
 from reentra.cli.screen import EXIT_PARTIAL, Screen, escaped
 from reentra.directory import permissions
+
+if TYPE_CHECKING:
+    from reentra.app import Application
+    from reentra.graph.connection import TenantConnection
 
 app = App(name="tenant")
 
@@ -97,6 +102,7 @@ def connect(
         ca_file=_absolute(ca_file),
     )
     with session.opened(common) as application:
+        connection = _with_settings(application, connection)
         application.connections.ensure_free(connection)
         roles: frozenset[str] | None = None
         if try_it:
@@ -114,6 +120,70 @@ def connect(
             "granted_permissions": None if roles is None else sorted(roles),
         }
     )
+    return 0
+
+
+@app.command(name="set")
+def set_(
+    name: TenantName,
+    /,
+    *,
+    break_glass: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="",
+            help="A break-glass account, by id or userPrincipalName; repeatable. All that are "
+            "given replace those named before.",
+        ),
+    ] = (),
+    no_break_glass: Annotated[
+        bool, Parameter(negative="", help="Name no break-glass account any more.")
+    ] = False,
+    try_it: Annotated[
+        bool, Parameter(name="--try", help="Look for the accounts in the tenant first.")
+    ] = True,
+    common: Common = DEFAULT_COMMON,
+) -> int:
+    """Change what is kept of a tenant beside its credential, or show it.
+
+    A restore refuses to change a break-glass account, and to enable a Conditional Access policy
+    that does not exclude it. The id is better than the name: names change.
+
+    Example: reentra tenant set contoso --break-glass emergency@contoso.com
+    """
+    from reentra.restore.break_glass import find_accounts
+
+    screen = Screen(as_json=common.json)
+    if break_glass and no_break_glass:
+        raise errors.UsageError(
+            "Accounts are both named and taken back.",
+            hint="Give --break-glass or --no-break-glass.",
+        )
+    with session.opened(common) as application:
+        stored = application.connections.load(name)
+        connection = stored.connection
+        if break_glass or no_break_glass:
+            wanted = tuple(dict.fromkeys(break_glass))
+            connection = dataclasses.replace(connection, break_glass=wanted)
+            if wanted and try_it:
+                found = find_accounts(application.open_tenant(name).live, wanted)
+                missing = [one for one in wanted if one not in found]
+                if missing:
+                    raise errors.NotFound(
+                        f"There is no user {', '.join(missing)} in the tenant {name}.",
+                        hint="Look at the spelling; --no-try records them unseen.",
+                    )
+            with acting.recorded(
+                application, "tenant.change", tenant=name, target=", ".join(wanted)
+            ):
+                application.connections.add(connection, stored.secret)
+    if connection.break_glass:
+        screen.say("Break-glass accounts, which no restore touches:")
+        for account in connection.break_glass:
+            screen.say(f"  {escaped(account)}")
+    else:
+        screen.say(f"[yellow]![/] No break-glass account is named for {escaped(name)}.")
+    screen.result({"name": name, "break_glass": list(connection.break_glass)})
     return 0
 
 
@@ -222,6 +292,15 @@ def disconnect(name: TenantName, /, *, common: Common = DEFAULT_COMMON) -> int:
     screen.say(f"[green]✓[/] Disconnected [bold]{escaped(name)}[/]; its snapshots stay.")
     screen.result({"name": name, "disconnected": True})
     return 0
+
+
+def _with_settings(application: Application, connection: TenantConnection) -> TenantConnection:
+    """Return the connection with what was set for it under its name before."""
+    try:
+        known = application.connections.load(connection.name).connection
+    except (errors.NotFound, errors.RepositoryDamaged):
+        return connection
+    return dataclasses.replace(connection, break_glass=known.break_glass)
 
 
 def _absolute(path: Path | None) -> str:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import enum
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from reentra import errors
+
+_ACCOUNT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[^@\s]+@[^@\s]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,8 @@ class TenantConnection:
 
     ``credential_file`` is the secret's file, the certificate (PEM or PFX) or the workload
     identity's token file. ``graph_endpoint`` and ``authority`` belong to ``Cloud.CUSTOM``.
+    ``break_glass`` are the tenant's accounts for emergencies, which no restore touches, each by id
+    or userPrincipalName.
 
     Raises (when made): ``UsageError``, for example for plain http to anything but this machine.
     """
@@ -75,6 +80,7 @@ class TenantConnection:
     graph_endpoint: str = ""
     authority: str = ""
     ca_file: str = ""
+    break_glass: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.tenant_id:
@@ -99,6 +105,12 @@ class TenantConnection:
             )
         ensure_transport_is_safe(self.endpoints.graph)
         ensure_transport_is_safe(self.endpoints.authority)
+        for account in self.break_glass:
+            if not _ACCOUNT.fullmatch(account):
+                raise errors.UsageError(
+                    f"{account!r} names no user.",
+                    hint="Give a break-glass account by its id (a GUID) or its userPrincipalName.",
+                )
 
     @property
     def endpoints(self) -> CloudEndpoints:
@@ -124,6 +136,7 @@ class TenantConnection:
             "graph_endpoint": self.graph_endpoint,
             "authority": self.authority,
             "ca_file": self.ca_file,
+            "break_glass": list(self.break_glass),
         }
 
     @classmethod
@@ -138,6 +151,7 @@ class TenantConnection:
             graph_endpoint=value.get("graph_endpoint", ""),
             authority=value.get("authority", ""),
             ca_file=value.get("ca_file", ""),
+            break_glass=tuple(value.get("break_glass", ())),
         )
 
 

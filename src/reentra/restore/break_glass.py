@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from reentra.directory.objects import DirectoryObject, canonical_id
+from reentra.directory.state import TenantState
 from reentra.restore.administrators import MEMBERS, Person, key_of, person_of, target_of
 from reentra.restore.conditional_access import excluded_groups
 from reentra.restore.draft import Draft
@@ -24,22 +25,27 @@ _CHANGES = (Action.UPDATE, Action.DELETE, Action.ASSIGN_LICENSES)
 _MOST_NAMES = 3
 
 
+def find_accounts(state: TenantState, named: Sequence[str]) -> dict[str, DirectoryObject]:
+    """Find the users among ``named``, each an id or a userPrincipalName, by how they are named."""
+    ids = {canonical_id(one): one for one in named if "@" not in one}
+    names = {one.lower(): one for one in named if "@" in one}
+    found: dict[str, DirectoryObject] = {}
+    if ids:
+        loaded = state.load_objects("user", sorted(ids))
+        found.update((ids[one], item) for one, item in loaded.items())
+    if names:
+        for item in state.find_objects("user", "userPrincipalName", sorted(names.values())):
+            found[names[str(item.get("userPrincipalName")).lower()]] = item
+    return found
+
+
 def load_accounts(draft: Draft, named: Sequence[str]) -> tuple[dict[str, Person], list[str]]:
     """Load the named accounts, by id, and say which of them the tenant does not have.
 
     Each goes by the name that it was given.
     Raises: ``errors.GraphError`` when users cannot be read.
     """
-    ids = {canonical_id(one): one for one in named if "@" not in one}
-    names = {one.lower(): one for one in named if "@" in one}
-    found: dict[str, DirectoryObject] = {}
-    if ids:
-        found.update(
-            (ids[one], item) for one, item in draft.live.load_objects("user", sorted(ids)).items()
-        )
-    if names:
-        for item in draft.live.find_objects("user", "userPrincipalName", sorted(names.values())):
-            found[names[str(item.get("userPrincipalName")).lower()]] = item
+    found = find_accounts(draft.live, named)
     accounts = {}
     for one, item in found.items():
         person = person_of(item)

@@ -234,7 +234,11 @@ def ensure_not_refused(plan: RestorePlan) -> None:
     if standing:
         first = standing[0]
         more = f" And {len(standing) - 1} more." if len(standing) > 1 else ""
-        raise errors.Refused(f"{first.message}{more}", hint=first.hint)
+        raise errors.Refused(
+            f"{first.message}{more}",
+            hint=first.hint,
+            refusals=[refusal.to_json() for refusal in standing],
+        )
 
 
 def _is_touched(draft: Draft, kind: str) -> bool:

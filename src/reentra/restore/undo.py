@@ -29,6 +29,7 @@ from reentra.restore.identity import IdentityMap
 from reentra.restore.licences import direct_licences, group_licences
 from reentra.restore.matching import end_properties
 from reentra.restore.plan import RestorePlan, plan_restore
+from reentra.restore.safety import NO_SAFEGUARDS, Safeguards
 from reentra.restore.steps import CHANGED_SINCE, Action, Precondition, Step, Unrestorable
 
 REMOVAL_PHASE = 200
@@ -47,6 +48,7 @@ def plan_undo(
     *,
     created_at: dt.datetime,
     granted: frozenset[str] | None = None,
+    safeguards: Safeguards = NO_SAFEGUARDS,
     is_overwriting: bool = False,
 ) -> RestorePlan:
     """Return the plan that takes ``deeds`` back. Writes nothing.
@@ -67,6 +69,7 @@ def plan_undo(
         created_at=created_at,
         granted=granted,
         additions=undoing.add_reversals,
+        safeguards=safeguards,
     )
     return dataclasses.replace(plan, undoes=deeds.job_id)
 

@@ -1,0 +1,151 @@
+"""Refusals on a sandbox tenant, through real HTTP: they are told, and they are cheap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reentra import errors
+from reentra.directory.objects import ObjectRef
+from reentra.directory.selection import Selection
+from reentra.restore.draft import PolicyState, RestoreOptions
+from reentra.restore.plan import RestorePlan, ensure_not_refused, plan_restore
+from reentra.restore.safety import Safeguards
+from reentra.sandbox import seed
+from tests.models import ModelTenant
+from tests.restore.support import NOW, World
+
+CA = "/identity/conditionalAccess/policies"
+BREAK_GLASS = "Emergency Access"
+ENABLING = RestoreOptions(conditional_access_state=PolicyState.AS_BACKED_UP)
+
+
+def planned(
+    world: World,
+    desired: ModelTenant,
+    selection: Selection,
+    options: RestoreOptions = ENABLING,
+    break_glass: tuple[str, ...] = (),
+) -> RestorePlan:
+    return plan_restore(
+        desired,
+        world.live,
+        selection,
+        options,
+        created_at=NOW,
+        granted=world.client.granted_roles(),
+        safeguards=Safeguards(break_glass, seed.BOTH_CLIENT_ID),
+    )
+
+
+def blocking_policy(world: World, **users: Any) -> str:
+    body = {
+        "displayName": "Block all",
+        "state": "enabled",
+        "conditions": {
+            "clientAppTypes": ["all"],
+            "applications": {"includeApplications": ["All"]},
+            "users": {"includeUsers": ["All"], **users},
+        },
+        "grantControls": {"operator": "OR", "builtInControls": ["block"]},
+    }
+    return str(world.client.post(CA, body)["id"])
+
+
+def selected(kind: str, object_id: str) -> Selection:
+    return Selection(refs=frozenset({ObjectRef(kind, object_id)}))
+
+
+def test_a_policy_that_once_locked_everybody_out_is_not_enabled_again(world: World) -> None:
+    policy = blocking_policy(world)
+    desired = world.captured()
+    world.client.patch(f"{CA}/{policy}", {"state": "disabled"})
+    made = planned(world, desired, selected("conditionalAccessPolicy", policy))
+    (refusal,) = made.refusals
+    assert refusal.code == "administrators_locked_out"
+    assert refusal.numbers["administrators"] == 2
+    with pytest.raises(errors.Refused, match="Block all"):
+        ensure_not_refused(made)
+    world.client.delete(f"{CA}/{policy}")
+    again = planned(world, desired, selected("conditionalAccessPolicy", policy))
+    assert [one.code for one in again.refusals] == ["administrators_locked_out"]
+    careful = planned(world, desired, selected("conditionalAccessPolicy", policy), RestoreOptions())
+    assert careful.refusals == ()
+    assert any("report-only" in text for text in careful.warnings)
+
+
+def test_an_exempt_administrator_keeps_the_door_open(world: World) -> None:
+    exempt = world.ids("group")["Conditional Access exemptions"]
+    policy = blocking_policy(world, excludeGroups=[exempt])
+    desired = world.captured()
+    world.client.patch(f"{CA}/{policy}", {"state": "disabled"})
+    made = planned(world, desired, selected("conditionalAccessPolicy", policy))
+    assert made.refusals == ()
+    assert any("would block 1 of 2" in text for text in made.warnings)
+    account = world.ids("user")[BREAK_GLASS]
+    guarded = planned(
+        world, desired, selected("conditionalAccessPolicy", policy), break_glass=(account,)
+    )
+    assert guarded.refusals == ()
+    world.client.remove_reference(f"/groups/{exempt}/members/{account}/$ref")
+    guarded = planned(
+        world, desired, selected("conditionalAccessPolicy", policy), break_glass=(account,)
+    )
+    assert {one.code for one in guarded.refusals} == {
+        "administrators_locked_out",
+        "break_glass_policy",
+    }
+
+
+def test_a_break_glass_account_is_left_alone_by_name_and_by_id(world: World) -> None:
+    account = world.ids("user")[BREAK_GLASS]
+    desired = world.captured()
+    name = str(desired.objects["user"][account]["userPrincipalName"])
+    world.client.patch(f"/users/{account}", {"department": "Wrecked"})
+    for named in (account, name.upper()):
+        made = planned(world, desired, selected("user", account), break_glass=(named,))
+        (refusal,) = made.refusals
+        assert refusal.overrule == f"break_glass_account:{named}"
+        assert "Put back department" in refusal.message
+    assert planned(world, desired, selected("user", account)).refusals == ()
+
+
+def test_disabling_the_last_administrator_waits_for_the_one_who_is_enabled(world: World) -> None:
+    ids = world.ids("user")
+    account, omar = ids[BREAK_GLASS], ids["Omar Haas"]
+    world.client.patch(f"/users/{account}", {"accountEnabled": False})
+    desired = world.captured()
+    world.client.patch(f"/users/{account}", {"accountEnabled": True})
+    world.client.patch(f"/users/{omar}", {"accountEnabled": False})
+    both = Selection(refs=frozenset({ObjectRef("user", account), ObjectRef("user", omar)}))
+    alone = planned(world, desired, selected("user", account))
+    assert [one.code for one in alone.refusals] == ["last_administrator"]
+    made = planned(world, desired, both)
+    assert made.refusals == ()
+    assert [step.ref.id for step in made.steps] == [omar, account]
+    assert made.steps[1].depends_on == (made.steps[0].id,)
+    report = world.applier(made).run()
+    assert report.counts["done"] == 2
+    users = world.live.load_objects("user", [account, omar])
+    assert users[omar].get("accountEnabled") is True
+    assert users[account].get("accountEnabled") is False
+
+
+def test_looking_costs_a_handful_of_requests_and_never_lists_people(world: World) -> None:
+    exempt = world.ids("group")["Conditional Access exemptions"]
+    policy = blocking_policy(world, excludeGroups=[exempt])
+    desired = world.captured()
+    world.client.patch(f"{CA}/{policy}", {"state": "disabled"})
+    world.client.granted_roles()
+    world.live.coverage()
+    counted = world.counted(
+        lambda: planned(world, desired, selected("conditionalAccessPolicy", policy))
+    )
+    assert counted.get("GET /users", 0) == 0
+    assert not [one for one in counted if "delta" in one]
+    assert sum(counted.values()) <= 15, counted
+    counted = world.counted(
+        lambda: planned(world, desired, selected("user", world.ids("user")["Ben Rossi"]))
+    )
+    assert not [one for one in counted if "conditionalAccess" in one or "roleManagement" in one]
