@@ -200,5 +200,12 @@ def _found(
     return [
         DirectoryObject(kind, object_id, body)
         for object_id, body in bodies.items()
-        if isinstance(body.get(property_name), str) and body[property_name].lower() in wanted
+        if any(
+            isinstance(value, str) and value.lower() in wanted
+            for value in (
+                body[property_name]
+                if isinstance(body.get(property_name), list)
+                else [body.get(property_name)]
+            )
+        )
     ]

@@ -330,8 +330,13 @@ def make_plan(
     selection: Selection,
     options: RestoreOptions,
     listener: progress.Listener,
+    *,
+    follow_ups: frozenset[str] = frozenset(),
 ) -> RestorePlan:
-    """Compare a snapshot with the tenant as it is now and return the plan. Writes nothing."""
+    """Compare a snapshot with the tenant as it is now and return the plan. Writes nothing.
+
+    ``follow_ups`` are ids of follow-ups to be done as well, or ``all``.
+    """
     from reentra.restore.plan import plan_restore
 
     tenant = application.open_tenant(name, listener=listener)
@@ -351,6 +356,7 @@ def make_plan(
         created_at=application.clock.now(),
         granted=tenant.client.granted_roles(),
         safeguards=_safeguards(tenant.connection),
+        chosen_follow_ups=follow_ups,
     )
     listener(progress.Finished("plan", len(plan.steps), f"{len(plan.steps):,} steps"))
     return plan

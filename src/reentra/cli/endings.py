@@ -101,6 +101,12 @@ def _show_restore(screen: Screen, job_id: str, summary: Mapping[str, Any]) -> No
         screen.say(f"Stopped between two steps. `reentra jobs resume {job_id}` goes on.")
     else:
         screen.say(f"`reentra jobs report {job_id}` tells it object by object.")
+    still = [one for one in summary.get("follow_ups", ()) if not one["reason"]]
+    if still:
+        screen.say(
+            f"[yellow]![/] {plural(len(still), 'object')} outside the selection still name ids "
+            "that are gone: the same restore with --follow-up all brings them up to date."
+        )
     if steps["done"]:
         screen.say(f"`reentra jobs undo {job_id}` takes it back.")
 

@@ -83,6 +83,7 @@ def show(screen: Screen, plan: RestorePlan, saved_at: Path | None) -> None:
     _show_left_out(screen, later, "Changed again since, and left as it is:")
     rest = [item for item in plan.unrestorable if item.code != CHANGED_SINCE]
     _show_left_out(screen, rest, "Cannot be restored through Graph:")
+    _show_follow_ups(screen, plan)
     for refusal in plan.open_refusals:
         screen.say(
             f"[red]Refused[/] ({escaped(refusal.code)}): {escaped(refusal.message)} "
@@ -92,6 +93,23 @@ def show(screen: Screen, plan: RestorePlan, saved_at: Path | None) -> None:
             screen.say(f"  To do it all the same: --overrule {escaped(refusal.overrule)}")
     if saved_at is not None:
         screen.say(f"Saved in {escaped(str(saved_at))}; `reentra restore --plan FILE` applies it.")
+
+
+def _show_follow_ups(screen: Screen, plan: RestorePlan) -> None:
+    left = [one for one in plan.follow_ups if not one.is_chosen]
+    if not left:
+        return
+    screen.say()
+    screen.say("Not selected, and still naming an id that is gone:")
+    for one in left[:_MOST_LINES]:
+        ids = plural(len(one.old_ids), "id")
+        screen.say(f"  {one.id}  {escaped(one.name)}: {ids} in {', '.join(one.properties)}")
+        if one.reason:
+            screen.say(f"      [dim]{escaped(one.reason)}[/]")
+    if len(left) > _MOST_LINES:
+        screen.say(f"  [dim]... and {len(left) - _MOST_LINES} more; --json has all of them[/]")
+    if any(not one.reason for one in left):
+        screen.say("Add --follow-up all to bring them up to date too, or --follow-up KIND/ID.")
 
 
 def _show_left_out(screen: Screen, items: Sequence[Unrestorable], heading: str) -> None:

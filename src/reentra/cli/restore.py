@@ -70,6 +70,14 @@ def restore(
         float | None,
         Parameter(help="Refuse to change more than this share of a kind (0.2 is a fifth)."),
     ] = None,
+    follow_up: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="",
+            help="Also bring this object up to date, which is not selected and names an id that is "
+            "gone: KIND/ID as the plan lists it, or all; repeatable.",
+        ),
+    ] = (),
     overrule: Annotated[
         tuple[str, ...],
         Parameter(negative="", help="Apply in spite of the refusal of this code; repeatable."),
@@ -113,9 +121,22 @@ def restore(
             tenant_id = viewing.synced_tenant(application, screen, name)
             seen = viewing.state_of(application, tenant_id, snapshot)
             with screen.progress() as listener:
-                made = make_plan(application, name, seen.label, selection, options, listener)
+                made = make_plan(
+                    application,
+                    name,
+                    seen.label,
+                    selection,
+                    options,
+                    listener,
+                    follow_ups=frozenset(follow_up),
+                )
             if plan is not None:
                 plans.save(plan, made)
+        elif plan is not None and follow_up:
+            raise errors.UsageError(
+                "A saved plan takes no further follow-ups.",
+                hint="Make it again: --snapshot SNAPSHOT --follow-up ID --plan FILE.",
+            )
         elif plan is not None:
             made, name = _planned(application, plan, name)
             made = dataclasses.replace(

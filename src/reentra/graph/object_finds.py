@@ -33,6 +33,8 @@ _FILTERS: Mapping[str, frozenset[str]] = {
     "unifiedRoleAssignment": frozenset({"principalId", "roleDefinitionId"}),
     "oAuth2PermissionGrant": frozenset({"clientId", "principalId", "resourceId"}),
 }
+# Lists: the filter asks for one of their values (learn.microsoft.com/graph/api/resources/group).
+_LIST_FILTERS = frozenset({("group", "groupTypes")})
 _FILTER_TERMS = 15  # `or` terms that a directory filter takes
 _PRINCIPAL_COLLECTIONS = ("users", "groups", "servicePrincipals")
 
@@ -51,8 +53,8 @@ class ObjectFinds:
     ) -> list[objects.DirectoryObject]:
         """Return the objects whose property equals one of ``values``, in any letter case.
 
-        Reads by key where the property is one, by filter where Graph documents it, and else the
-        whole list. A filter may lag behind a write of the last minutes.
+        A list equals what it holds. Reads by key where the property is one, by filter where Graph
+        documents it, and else the whole list. A filter may lag behind a write of the last minutes.
         """
         row = kinds.KINDS[kind]
         wanted = {value.casefold(): value for value in values if value}
@@ -69,14 +71,17 @@ class ObjectFinds:
             found = self._reads.list_per_source(row, wanted.values())
         elif row.per_source_of and property_name == "principalId":
             found = self._of_principals(row, list(wanted.values()))
-        elif property_name in _FILTERS.get(kind, frozenset()):
+        elif (
+            property_name in _FILTERS.get(kind, frozenset())
+            or (kind, property_name) in _LIST_FILTERS
+        ):
             found = self._filtered(row, property_name, list(wanted.values()))
         else:
             found = self._reads.list_objects(kind)
         matching = {
             item.id: item
             for item in found
-            if str(item.get(property_name) or "").casefold() in wanted
+            if any(str(one or "").casefold() in wanted for one in _values(item, property_name))
         }
         return list(matching.values())
 
@@ -98,8 +103,11 @@ class ObjectFinds:
     ) -> Iterator[objects.DirectoryObject]:
         properties = self._reads.known(row.name, row.select)
         for start in range(0, len(values), _FILTER_TERMS):
+            form = "{name} eq {value}"
+            if (row.name, property_name) in _LIST_FILTERS:
+                form = "{name}/any(x:x eq {value})"
             terms = (
-                f"{property_name} eq {addresses.literal(v)}"
+                form.format(name=property_name, value=addresses.literal(v))
                 for v in values[start : start + _FILTER_TERMS]
             )
             params: dict[str, str | int | bool] = {"$filter": " or ".join(terms)}
@@ -160,6 +168,11 @@ class ObjectFinds:
             if value in wanted or plain in wanted:
                 found.append(item)
         return found
+
+
+def _values(item: objects.DirectoryObject, property_name: str) -> Sequence[object]:
+    value = item.get(property_name)
+    return value if isinstance(value, list) else [value]
 
 
 def _key_path(row: kinds.ObjectKind, key: str, value: str) -> str:

@@ -12,7 +12,7 @@ no secret; a new id is in the identity map, durably, before anything else is wri
 repository, no database.
 
 Read in this order: ``steps``, ``identity``, ``bodies``, ``observed``, ``matching``, ``links``,
-``licences``, ``prerequisites``, ``object_steps``, ``repairs``, ``plan``, ``order``,
+``licences``, ``prerequisites``, ``object_steps``, ``repairs``, ``followups``, ``plan``, ``order``,
 ``refusals``, ``administrators``, ``conditional_access``, ``lockout``, ``break_glass``, ``safety``,
 ``journal``, ``capture``, ``look``, ``apply``, ``verify``, ``report``, ``deeds``, ``undo``.
 """

@@ -54,12 +54,11 @@ class IdentityMap:
         return references.rewritten(kind, properties, self.resolve)
 
     def with_object(self, kind: str, old_id: str, new_id: str) -> IdentityMap:
-        """Return the map that knows ``old_id`` as ``new_id``; an equal pair adds nothing."""
-        if self.current(old_id) == new_id:
-            return self
-        return IdentityMap(
-            {**self.objects, old_id: new_id}, self.apps, {**self.kinds, old_id: kind}
-        )
+        """Return the map that knows ``old_id`` as ``new_id``; an equal pair adds nothing.
+
+        An id that it had in between is known as the new one, too.
+        """
+        return self.with_objects([(kind, old_id, new_id)])
 
     def with_objects(self, made: Iterable[tuple[str, str, str]]) -> IdentityMap:
         """Return the map that knows each (kind, old id, new id) of ``made``; copied at most once.
@@ -69,16 +68,20 @@ class IdentityMap:
         objects, kinds = dict(self.objects), dict(self.kinds)
         is_changed = False
         for kind, old_id, new_id in made:
-            if _end_of_chain(objects, old_id) != new_id:
-                objects[old_id], kinds[old_id] = new_id, kind
+            last_id = _end_of_chain(objects, old_id)
+            if last_id != new_id:
+                for one in (old_id, last_id):
+                    objects[one], kinds[one] = new_id, kind
                 is_changed = True
         return IdentityMap(objects, self.apps, kinds) if is_changed else self
 
     def with_app(self, old_app_id: str, new_app_id: str) -> IdentityMap:
         """Return the map that knows the client id ``old_app_id`` as ``new_app_id``."""
-        if self.current_app(old_app_id) == new_app_id:
+        last_id = self.current_app(old_app_id)
+        if last_id == new_app_id:
             return self
-        return IdentityMap(self.objects, {**self.apps, old_app_id: new_app_id}, self.kinds)
+        apps = {**self.apps, old_app_id: new_app_id, last_id: new_app_id}
+        return IdentityMap(self.objects, apps, self.kinds)
 
     def merged(self, later: IdentityMap) -> IdentityMap:
         """Return both maps as one; where they differ, ``later`` is right."""

@@ -19,6 +19,7 @@ from reentra.directory.selection import Selection
 from reentra.directory.state import LiveState, TenantState
 from reentra.restore import order, principal_names, safety
 from reentra.restore.draft import Draft, RestoreOptions
+from reentra.restore.followups import FollowUp, plan_follow_ups
 from reentra.restore.identity import NO_IDENTITY, IdentityMap
 from reentra.restore.licences import LicencePlanner
 from reentra.restore.links import plan_links
@@ -44,6 +45,7 @@ class RestorePlan:
     ``base`` is the digest of the live objects and links in ``reads``, which are exactly those
     that the plan was made from. ``matched`` are objects that were recognised under another id.
     ``undoes`` is the job that the plan takes back; ``snapshot`` is then that job's capture.
+    ``follow_ups`` are objects outside the selection that name ids that are gone.
     """
 
     id: str
@@ -62,6 +64,7 @@ class RestorePlan:
     estimated_seconds: float = 0.0
     totals: Mapping[str, int] = field(default_factory=dict)
     undoes: str = ""
+    follow_ups: tuple[FollowUp, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -111,6 +114,7 @@ class RestorePlan:
             "base": self.base,
             "reads": self.reads.to_json(),
             "undoes": self.undoes,
+            "follow_ups": [one.to_json() for one in self.follow_ups],
         }
 
     @classmethod
@@ -146,6 +150,7 @@ class RestorePlan:
             estimated_seconds=value["estimated_seconds"],
             totals=value.get("totals", {}),
             undoes=value.get("undoes", ""),
+            follow_ups=tuple(map(FollowUp.from_json, value.get("follow_ups", ()))),
         )
 
 
@@ -160,6 +165,7 @@ def plan_restore(
     granted: frozenset[str] | None = None,
     additions: Callable[[Draft], None] | None = None,
     safeguards: safety.Safeguards = safety.NO_SAFEGUARDS,
+    chosen_follow_ups: frozenset[str] = frozenset(),
 ) -> RestorePlan:
     """Return the plan that makes ``live`` equal ``desired`` inside ``selection``.
 
@@ -167,6 +173,9 @@ def plan_restore(
     application permissions held; steps that lack theirs are left out and listed. ``None`` means
     that nobody knows, and Graph will tell. ``additions`` adds steps of its own to the draft.
     ``safeguards`` are what a plan must not harm.
+    ``chosen_follow_ups`` are ids of follow-ups that become steps, or ``all``.
+
+    Raises: ``errors.UsageError`` for a follow-up that there is not.
     """
     observed = ObservedTenant(live)
     draft = Draft(desired, observed, selection, options, identity, granted)
@@ -177,8 +186,11 @@ def plan_restore(
     plan_repairs(draft)
     if options.relationships:
         plan_links(draft)
+    follow_ups: tuple[FollowUp, ...] = ()
     if additions is not None:
         additions(draft)
+    else:
+        follow_ups = plan_follow_ups(draft, live, chosen_follow_ups)
     principal_names.settle_names(draft)
     steps, refusals = safety.judged(draft, order.ordered(_permitted(draft)), safeguards)
     plan = RestorePlan(
@@ -197,6 +209,7 @@ def plan_restore(
         matched=draft.matched,
         estimated_seconds=order.estimated_seconds(steps),
         totals=draft.totals,
+        follow_ups=follow_ups,
     )
     return dataclasses.replace(plan, id=_plan_id(plan))
 

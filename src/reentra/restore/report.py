@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reentra.restore.followups import FollowUp
 from reentra.restore.identity import IdentityMap
 from reentra.restore.journal import StepRecord, StepStatus
 from reentra.restore.plan import RestorePlan
@@ -158,6 +159,11 @@ class RestoreReport:
             ),
         ]
 
+    @property
+    def open_follow_ups(self) -> list[FollowUp]:
+        """What still names ids that are gone, and was not asked for."""
+        return [one for one in self.plan.follow_ups if not one.is_chosen]
+
     def to_json(self) -> dict[str, Any]:
         return {
             "job": self.job,
@@ -168,6 +174,7 @@ class RestoreReport:
             "verification": self.verification.to_json(),
             "unrestorable": [item.to_json() for item in self.unrestorable],
             "warnings": list(self.plan.warnings),
+            "follow_ups": [one.to_json() for one in self.open_follow_ups],
         }
 
     def to_text(self) -> str:
@@ -198,6 +205,11 @@ class RestoreReport:
         ]
         for old, new in sorted(self.id_map.items()):
             lines.append(f"  new id: {old} is {new} now")
+        for one in self.open_follow_ups:
+            lines.append(
+                f"  still names an old id: {one.id} {one.name}: {', '.join(one.properties)} "
+                f"(restore again with --follow-up {one.id})"
+            )
         for entry in self.failures:
             lines.append(
                 f"  {entry.status}: {entry.step.summary} [{entry.step.ref}]: {entry.message}"
