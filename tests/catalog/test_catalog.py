@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,9 +16,11 @@ from reentra import errors, progress
 from reentra.catalog import Catalog, SearchQuery
 from reentra.compare import compare
 from reentra.directory import canonical
+from reentra.repository import SegmentInfo
 from reentra.snapshots import ReplayedSnapshot
 from tests.catalog.history import START, TENANT, History
 from tests.models import ModelTenant
+from tests.snapshots.first_layout import FirstLayout
 
 USERS = [f"00000000-0000-4000-8000-00000000000{i}" for i in range(4)]
 GROUPS = [f"00000000-0000-4000-9000-00000000000{i}" for i in range(3)]
@@ -221,6 +224,38 @@ def test_a_catalog_follows_a_repository_that_forgets_deep(
     steps: Steps, data: st.DataObject
 ) -> None:
     check_that_a_catalog_follows_a_repository_that_forgets(steps, data)
+
+
+def test_snapshots_that_hold_identifiers_as_text_read_beside_those_that_hold_bytes(
+    tmp_path: Path,
+) -> None:
+    history = History(tmp_path)
+    new, old = history.repository, FirstLayout(history.repository)
+    model = ModelTenant(TENANT)
+    model.put("domain", "contoso.com", isDefault=True)
+    for number, repository in enumerate((old, new, old, new)):
+        history.repository = repository  # type: ignore[assignment]
+        model.put("user", USERS[number], displayName=f"User {number}")
+        model.put("group", GROUPS[0], displayName=f"Sales {number}")
+        model.link("group.members", GROUPS[0], USERS[number], "user")
+        history.take(model, rewrites=USERS[:number])
+    history.repository = new
+    text, code = (
+        {one.type for segment in manifest.segments for one in _schema(history, segment)}
+        for manifest in history.manifests[:2]
+    )
+    assert pa.string() in text
+    assert pa.binary() in code
+    history.catalog.sync(TENANT)
+    for snapshot_id, expected in history.models.items():
+        assert content(history.catalog.state(TENANT, snapshot_id)) == expected.comparable()
+        replayed = ReplayedSnapshot(history.repository, TENANT, snapshot_id)
+        assert content(replayed) == expected.comparable()
+
+
+def _schema(history: History, segment: SegmentInfo) -> list[pa.Field]:
+    (batch, *_) = history.repository.scan(segment)
+    return [one for one in batch.schema if one.name in ("id", "source_id", "target_id")]
 
 
 @pytest.fixture

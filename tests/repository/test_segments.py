@@ -22,9 +22,11 @@ KEYRING = keys.new_keyring("00112233445566778899aabbccddeeff", clock.SYSTEM.now(
 
 
 def write(
-    store: storage.Storage, batches: list[pa.RecordBatch], **sizes: int
+    store: storage.Storage, batches: list[pa.RecordBatch], **layout: int
 ) -> tuple[repositories.SegmentInfo, ...]:
-    with segment_writer.SegmentWriter(store, KEYRING, "objects", OBJECTS, **sizes) as writer:
+    with segment_writer.SegmentWriter(
+        store, KEYRING, "objects", OBJECTS, repositories.SegmentLayout(**layout)
+    ) as writer:
         for batch in batches:
             writer.append(batch)
         return writer.close()
@@ -81,7 +83,7 @@ def test_only_ciphertext_reaches_the_spool_and_the_store(
     spool.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(spool))
     with segment_writer.SegmentWriter(
-        store, KEYRING, "objects", OBJECTS, row_group_bytes=10_000
+        store, KEYRING, "objects", OBJECTS, repositories.SegmentLayout(row_group_bytes=10_000)
     ) as writer:
         writer.append(object_rows(0, 5000, note="confidential"))
         spooled = b"".join(path.read_bytes() for path in spool.iterdir())
@@ -97,7 +99,12 @@ def test_a_full_segment_is_closed_and_positions_tell_where_each_row_went(
     store: storage.Storage,
 ) -> None:
     with segment_writer.SegmentWriter(
-        store, KEYRING, "objects", OBJECTS, segment_bytes=20_000, row_group_bytes=10_000
+        store,
+        KEYRING,
+        "objects",
+        OBJECTS,
+        repositories.SegmentLayout(row_group_bytes=10_000),
+        segment_bytes=20_000,
     ) as writer:
         where = [(first, writer.append(object_rows(first, 300))) for first in range(0, 6000, 300)]
         written = {segment.path: segment for segment in writer.close()}
@@ -179,6 +186,28 @@ def test_filters_and_cuts_answer_as_a_plain_list_does(
             for row in batch.to_pylist()
         ]
         assert found == [{"id": r["id"]} for r in plain[first:last] if r["kind"] == "group"]
+
+
+def test_a_value_that_repeats_costs_its_bytes_once_a_row_group(store: storage.Storage) -> None:
+    schema = pa.schema([("source", pa.binary()), ("target", pa.binary())])
+    targets = [os.urandom(16) for _ in range(1000)]
+    rows = random.Random(5).choices(targets, k=60_000)
+    sizes = []
+    for repeating in ((), ("source", "target")):
+        layout = repositories.SegmentLayout(
+            row_group_rows=100_000, row_group_bytes=64 << 20, repeating=repeating
+        )
+        with segment_writer.SegmentWriter(store, KEYRING, "t", schema, layout) as writer:
+            for start in range(0, len(rows), 4096):
+                piece = rows[start : start + 4096]
+                batch = pa.record_batch([[targets[0]] * len(piece), piece], schema=schema)
+                writer.append(batch)
+            (segment,) = writer.close()
+        assert segment.row_groups == 1
+        found = pa.Table.from_batches(segments.SegmentReader(store, KEYRING).scan(segment))
+        assert found.column("target").to_pylist() == rows
+        sizes.append(segment.size_bytes)
+    assert sizes[1] < 20 * len(targets) + 1.5 * len(rows) < sizes[0]
 
 
 def test_long_values_have_no_bounds_and_nulls_do_no_harm(store: storage.Storage) -> None:
@@ -344,9 +373,11 @@ def test_memory_does_not_grow_with_what_is_written_and_scanned(place: Place) -> 
     assert highest < 45 << 20
 
 
-def test_a_scan_fetches_little_ahead(store: storage.Storage) -> None:
+def test_a_scan_fetches_little_ahead(
+    store: storage.Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "SCAN_BYTES", 50_000)
     (segment,) = write(store, [object_rows(0, 20_000)], row_group_bytes=20_000)
-    assert segment.row_groups > 5 * segments.SCAN_GROUPS
     counting = CountingStorage(store)
     batches = segments.SegmentReader(counting, KEYRING).scan(segment)
     next(batches)

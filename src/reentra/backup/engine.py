@@ -31,6 +31,7 @@ from reentra.snapshots import (
     SnapshotInfo,
     SnapshotStatus,
     SnapshotWriter,
+    written_links,
 )
 from reentra.snapshots.schema import RELATIONSHIPS_TABLE
 
@@ -319,16 +320,9 @@ class _Run:
             if segment.table != RELATIONSHIPS_TABLE:
                 continue
             for rows in self._repository.scan(segment, where={"relationship": relationship}):
-                for row in rows.to_pylist():
-                    if row["source_id"] in source_ids:
-                        link = Relationship(
-                            row["relationship"],
-                            row["source_id"],
-                            row["target_id"],
-                            row["target_kind"],
-                            row["qualifier"],
-                        )
-                        written[link.key] = (link, not row["removed"])
+                for link, is_removed in written_links(rows):
+                    if link.source_id in source_ids:
+                        written[link.key] = (link, not is_removed)
         return written
 
     def _info(self) -> SnapshotInfo:

@@ -10,25 +10,27 @@ says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from reentra import progress
-from reentra.catalog.identities import GUID_BYTES, IdentityNumbers, encoded
+from reentra.catalog.identities import IdentityNumbers
+from reentra.catalog.indexes import left_for_the_end
 from reentra.catalog.searchtext import SEPARATOR, extra_text
 from reentra.catalog.statements import run, run_many
 from reentra.directory.kinds import KINDS
 from reentra.repository import Manifest, SegmentInfo
+from reentra.snapshots.identifiers import GUID_BYTES, encoded, stored_codes
 from reentra.snapshots.schema import OBJECTS_TABLE, RELATIONSHIPS_TABLE
-
-R = TypeVar("R")
 
 _OBJECT_COLUMNS = ["kind", "id", "deleted", "digest", "name", "body"]
 _LINK_COLUMNS = ["relationship", "source_id", "target_id", "qualifier", "target_kind", "removed"]
+_LINK_ORDER = ("relationship_no", "source_no", "target_no", "qualifier")
 _LINK_KEY = "relationship_no = ? AND source_no = ? AND target_no = ? AND qualifier = ?"
 _OBJECT_KEY = "kind_no = ? AND object_no = ?"
 # The full-text index sorts this much in memory before it writes; four bytes a trigram.
@@ -52,17 +54,19 @@ INSERT INTO link_version
 SELECT ?, ?, ?, ?, ?, NULL, ?
 WHERE NOT EXISTS (SELECT 1 FROM link_version WHERE {_LINK_KEY} AND ended IS NULL)
 """
-_STAGE = """
-CREATE TEMPORARY TABLE stage_link (relationship_no INTEGER, source_no INTEGER, target_no INTEGER,
-                                   qualifier TEXT, target_kind_no INTEGER)
-"""
-_UNSTAGE = """
+# A first snapshot's links come without anything known about them; the last row about one wins.
+_PUT_FIRST_LINK = """
 INSERT INTO link_version
-    (relationship_no, source_no, target_no, qualifier, began, ended, target_kind_no)
-SELECT relationship_no, source_no, target_no, qualifier, ?, NULL, max(target_kind_no)
-FROM stage_link GROUP BY relationship_no, source_no, target_no, qualifier
-ORDER BY relationship_no, source_no, target_no, qualifier
+    (relationship_no, source_no, target_no, qualifier, target_kind_no, began, ended)
+VALUES (?, ?, ?, ?, ?, 0, NULL)
+ON CONFLICT (relationship_no, source_no, target_no, qualifier, began)
+DO UPDATE SET target_kind_no = excluded.target_kind_no
 """
+# So many links are sorted at once, so that the table grows nearly in its own order.
+_LINKS_AT_ONCE = 128 * 1024
+_ROWS_AT_ONCE = 16 * 1024
+# Made in order at the end, an index is made faster, and dense.
+_LATE_INDEXES = ("identity_id", "object_version_name", "object_version_text", "link_version_target")
 
 
 class ScansSegments(Protocol):
@@ -116,7 +120,6 @@ class SnapshotIndexer:
         self._kinds = Names(connection, "kind", tenant_no)
         self._relationships = Names(connection, "relationship", tenant_no)
         self._identities = IdentityNumbers(connection, tenant_no)
-        self._first_new_object = self._identities.next_no
         self._next_version = self._next("object_version")
         self._next_segment = self._next("segment")
         self._first_version = self._next_version
@@ -131,16 +134,12 @@ class SnapshotIndexer:
         total = sum(segment.rows for segment in manifest.segments)
         activity = f"indexing {manifest.id}"
         self._listener(progress.Started(activity, total))
-        for segment in manifest.segments:
-            if segment.table == OBJECTS_TABLE:
-                self._index_objects(segment, activity, total)
-        self._index_text()
-        if self._ordinal == 0 and self._is_sqlite:
-            # Random identifiers filled the index in random order; a dense one is a third smaller.
-            run(self._connection, "REINDEX identity_id")
-        segments = [item for item in manifest.segments if item.table == RELATIONSHIPS_TABLE]
-        if segments:
-            self._index_links(segments, activity, total)
+        with left_for_the_end(self._connection, "object_version", _LATE_INDEXES):
+            tables = {OBJECTS_TABLE: self._index_objects, RELATIONSHIPS_TABLE: self._index_links}
+            for table, index in tables.items():
+                segments = [item for item in manifest.segments if item.table == table]
+                if segments:
+                    index(segments, activity, total)
         self._listener(progress.Finished(activity, total))
 
     @property
@@ -156,35 +155,53 @@ class SnapshotIndexer:
 
     # Objects
 
-    def _index_objects(self, segment: SegmentInfo, activity: str, total: int) -> None:
-        segment_no = self._next_segment
-        self._next_segment += 1
-        run(
-            self._connection,
-            "INSERT INTO segment (no, tenant_no, ordinal, info) VALUES (?, ?, ?, ?)",
-            segment_no, self._tenant_no, self._ordinal, orjson.dumps(segment.to_json()).decode(),
-        )  # fmt: skip
-        first_row = 0
-        for batch in self._repository.scan(segment, _OBJECT_COLUMNS):
-            columns = [batch.column(name).to_pylist() for name in _OBJECT_COLUMNS]
-            self._apply_objects(segment_no, first_row, *columns)
-            first_row += batch.num_rows
-            self.objects += batch.num_rows
-            self._advance(activity, total)
+    def _index_objects(self, segments: Sequence[SegmentInfo], activity: str, total: int) -> None:
+        numbers = self._identities.numbers(self._column(segments, "id"))
+        at = 0
+        for segment in segments:
+            segment_no = self._next_segment
+            self._next_segment += 1
+            run(
+                self._connection,
+                "INSERT INTO segment (no, tenant_no, ordinal, info) VALUES (?, ?, ?, ?)",
+                segment_no, self._tenant_no, self._ordinal,
+                orjson.dumps(segment.to_json()).decode(),
+            )  # fmt: skip
+            first_row = 0
+            for batch in self._repository.scan(segment, _OBJECT_COLUMNS):
+                kinds, ids, *columns = (batch.column(name) for name in _OBJECT_COLUMNS)
+                own = numbers.slice(at, batch.num_rows).to_pylist()
+                self._apply_objects(
+                    segment_no, first_row, own, kinds.to_pylist(), stored_codes(ids).to_pylist(),
+                    *(column.to_pylist() for column in columns),
+                )  # fmt: skip
+                first_row += batch.num_rows
+                at += batch.num_rows
+                self.objects += batch.num_rows
+                self._advance(activity, total)
+        self._index_text()
+
+    def _column(self, segments: Sequence[SegmentInfo], name: str) -> pa.Array:
+        pieces = [
+            stored_codes(batch.column(name))
+            for segment in segments
+            for batch in self._repository.scan(segment, [name])
+        ]
+        return pa.chunked_array(pieces, pa.binary()).combine_chunks()
 
     def _apply_objects(
         self,
         segment_no: int,
         first_row: int,
+        numbers: list[int],
         kinds: list[str],
-        ids: list[str],
+        codes: list[bytes],
         deleted: list[bool],
         digests: list[bytes],
         names: list[str | None],
         bodies: list[bytes | None],
     ) -> None:
         at = self._ordinal
-        numbers = self._identities.numbers(ids)
         puts: dict[tuple[int, int], tuple[Any, ...]] = {}
         gone: dict[tuple[int, int], None] = {}
         for index, object_no in enumerate(numbers):
@@ -195,7 +212,7 @@ class SnapshotIndexer:
                 gone[key] = None
                 continue
             gone.pop(key, None)
-            name, extra = _texts(kind, ids[index], names[index], bodies[index] or b"{}")
+            name, extra = _texts(kind, codes[index], names[index], bodies[index] or b"{}")
             puts[key] = (
                 self._next_version, *key, at, digests[index], name, extra,
                 segment_no, first_row + index,
@@ -207,7 +224,7 @@ class SnapshotIndexer:
             f"DELETE FROM object_version WHERE {_OBJECT_KEY} AND began = ?",
             [(*key, at) for key in gone],
         )
-        first_new = self._first_new_object
+        first_new = self._identities.first_no
         run_many(
             self._connection,
             _END_OBJECT,
@@ -235,53 +252,54 @@ class SnapshotIndexer:
     # Links
 
     def _index_links(self, segments: Sequence[SegmentInfo], activity: str, total: int) -> None:
-        connection = self._connection
-        is_first = self._ordinal == 0
-        is_empty = run(connection, "SELECT 1 FROM link_version LIMIT 1").first() is None
-        if is_first:
-            run(connection, _STAGE)
-            if is_empty:  # an index that is made at the end is made in order: faster, and dense
-                run(connection, "DROP INDEX link_version_target")
+        waiting: list[pa.RecordBatch] = []
+        rows = 0
         for segment in segments:
             for batch in self._repository.scan(segment, _LINK_COLUMNS):
-                self._apply_links(batch)
-                self.links += batch.num_rows
-                self._advance(activity, total)
-        if is_first:
-            self._unstage()
-            run(connection, "DROP TABLE stage_link")
-            if is_empty:
-                run(
-                    connection,
-                    "CREATE INDEX link_version_target ON link_version (relationship_no, target_no)",
-                )
+                waiting.append(self._without_texts(batch))
+                rows += batch.num_rows
+                if rows >= _LINKS_AT_ONCE:
+                    self._apply_links(waiting)
+                    self.links += rows
+                    waiting, rows = [], 0
+                    self._advance(activity, total)
+        if waiting:
+            self._apply_links(waiting)
+            self.links += rows
+            self._advance(activity, total)
 
-    @staticmethod
-    def _numbers_of(names: Names) -> Callable[[list[str]], list[int]]:
-        return lambda values: [names.number(value) if value else 0 for value in values]
+    def _without_texts(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the rows with numbers for relationships and kinds, and codes for identifiers."""
+        return pa.record_batch(
+            {
+                "relationship_no": _mapped(batch.column("relationship"), self._relationships),
+                "source": stored_codes(batch.column("source_id")),
+                "target": stored_codes(batch.column("target_id")),
+                "qualifier": batch.column("qualifier"),
+                "kind_no": _mapped(batch.column("target_kind"), self._kinds),
+                "removed": batch.column("removed"),
+            }
+        )
 
-    def _unstage(self) -> None:
-        run(self._connection, _UNSTAGE, self._ordinal)
-        run(self._connection, "DELETE FROM stage_link")
+    def _apply_links(self, batches: Sequence[pa.RecordBatch]) -> None:
+        table = pa.Table.from_batches(batches).combine_chunks()
+        for place, (own, name) in enumerate((("source", "source_no"), ("target", "target_no")), 1):
+            numbers = self._identities.numbers(table.column(own).chunk(0))
+            table = table.set_column(place, name, numbers)
+        removed = table.column("removed")
+        table = table.drop_columns("removed")
+        if self._ordinal == 0 and not pc.any(removed).as_py():
+            order = pc.sort_indices(table, [(name, "ascending") for name in _LINK_ORDER])
+            for piece in table.take(order).to_batches(max_chunksize=_ROWS_AT_ONCE):
+                columns = (column.to_pylist() for column in piece.columns)
+                run_many(self._connection, _PUT_FIRST_LINK, list(zip(*columns, strict=True)))
+        else:
+            self._apply_changed_links(table, removed.to_pylist())
 
-    def _apply_links(self, batch: pa.RecordBatch) -> None:
+    def _apply_changed_links(self, table: pa.Table, removed: list[bool]) -> None:
         at = self._ordinal
         connection = self._connection
-        # Few values fill most columns: each becomes a Python object and a number once a batch.
-        columns = (
-            _mapped(batch.column("relationship"), self._numbers_of(self._relationships)),
-            _mapped(batch.column("source_id"), self._identities.numbers),
-            self._identities.numbers(batch.column("target_id").to_pylist()),
-            _mapped(batch.column("qualifier"), list),
-        )
-        kinds = _mapped(batch.column("target_kind"), self._numbers_of(self._kinds))
-        removed = batch.column("removed").to_pylist()
-        if at == 0 and True not in removed:
-            rows = list(zip(*columns, kinds, strict=True))
-            run_many(connection, "INSERT INTO stage_link VALUES (?, ?, ?, ?, ?)", rows)
-            return
-        if at == 0:
-            self._unstage()
+        *columns, kinds = (column.to_pylist() for column in table.columns)
         final = {
             key: (kind_no, is_removed)
             for key, kind_no, is_removed in zip(
@@ -308,18 +326,18 @@ class SnapshotIndexer:
         run_many(connection, _PUT_LINK, [(*key, at, kind_no, *key) for key, kind_no in puts])
 
 
-def _mapped(column: pa.Array, mapping: Callable[[list[str]], list[R]]) -> list[R]:
-    """Return ``mapping`` of a column of few values, asked once for each value."""
-    encoded_column = column.dictionary_encode()
-    values = mapping(encoded_column.dictionary.to_pylist())
-    return [values[index] for index in encoded_column.indices.to_pylist()]
+def _mapped(column: pa.Array, names: Names) -> pa.Array:
+    """Return the numbers of a column of few names; 0 for none."""
+    few = column.dictionary_encode()
+    numbers = [names.number(name) if name else 0 for name in few.dictionary.to_pylist()]
+    return pa.array(numbers, pa.int64()).take(few.indices)
 
 
-def _texts(kind: str, object_id: str, name: str | None, body: bytes) -> tuple[str | None, str]:
+def _texts(kind: str, code: bytes, name: str | None, body: bytes) -> tuple[str | None, str]:
     """Return the name to store (``None``: the id) and the text that is searched beside it."""
     row = KINDS.get(kind)
     if row is not None and row.is_link:
-        return (None if name == object_id else name), ""
-    if name == object_id and len(encoded(object_id)) == GUID_BYTES:
+        return (None if name is None or encoded(name) == code else name), ""
+    if name is not None and len(code) == GUID_BYTES and encoded(name) == code:
         name = None
     return name, extra_text(name, orjson.loads(body))

@@ -15,9 +15,9 @@ import sqlalchemy as sa
 
 from reentra import clock as clocks
 from reentra import errors
-from reentra.catalog.identities import decoded, encoded
 from reentra.catalog.searchtext import SEPARATOR, like_pattern, match_expression
 from reentra.catalog.statements import Row, run, run_in
+from reentra.snapshots.identifiers import decoded, encoded
 from reentra.snapshots.info import SnapshotInfo, SnapshotStatus
 
 ALIVE = "began <= ? AND (ended IS NULL OR ended > ?)"

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from reentra import errors
-from reentra.catalog.identities import decoded
 from reentra.catalog.reading import TenantReader
 from reentra.catalog.searchtext import id_prefix_bounds, match_expression, searched_text
 from reentra.catalog.statements import Row, run
+from reentra.snapshots.identifiers import decoded
 
 _MANY_ROWS = 20_000
 _MOST_IDS = 1_000

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from reentra.catalog.identities import decoded, encoded
 from reentra.catalog.reading import ALIVE
 from reentra.catalog.searchtext import SEARCHED
 from reentra.catalog.statements import Row, chunks, run, run_in
@@ -18,6 +17,7 @@ from reentra.directory.kinds import KINDS
 from reentra.directory.objects import DirectoryObject, Relationship
 from reentra.directory.state import Coverage
 from reentra.repository import SegmentInfo
+from reentra.snapshots.identifiers import decoded, encoded
 
 if TYPE_CHECKING:
     from reentra.catalog.catalog import Catalog

@@ -105,7 +105,7 @@ IDENTITY = sa.Table(
     CATALOG,
     sa.Column("no", sa.Integer, primary_key=True),
     sa.Column("tenant_no", sa.Integer, nullable=False),
-    sa.Column("id", sa.LargeBinary, nullable=False),  # see catalog.identities
+    sa.Column("id", sa.LargeBinary, nullable=False),  # see snapshots.identifiers
     sa.Index("identity_id", "tenant_no", "id", unique=True),
 )
 

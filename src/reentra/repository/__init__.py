@@ -16,11 +16,11 @@ from .keys import KdfCost
 from .locks import Lock, LockInfo
 from .manifests import Manifest, ManifestRef, SegmentInfo
 from .repository import Repository
-from .segment_writer import RowPosition, SegmentWriter
+from .segment_writer import RowPosition, SegmentLayout, SegmentWriter
 from .storage import Storage, open_storage
 
 __all__ = [
     "CheckProblem", "CheckReport", "KdfCost", "Lock", "LockInfo", "Manifest", "ManifestRef",
-    "Repository", "RowPosition", "SegmentInfo", "SegmentWriter", "Severity", "Storage",
-    "check_repository", "open_storage",
+    "Repository", "RowPosition", "SegmentInfo", "SegmentLayout", "SegmentWriter", "Severity",
+    "Storage", "check_repository", "open_storage",
 ]  # fmt: skip

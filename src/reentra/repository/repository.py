@@ -45,7 +45,7 @@ from .manifests import (
     tenant_of_directory,
 )
 from .sealed import SealedKind, seal, unseal
-from .segment_writer import SegmentWriter
+from .segment_writer import SegmentLayout, SegmentWriter
 from .segments import SegmentReader
 from .storage import AlreadyStored, NotStored, Storage, require_create_only
 
@@ -54,6 +54,7 @@ PARALLEL_READS = 8
 _DATA_FOLDERS = ("manifests", "documents", "segments")
 
 _DEFAULT_COST = KdfCost()
+_DEFAULT_LAYOUT = SegmentLayout()
 
 
 class Repository:
@@ -279,9 +280,11 @@ class Repository:
         """Return a fresh snapshot id; ids of one tenant sort by time."""
         return snapshot_id(now)
 
-    def segment_writer(self, table: str, schema: pa.Schema) -> SegmentWriter:
+    def segment_writer(
+        self, table: str, schema: pa.Schema, layout: SegmentLayout = _DEFAULT_LAYOUT
+    ) -> SegmentWriter:
         """Return a writer for rows of one table; use it as a context and ``close`` it inside."""
-        return SegmentWriter(self._storage, self._keyring, table, schema)
+        return SegmentWriter(self._storage, self._keyring, table, schema, layout)
 
     def commit(
         self,

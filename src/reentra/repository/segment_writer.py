@@ -27,10 +27,9 @@ from .manifests import SegmentInfo
 from .segments import aad_prefix, segment_path
 from .storage import Storage
 
-ROW_GROUP_BYTES = 2 << 20
-ROW_GROUP_ROWS = 32 * 1024
 SEGMENT_BYTES = 64 << 20
 PAGE_BYTES = 1 << 20
+DICTIONARY_BYTES = 64 << 20  # a dictionary is as large as its row group has values
 BOUND_BYTES = 128
 
 _COMPRESSION_LEVEL = 3
@@ -42,6 +41,23 @@ class RowPosition:
 
     segment: str
     row: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentLayout:
+    """How a table's rows lie in its segments.
+
+    A row group, which is read as one, has at most so many rows and about so many bytes of values;
+    they wait in memory until it is full. ``repeating`` names the columns of which each value is
+    stored once a row group and numbered; where it is ``None``, all columns of text.
+    """
+
+    row_group_rows: int = 32 * 1024
+    row_group_bytes: int = 2 << 20
+    repeating: tuple[str, ...] | None = None
+
+
+_DEFAULT_LAYOUT = SegmentLayout()
 
 
 class SegmentWriter:
@@ -58,17 +74,16 @@ class SegmentWriter:
         keyring: Keyring,
         table: str,
         schema: pa.Schema,
+        layout: SegmentLayout = _DEFAULT_LAYOUT,
         *,
         segment_bytes: int = SEGMENT_BYTES,
-        row_group_bytes: int = ROW_GROUP_BYTES,
     ) -> None:
         self._storage = storage
         self._keyring = keyring
         self._table = table
         self._schema = schema
         self._segment_bytes = segment_bytes
-        self._row_group_bytes = row_group_bytes
-        self._string_columns = [column.name for column in schema if pa.types.is_string(column.type)]
+        self._layout = layout
         self._finished: list[SegmentInfo] = []
         self._current: _OpenSegment | None = None
 
@@ -85,9 +100,7 @@ class SegmentWriter:
         if self._current is not None and self._current.size_bytes >= self._segment_bytes:
             self._finish()
         if self._current is None:
-            self._current = _OpenSegment(
-                self._keyring, self._schema, self._string_columns, self._row_group_bytes
-            )
+            self._current = _OpenSegment(self._keyring, self._schema, self._layout)
         return self._current.append(rows)
 
     def close(self) -> tuple[SegmentInfo, ...]:
@@ -132,15 +145,10 @@ class SegmentWriter:
 class _OpenSegment:
     """One segment under way: a temporary file and the row group that fills up."""
 
-    def __init__(
-        self,
-        keyring: Keyring,
-        schema: pa.Schema,
-        string_columns: Sequence[str],
-        row_group_bytes: int,
-    ) -> None:
+    def __init__(self, keyring: Keyring, schema: pa.Schema, layout: SegmentLayout) -> None:
         self._schema = schema
-        self._row_group_bytes = row_group_bytes
+        self._layout = layout
+        string_columns = [column.name for column in schema if pa.types.is_string(column.type)]
         self._generation = keyring.newest
         self._path = segment_path(clocks.new_id(16))
         try:
@@ -155,9 +163,10 @@ class _OpenSegment:
             version="2.6",
             compression="zstd",
             compression_level=_COMPRESSION_LEVEL,
-            use_dictionary=list(string_columns),
-            write_statistics=list(string_columns),
+            use_dictionary=string_columns if layout.repeating is None else list(layout.repeating),
+            write_statistics=string_columns,
             data_page_size=PAGE_BYTES,
+            dictionary_pagesize_limit=DICTIONARY_BYTES,
             encryption_properties=pe.create_encryption_properties(
                 keyring.derive(self._generation, f"segment/{self._path}"),
                 aad_prefix=aad_prefix(keyring, self._path),
@@ -178,21 +187,19 @@ class _OpenSegment:
     def append(self, rows: pa.RecordBatch | pa.Table) -> RowPosition:
         first = RowPosition(self._path, self._rows + self._pending_rows)
         table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
+        most_rows, most_bytes = self._layout.row_group_rows, self._layout.row_group_bytes
         at = 0
         while at < table.num_rows:
             rest = table.slice(at)
             # `get_total_buffer_size` would count what a slice merely points at; `nbytes` does not.
             row_bytes = max(1, rest.nbytes // rest.num_rows)
-            room = max(1, (self._row_group_bytes - self._pending_bytes) // row_bytes)
-            piece = rest.slice(0, min(room, ROW_GROUP_ROWS - self._pending_rows))
+            room = max(1, (most_bytes - self._pending_bytes) // row_bytes)
+            piece = rest.slice(0, min(room, most_rows - self._pending_rows))
             self._pending.append(piece)
             self._pending_rows += piece.num_rows
             self._pending_bytes += piece.nbytes
             at += piece.num_rows
-            if (
-                self._pending_bytes + row_bytes > self._row_group_bytes
-                or self._pending_rows >= ROW_GROUP_ROWS
-            ):
+            if self._pending_bytes + row_bytes > most_bytes or self._pending_rows >= most_rows:
                 self._flush()
         return first
 
@@ -227,7 +234,7 @@ class _OpenSegment:
     def _flush(self) -> None:
         if not self._pending_rows:
             return
-        group = pa.concat_tables(self._pending).combine_chunks()
+        group = pa.concat_tables(self._pending)
         try:
             self._writer.write_table(group, row_group_size=group.num_rows)
         except OSError as error:

@@ -23,8 +23,8 @@ from .keys import FORMAT_VERSION, Keyring
 from .manifests import SegmentInfo
 from .storage import NotStored, Storage
 
-SCAN_ROWS = 4 * 1024
-SCAN_GROUPS = 8
+SCAN_ROWS = 2 * 1024
+SCAN_BYTES = 2 << 20  # stored bytes of the row groups that are fetched at once
 OPEN_READERS = 32
 
 
@@ -93,25 +93,20 @@ class SegmentReader:
             at += rows
         if not where and first_row == 0 and last_row is None:
             # The reader fetches all row groups that it is given ahead of time: few at once.
-            for at in range(0, len(groups), SCAN_GROUPS):
-                batches = file.iter_batches(
-                    batch_size=SCAN_ROWS,
-                    row_groups=groups[at : at + SCAN_GROUPS],
-                    columns=wanted,
-                    use_threads=False,
-                )
-                yield from _guarded_iteration(segment, batches)
+            for at_once in _few_at_once(metadata, groups, wanted):
+                yield from _batches(file, segment, at_once, wanted)
             return
         for index, begin in zip(groups, begins, strict=True):
-            table = _read_group(file, segment, index, needed)
-            start = max(0, first_row - begin)
-            stop = table.num_rows if last_row is None else min(table.num_rows, last_row - begin)
-            table = table.slice(start, stop - start)
-            for name, value in where.items():
-                table = table.filter(pc.equal(table.column(name), pa.scalar(value)))
-            for batch in table.select(wanted).to_batches():
-                if batch.num_rows:
-                    yield batch
+            at = begin
+            for batch in _batches(file, segment, [index], needed):
+                start = max(0, first_row - at)
+                stop = batch.num_rows if last_row is None else min(batch.num_rows, last_row - at)
+                at += batch.num_rows
+                found = batch.slice(start, max(0, stop - start))
+                for name, value in where.items():
+                    found = found.filter(pc.equal(found.column(name), pa.scalar(value)))
+                if found.num_rows:
+                    yield found.select(wanted)
 
     def read_rows(
         self, segment: SegmentInfo, rows: Sequence[int], columns: Sequence[str] | None = None
@@ -282,6 +277,35 @@ def _read_group(
     file: pq.ParquetFile, segment: SegmentInfo, index: int, columns: list[str] | None
 ) -> pa.Table:
     return _guarded(segment, lambda: file.read_row_group(index, columns=columns, use_threads=False))
+
+
+def _batches(
+    file: pq.ParquetFile, segment: SegmentInfo, groups: list[int], columns: list[str]
+) -> Iterator[pa.RecordBatch]:
+    batches = file.iter_batches(
+        batch_size=SCAN_ROWS, row_groups=groups, columns=columns, use_threads=False
+    )
+    yield from _guarded_iteration(segment, batches)
+
+
+def _few_at_once(
+    metadata: pq.FileMetaData, groups: Sequence[int], columns: Sequence[str]
+) -> Iterator[list[int]]:
+    """Yield row groups in order, as many at once as have ``SCAN_BYTES`` in these columns."""
+    piece: list[int] = []
+    size_bytes = 0
+    for index in groups:
+        group = metadata.row_group(index)
+        found = (group.column(place) for place in range(group.num_columns))
+        size_bytes += sum(
+            one.total_compressed_size for one in found if one.path_in_schema in columns
+        )
+        piece.append(index)
+        if size_bytes >= SCAN_BYTES:
+            yield piece
+            piece, size_bytes = [], 0
+    if piece:
+        yield piece
 
 
 def _guarded(segment: SegmentInfo, read: Callable[[], T]) -> T:

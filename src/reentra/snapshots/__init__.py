@@ -7,12 +7,12 @@ from the repository alone. It never talks to Graph and needs no database.
 Invariants: a link's source is an object of the state; an object is written only when its digest
 changed; a kind that could not be read keeps what was known and says so in its coverage.
 
-Read in this order: ``schema``, ``info``, ``writer``, ``replay``.
+Read in this order: ``identifiers``, ``schema``, ``info``, ``writer``, ``columns``, ``replay``.
 """
 
 from reentra.directory.state import Coverage, CoverageStatus
 from reentra.snapshots.info import KindSummary, RelationshipSummary, SnapshotInfo, SnapshotStatus
-from reentra.snapshots.replay import ReplayedSnapshot
+from reentra.snapshots.replay import ReplayedSnapshot, written_links
 from reentra.snapshots.writer import SnapshotWriter
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "SnapshotInfo",
     "SnapshotStatus",
     "SnapshotWriter",
+    "written_links",
 ]

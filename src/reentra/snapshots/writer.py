@@ -10,21 +10,25 @@ import pyarrow as pa
 
 from reentra.directory.kinds import KINDS
 from reentra.directory.objects import Relationship
-from reentra.repository import SegmentInfo, SegmentWriter
+from reentra.repository import SegmentInfo, SegmentLayout, SegmentWriter
+from reentra.snapshots.identifiers import codes_of
 from reentra.snapshots.schema import (
     OBJECTS,
+    OBJECTS_LAYOUT,
     OBJECTS_TABLE,
     RELATIONSHIPS,
+    RELATIONSHIPS_LAYOUT,
     RELATIONSHIPS_TABLE,
 )
 
 BATCH_ROWS = 4096
+_IDENTIFIERS = frozenset({"id", "source_id", "target_id"})
 
 
 class WritesSegments(Protocol):
     """The part of ``Repository`` that is needed here."""
 
-    def segment_writer(self, table: str, schema: pa.Schema) -> SegmentWriter:
+    def segment_writer(self, table: str, schema: pa.Schema, layout: SegmentLayout) -> SegmentWriter:
         """Begin a stream of rows."""
 
 
@@ -47,8 +51,8 @@ class SnapshotWriter:
 
     def __init__(self, repository: WritesSegments) -> None:
         self._repository = repository
-        self._objects = _Table(repository, OBJECTS_TABLE, OBJECTS)
-        self._links = _Table(repository, RELATIONSHIPS_TABLE, RELATIONSHIPS)
+        self._objects = _Table(repository, OBJECTS_TABLE, OBJECTS, OBJECTS_LAYOUT)
+        self._links = _Table(repository, RELATIONSHIPS_TABLE, RELATIONSHIPS, RELATIONSHIPS_LAYOUT)
         self.rows_since_seal = 0
         self.rows = 0
 
@@ -120,7 +124,10 @@ class SnapshotWriter:
 
 
 class _Table:
-    def __init__(self, repository: WritesSegments, table: str, schema: pa.Schema) -> None:
+    def __init__(
+        self, repository: WritesSegments, table: str, schema: pa.Schema, layout: SegmentLayout
+    ) -> None:
+        self._layout = layout
         self._repository = repository
         self._table = table
         self._schema = schema
@@ -153,10 +160,10 @@ class _Table:
         if not self._pending:
             return
         if self._writer is None:
-            self._writer = self._repository.segment_writer(self._table, self._schema)
+            self._writer = self._repository.segment_writer(self._table, self._schema, self._layout)
         columns = zip(*self._pending, strict=True)
         arrays = [
-            pa.array(column, type=field.type)
+            codes_of(column) if field.name in _IDENTIFIERS else pa.array(column, type=field.type)
             for column, field in zip(columns, self._schema, strict=True)
         ]
         self._writer.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
