@@ -205,16 +205,15 @@ class CatalogState:
         number, at = self._relationships.get(relationship), self.summary.ordinal
         if number is None or not ids:
             return []
+        kinds = {0: "", **self._kind_names}
         with self._catalog.reading(self._tenant_id) as reader:
             query = _LINKS.format(near=end, far="t" if end == "s" else "s")
             rows = run_in(reader.connection, query, _codes(ids), number, at, at, reader.tenant_no)
+            texts = _Texts()
             return [
-                Relationship(
-                    relationship, decoded(bytes(row[0])), decoded(bytes(row[1])),
-                    self._kind_names.get(row[3], ""), row[2],
-                )
-                for row in rows
-            ]  # fmt: skip
+                Relationship(relationship, texts[source], texts[target], kinds[kind_no], qualifier)
+                for source, target, qualifier, kind_no in rows
+            ]
 
     def _ids_with_text(self, kind: str, texts: Iterable[str]) -> list[str]:
         kind_no, at = self._kinds.get(kind), self.summary.ordinal
@@ -260,6 +259,14 @@ class CatalogState:
 
 # What a backup compares with is the same thing: a snapshot that is cheap to ask for digests.
 CatalogBase = CatalogState
+
+
+class _Texts(dict[bytes, str]):
+    """Identifiers by their codes; the same one is met again and again."""
+
+    def __missing__(self, code: bytes) -> str:
+        text = self[code] = decoded(bytes(code))
+        return text
 
 
 def _codes(ids: Iterable[str]) -> list[bytes]:

@@ -128,9 +128,10 @@ class LinkScan:
         result: dict[str, _Links] = {}
         if not sources:
             return result
+        are_all_meant = self._selection.takes_whole(row.source_kind)
         for link in side.state.load_relationships(row.name, self._identities.spread(sources)):
             source, target = known(link.source_id), known(link.target_id)
-            if self._is_meant(row, source, target, link.target_kind):
+            if are_all_meant or self._is_meant(row, source, target, link.target_kind):
                 result.setdefault(source, {})[target, link.qualifier] = link
         return result
 
