@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from reentra import errors
@@ -227,3 +228,42 @@ def test_names_in_addresses_are_quoted() -> None:
     assert addresses.literal("O'Neil") == "'O''Neil'"
     assert addresses.segment("a_b.com#EXT#@c.com") == "a_b.com%23EXT%23@c.com"
     assert addresses.segment("a/b?c") == "a%2Fb%3Fc"
+
+
+# --- pages -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"value": [{"id": "a", "name": "\\u00e9"}, {"id": "b"}], "@odata.nextLink": "n"}',
+        b'{"@odata.context": "c", "@odata.deltaLink": "d", "value": []}',
+        b'{"value": [{"id": "a"}], "@odata.count": 7, "@odata.nextLink": null}',
+        b'{"value": [{"id": "a"}], "@odata.count": "7"}',
+    ],
+)
+def test_a_page_parsed_entry_by_entry_holds_what_it_holds_parsed_at_once(text: bytes) -> None:
+    page = odata.page_from_body(odata.parsed_page(text), PATH)
+    whole = odata.page_from_body(orjson.loads(text), PATH)
+    assert (list(page.items), page.next_link, page.delta_link, page.count) == (
+        whole.items,
+        whole.next_link,
+        whole.delta_link,
+        whole.count,
+    )
+    assert list(page.items) == whole.items, "it can be walked through again"
+
+
+@pytest.mark.parametrize("text", [b'{"value": [{"id": "a"}', b'{"value": [{"id": "a}]}', b"", b"{"])
+def test_a_torn_page_is_never_taken_for_one(text: bytes) -> None:
+    with pytest.raises(orjson.JSONDecodeError):
+        odata.parsed_page(text)
+
+
+@pytest.mark.parametrize(
+    "text", [b"{}", b"[]", b'{"value": {}}', b'{"value": null}', b'{"value": ["a"]}',
+             b'{"value": [{"id": "a"}, 1]}', b'{"value": [{"id": "\xff"}]}']
+)  # fmt: skip
+def test_what_is_no_page_of_objects_is_refused_and_never_empty(text: bytes) -> None:
+    with pytest.raises((errors.Unavailable, orjson.JSONDecodeError)):
+        list(odata.page_from_body(odata.parsed_page(text), PATH).items)

@@ -14,6 +14,8 @@ from reentra.snapshots import SnapshotWriter
 
 LinkTarget = tuple[str, str]
 """Target id and qualifier: what tells the links of one source apart."""
+LinkEnd = tuple[str, str]
+"""Target id and kind, as a delta tells them: such links have no qualifier."""
 LinkKey = tuple[str, str, str, str]
 """``Relationship.key``."""
 
@@ -87,16 +89,21 @@ class ObjectChanges:
         """Tell whether the base has the object."""
         return self._known.get(object_id) is not None
 
-    def put(self, object_id: str, properties: Mapping[str, Any]) -> None:
-        """Take an object in; a later call about the same object wins."""
+    def put(self, object_id: str, properties: Mapping[str, Any], body: bytes | None = None) -> None:
+        """Take an object in; a later call about the same object wins.
+
+        ``body`` is the JSON of ``properties``, where that is at hand.
+        """
         digest = canonical.digest(self.kind, properties)
         self.seen.add(object_id)
-        self.deleted_ids.discard(object_id)
         if not self._base.is_empty:
+            self.deleted_ids.discard(object_id)
             if self._written.get(object_id, self._known.get(object_id)) == digest:
                 return
             self._written[object_id] = digest
-        self._writer.put_object(self.kind, object_id, digest, properties)
+        elif self.deleted_ids:
+            self.deleted_ids.discard(object_id)
+        self._writer.put_object(self.kind, object_id, digest, properties, body)
 
     def delete(self, object_id: str) -> bool:
         """Take in that an object is gone; return whether anything had known it."""
@@ -143,6 +150,11 @@ class LinkChanges:
     def put_new(self, links: Iterable[Relationship]) -> None:
         """Take in links of a first backup: there is nothing to compare them with."""
         self.added += self._writer.put_links(links)
+
+    def put_new_targets(self, source_id: str, targets: Sequence[LinkEnd]) -> None:
+        """Take in links of one object in a first backup."""
+        self._writer.put_targets(self.row.name, source_id, targets)
+        self.added += len(targets)
 
     def replace(self, source_ids: Sequence[str], found: Iterable[Relationship]) -> None:
         """Take in that ``found`` are all the links of ``source_ids``."""

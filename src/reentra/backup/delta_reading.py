@@ -100,7 +100,7 @@ class DeltaReader:
                 self._note_hidden(entry)
                 if looks_whole(self._row, entry.properties):
                     self._refetch.discard(entry.id)
-                    self._found.put(entry.id, entry.properties)
+                    self._found.put(entry.id, entry.properties, entry.body)
                 elif entry.has_properties or entry.id not in objects.seen:
                     self._refetch.add(entry.id)
                 self._take_links(entry, found)
@@ -131,15 +131,15 @@ class DeltaReader:
         entry: DeltaEntry,
         found: dict[str, dict[str, dict[LinkTarget, Relationship]]],
     ) -> None:
-        for name, links in entry.added.items():
+        for name, ends in entry.added.items():
             if self._is_streamed(name):
-                self._links[name].put_new(links)
+                self._links[name].put_new_targets(entry.id, ends)
                 continue
             mine = found[name].setdefault(entry.id, {})
-            for link in links:
+            for link in entry.links(name, entry.added):
                 mine[link.target_id, link.qualifier] = link
-        for name, links in entry.removed.items():
-            for link in links:
+        for name in entry.removed:
+            for link in entry.links(name, entry.removed):
                 if self._is_streamed(name):
                     self._links[name].remove(link)
                 else:
@@ -217,7 +217,7 @@ class DeltaReader:
                 self._refetch.add(entry.id)
                 self._reappeared.add(entry.id)
         for name, by_source in known_links.items():
-            added, removed = entry.added.get(name, []), entry.removed.get(name, [])
+            added, removed = entry.links(name, entry.added), entry.links(name, entry.removed)
             if added or removed:
                 known = by_source.setdefault(entry.id, {})
                 if not self._links[name].apply(known, added, removed):

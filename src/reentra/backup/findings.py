@@ -97,12 +97,13 @@ class Findings:
         """Whether the delta was followed from the parent's link, not read in full."""
         return not self.objects.has_whole_base
 
-    def put(self, object_id: str, properties: Mapping[str, Any]) -> None:
+    def put(self, object_id: str, properties: Mapping[str, Any], body: bytes | None = None) -> None:
         """Take an object in, with what lists and deltas leave out."""
         supplement = self.supplement.get(object_id)
         if supplement or properties.get("id") != object_id:
             properties = {**properties, "id": object_id, **(supplement or {})}
-        self.objects.put(object_id, properties)
+            body = None
+        self.objects.put(object_id, properties, body)
 
     def advance(self) -> None:
         """Tell how far the unit is."""

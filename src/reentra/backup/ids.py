@@ -38,12 +38,17 @@ class IdSet:
 
 def _key(object_id: str) -> bytes | str:
     """Return 16 bytes for a GUID that they give back letter by letter, else the id itself."""
-    if len(object_id) == 36 and object_id[8] == object_id[23] == "-":
+    if (
+        len(object_id) == 36
+        and object_id[8] == object_id[13] == object_id[18] == object_id[23] == "-"
+        and object_id.islower()
+    ):
         try:
             key = bytes.fromhex(object_id.replace("-", ""))
         except ValueError:
             return object_id
-        if len(key) == 16 and _text(key) == object_id:
+        # Blanks between digits are read over: what is left is then too short.
+        if len(key) == 16:
             return key
     return object_id
 

@@ -6,7 +6,7 @@ import contextlib
 import gc
 import queue
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from reentra import errors
@@ -81,7 +81,7 @@ def prefetched(source: Iterator[T]) -> Iterator[T]:
 
 def list_kind(
     lists: ReadAhead, row: ObjectKind, dropped: frozenset[str]
-) -> Iterator[list[dict[str, Any]]]:
+) -> Iterator[Iterable[dict[str, Any]]]:
     """Fetch a kind that has no delta, page by page."""
     if row.is_singleton:
         body = lists.get(row.list_path)

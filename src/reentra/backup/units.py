@@ -159,7 +159,8 @@ class _Unit:
                     object_id = self._row.name
                 if not isinstance(object_id, str) or not object_id:
                     raise errors.Unavailable(f"Graph returned a {self._row.name} without an id.")
-                self._found.put(canonical_id(object_id), canonical.cleaned_properties(item))
+                properties, body = canonical.cleaned_body(item)
+                self._found.put(canonical_id(object_id), properties, body)
             self._found.advance()
         objects.delete_unseen()
 
@@ -233,7 +234,8 @@ class _Unit:
                     self._context.graph, row.list_path, self._objects.current_ids()
                 ):
                     for item in items:
-                        objects.put(item["id"], canonical.cleaned_properties(item))
+                        properties, body = canonical.cleaned_body(item)
+                        objects.put(item["id"], properties, body)
                 objects.delete_unseen()
 
             self._context.listener(progress.Started(row.title))

@@ -26,18 +26,22 @@ DIGEST_BYTES = 16
 _MOST_RULES = 10_000
 
 _KEPT_ANNOTATION = "@odata.type"
-_ANNOTATION = re.compile(rb'@[A-Za-z.]+":')
+# The end of a key that holds an annotation; quotes inside of texts have a backslash before them.
+_ANNOTATION = re.compile(rb'@[^"@]*":')
+# The shortest text that can be written in two ways: a moment with a fraction of a second. The
+# longest is a GUID.
+_SHORTEST_VARIED, _LONGEST_VARIED = 21, 36
 _DATE_TIME = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|\+00:00)$")
 
 
-def cleaned_properties(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the properties of an object without transport annotations, at every depth."""
-    kept = {
-        key: value for key, value in properties.items() if "@" not in key or key == _KEPT_ANNOTATION
-    }
-    # Annotations inside values are rare, and looking for them value by value is dear.
-    nested = [value for value in kept.values() if type(value) is list or type(value) is dict]
-    return cleaned(kept) if _ANNOTATION.search(orjson.dumps(nested)) else kept
+def cleaned_body(properties: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Return the properties of an object without transport annotations, and their JSON."""
+    # Looking for annotations value by value is dear; the JSON is needed anyway.
+    body = orjson.dumps(properties)
+    if _ANNOTATION.search(body):
+        properties = cleaned(properties)
+        body = orjson.dumps(properties)
+    return properties, body
 
 
 def cleaned(value: Any) -> Any:
@@ -65,16 +69,20 @@ def canonical_value(value: Any, is_ordered: bool = False) -> Any:
     """
     kind = type(value)
     if kind is str:
-        return _canonical_text(value) if 20 <= len(value) <= 36 else value
+        is_varied = _SHORTEST_VARIED <= len(value) <= _LONGEST_VARIED
+        return _canonical_text(value) if is_varied else value
     if kind is dict:
         result = {}
         for key, item in value.items():
             # Most values are short texts and flags, and every object of a tenant comes through
             # here: what needs no call gets none.
-            if item is None:
-                continue
             kind = type(item)
-            if kind is dict or kind is list or (kind is str and 20 <= len(item) <= 36):
+            if kind is str:
+                if _SHORTEST_VARIED <= len(item) <= _LONGEST_VARIED:
+                    item = _canonical_text(item)
+            elif item is None:
+                continue
+            elif kind is dict or kind is list:
                 item = canonical_value(item)
                 if item is None:
                     continue
@@ -97,14 +105,14 @@ def canonical_properties(kind: str, properties: Mapping[str, Any]) -> dict[str, 
     rules, odata_type = _rules(kind)
     result = {}
     for key, value in properties.items():
-        if value is None:
-            continue
         rule = rules[key]
         kind_of_value = type(value)
         if rule is None:
             if kind_of_value is str:
-                if 20 <= len(value) <= 36:
+                if _SHORTEST_VARIED <= len(value) <= _LONGEST_VARIED:
                     value = _canonical_text(value)
+            elif value is None:
+                continue
             elif kind_of_value is dict or kind_of_value is list:
                 value = canonical_value(value)
                 if value is None:
@@ -183,13 +191,11 @@ def are_same(kind: str, left: Mapping[str, Any], right: Mapping[str, Any]) -> bo
 
 
 def _canonical_text(text: str) -> str:
-    if len(text) == 36:
+    if len(text) == _LONGEST_VARIED:
         return canonical_id(text)
-    if len(text) > 19 and text[4] == "-" and text[10] == "T":
-        match = _DATE_TIME.match(text)
-        if match:
-            fraction = (match[2] or "").rstrip("0")
-            return f"{match[1]}.{fraction}Z" if fraction else f"{match[1]}Z"
+    if text[4] == "-" and text[10] == "T" and (match := _DATE_TIME.match(text)):
+        fraction = (match[2] or "").rstrip("0")
+        return f"{match[1]}.{fraction}Z" if fraction else f"{match[1]}Z"
     return text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -144,7 +144,9 @@ class GraphClient:
         """
         sent = self._read_headers(headers)
         return odata.walk_pages(
-            lambda url: self._send("GET", url, sent), self._url(path, params), self.endpoint
+            lambda url: self._send("GET", url, sent, parse=odata.parsed_page),
+            self._url(path, params),
+            self.endpoint,
         )
 
     def items(
@@ -179,7 +181,7 @@ class GraphClient:
         """Return ``{path}/$count``; it comes from an index that lags behind by seconds or more."""
         headers = self._read_headers({**EVENTUAL, "Accept": "text/plain, application/json"})
         text = self._send(
-            "GET", self._url(f"{path.rstrip('/')}/$count", params), headers, expects_json=False
+            "GET", self._url(f"{path.rstrip('/')}/$count", params), headers, parse=None
         )
         digits = bytes(text or b"").decode("utf-8-sig", "replace").strip()
         if not digits.isdigit():
@@ -393,7 +395,7 @@ class GraphClient:
         body: object = None,
         content: bytes | None = None,
         is_read: bool | None = None,
-        expects_json: bool = True,
+        parse: Callable[[bytes], object] | None = orjson.loads,
         parts: Sequence[tuple[str, str]] = (),
     ) -> Any:
         if body is not None:
@@ -404,13 +406,13 @@ class GraphClient:
         answer = self._pipeline.run(
             HttpRequest(method, url, headers=headers, content=content),
             is_read=(method == "GET") if is_read is None else is_read,
-            expects_json=expects_json,
+            parse=parse,
             parts=parts,
             **self._options,
         )
         response = answer.http_response
         if 200 <= response.status_code < 300:
-            return answer.context.get("body") if expects_json else response.content
+            return response.content if parse is None else answer.context.get("body")
         error = odata.error_from_answer(
             response.status_code, response.headers, response.content, method=method, path=url
         )

@@ -6,10 +6,11 @@ Sources: learn.microsoft.com/graph/errors, /graph/paging, /graph/delta-query-ove
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import orjson
 
 from reentra import errors
@@ -319,35 +320,93 @@ def is_unsupported_query(error: errors.GraphError) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a collection; at most one of the links is there."""
+    """One page of a collection; at most one of the links is there.
 
-    items: list[dict[str, Any]]
+    ``items`` may be parsed each time when it is walked through, entry by entry.
+    """
+
+    items: Iterable[dict[str, Any]]
     next_link: str = ""
     delta_link: str = ""
     count: int | None = None
+
+
+class PageText(msgspec.Struct, frozen=True):
+    """A page whose entries are not parsed yet."""
+
+    value: list[msgspec.Raw]
+    next_link: str | None = msgspec.field(default=None, name="@odata.nextLink")
+    delta_link: str | None = msgspec.field(default=None, name="@odata.deltaLink")
+    count: int | None = msgspec.field(default=None, name="@odata.count")
+
+
+_page_text = msgspec.json.Decoder(PageText).decode
+
+
+def parsed_page(content: bytes) -> object:
+    """Return a page's text taken apart into entries, and anything else parsed.
+
+    A page of parsed users takes ten times the memory of its text, far more than a processor keeps
+    near: entries are dealt with faster when each is parsed at its turn.
+
+    Raises: ``orjson.JSONDecodeError`` when it is no JSON as a whole.
+    """
+    try:
+        return _page_text(content)
+    except msgspec.MsgspecError:
+        return orjson.loads(content)
+
+
+class _Entries:
+    """The entries of a page, parsed one by one."""
+
+    __slots__ = ("_path", "_texts")
+
+    def __init__(self, texts: list[msgspec.Raw], path: str) -> None:
+        self._texts = texts
+        self._path = path
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for text in self._texts:
+            try:
+                entry = orjson.loads(memoryview(text))
+            except orjson.JSONDecodeError:
+                entry = None
+            if type(entry) is not dict:
+                raise _not_objects(self._path)
+            yield entry
 
 
 def page_from_body(body: object, path: str) -> Page:
     """Return the page that ``body`` holds.
 
     Raises: ``Unavailable`` when it is no page: a missing ``value`` must never look like an empty
-    collection, or the objects of that page would be taken for deleted.
+    collection, or the objects of that page would be taken for deleted. So does walking through
+    the items when they are no objects.
     """
+    if isinstance(body, PageText):
+        return Page(
+            _Entries(body.value, path), body.next_link or "", body.delta_link or "", body.count
+        )
     if not isinstance(body, Mapping) or not isinstance(body.get("value"), list):
         raise errors.Unavailable(
             f"Graph's answer to GET {short_path(path)} is not a page: it has no list named value."
         )
     items = body["value"]
     if not all(isinstance(item, dict) for item in items):
-        raise errors.Unavailable(
-            f"Graph's answer to GET {short_path(path)} holds entries that are not objects."
-        )
+        raise _not_objects(path)
     count = body.get("@odata.count")
     return Page(
         items=items,
         next_link=_text(body.get("@odata.nextLink")),
         delta_link=_text(body.get("@odata.deltaLink")),
         count=count if isinstance(count, int) else None,
+    )
+
+
+def _not_objects(path: str) -> errors.Unavailable:
+    return errors.Unavailable(
+        f"Graph's answer to GET {short_path(path)} holds entries that are not objects."
     )
 
 

@@ -125,8 +125,9 @@ class ThrottlePolicy(HTTPPolicy[HttpRequest, HttpResponse]):
     azure-core's RetryPolicy repeats POST and PATCH on 500, 503 and 504, which can create an
     object twice.
 
-    Options of a request: ``is_read`` (it may be repeated), ``expects_json`` (a body that cannot
-    be parsed counts as torn), ``parts`` (inside a batch: its requests, as method and URL).
+    Options of a request: ``is_read`` (it may be repeated), ``parse`` (what reads the body; one
+    that it cannot read counts as torn), ``parts`` (inside a batch: its requests, as method and
+    URL).
     The parsed body is left in ``context["body"]``.
     """
 
@@ -141,7 +142,7 @@ class ThrottlePolicy(HTTPPolicy[HttpRequest, HttpResponse]):
     ) -> PipelineResponse[HttpRequest, HttpResponse]:
         options = request.context.options
         is_read: bool = options.pop("is_read")
-        expects_json: bool = options.pop("expects_json")
+        parse: Callable[[bytes], object] | None = options.pop("parse")
         parts: Sequence[tuple[str, str]] = options.pop("parts", ())
         http = request.http_request
         kept_options = dict(options)
@@ -168,7 +169,7 @@ class ThrottlePolicy(HTTPPolicy[HttpRequest, HttpResponse]):
             except azure_errors.AzureError as failure:
                 self._after_failure(failure, http, is_read, patience)
                 continue
-            if self._is_final(response, http, is_read, expects_json, scopes, cost, patience):
+            if self._is_final(response, http, is_read, parse, scopes, cost, patience):
                 return response
 
     def _after_failure(
@@ -201,7 +202,7 @@ class ThrottlePolicy(HTTPPolicy[HttpRequest, HttpResponse]):
         response: PipelineResponse[HttpRequest, HttpResponse],
         http: HttpRequest,
         is_read: bool,
-        expects_json: bool,
+        parse: Callable[[bytes], object] | None,
         scopes: tuple[Scope, ...],
         cost: Mapping[Scope, float],
         patience: Patience,
@@ -233,9 +234,9 @@ class ThrottlePolicy(HTTPPolicy[HttpRequest, HttpResponse]):
             and body[:1] not in (b"{", b"[")
             and "json" not in header(headers, "Content-Type").lower()
         )
-        if 200 <= status < 300 and body and expects_json and not is_text:
+        if 200 <= status < 300 and body and parse is not None and not is_text:
             try:
-                response.context["body"] = orjson.loads(body)
+                response.context["body"] = parse(body)
             except orjson.JSONDecodeError:
                 what = f"{http.method} {addresses.short_path(http.url)}"
                 if not is_read:

@@ -57,19 +57,18 @@ class SnapshotWriter:
         self.rows = 0
 
     def put_object(
-        self, kind: str, object_id: str, digest: bytes, properties: Mapping[str, Any]
+        self,
+        kind: str,
+        object_id: str,
+        digest: bytes,
+        properties: Mapping[str, Any],
+        body: bytes | None = None,
     ) -> None:
-        """Record that the object now has these (cleaned) properties."""
-        self._objects.append(
-            (
-                kind,
-                object_id,
-                False,
-                digest,
-                display_name(kind, properties),
-                orjson.dumps(properties),
-            )
-        )
+        """Record that the object now has these (cleaned) properties; ``body`` is their JSON."""
+        name = display_name(kind, properties)
+        if body is None:
+            body = orjson.dumps(properties)
+        self._objects.append((kind, object_id, False, digest, name, body))
         self._count(1)
 
     def delete_object(self, kind: str, object_id: str) -> None:
@@ -84,6 +83,15 @@ class SnapshotWriter:
     def put_links(self, links: Iterable[Relationship]) -> int:
         """Record that the links exist and return how many there are."""
         return self._append_links(links, is_removed=False)
+
+    def put_targets(
+        self, relationship: str, source_id: str, targets: Sequence[tuple[str, str]]
+    ) -> None:
+        """Record that links without qualifier exist: from one object to these ids and kinds."""
+        self._links.extend(
+            [(relationship, source_id, target, "", kind, False) for target, kind in targets]
+        )
+        self._count(len(targets))
 
     def remove_link(self, link: Relationship) -> None:
         """Record that the link is gone."""
