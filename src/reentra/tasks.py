@@ -191,10 +191,11 @@ def restore(run: Run) -> TaskResult:
     from reentra.identities import learnt_since
     from reentra.restore import apply as applying
     from reentra.restore import capture as capturing
-    from reentra.restore.plan import check_still_valid
+    from reentra.restore.plan import check_still_valid, ensure_deletions_confirmed
 
     application = run.context.application
     plan = load_plan(application, str(run.parameters["plan"]))
+    ensure_deletions_confirmed(plan, run.parameters.get("confirmed_deletions"))
     tenant = application.open_tenant(run.tenant, listener=run.context.listener)
     tenant_id = tenant.connection.tenant_id
     journal = StoredJournal(application.jobs, run.id)
@@ -357,6 +358,7 @@ def make_plan(
         granted=tenant.client.granted_roles(),
         safeguards=_safeguards(tenant.connection),
         chosen_follow_ups=follow_ups,
+        snapshot_began_at=_snapshot_began_at(application, tenant_id, snapshot_id),
     )
     listener(progress.Finished("plan", len(plan.steps), f"{len(plan.steps):,} steps"))
     return plan
@@ -413,6 +415,16 @@ def _safeguards(connection: TenantConnection) -> Safeguards:
     from reentra.restore.safety import Safeguards
 
     return Safeguards(connection.break_glass, connection.client_id)
+
+
+def _snapshot_began_at(
+    application: Application, tenant_id: str, snapshot_id: str
+) -> dt.datetime | None:
+    """Return when a snapshot began to be taken; of a capture nothing is ever missing."""
+    for summary in application.catalog.list_snapshots(tenant_id):
+        if summary.id == snapshot_id:
+            return summary.created_at
+    return None
 
 
 def _ensure_something_is_there(

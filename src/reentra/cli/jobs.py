@@ -185,6 +185,12 @@ def undo(
         Path | None,
         Parameter(help="A file with the first password of users that must be created anew."),
     ] = None,
+    confirm_deletions: Annotated[
+        int | None,
+        Parameter(
+            help="How many objects the plan deletes for good: without a terminal, say it here."
+        ),
+    ] = None,
     yes: Annotated[bool, Parameter(negative="", help="Do not ask before applying.")] = False,
     common: Common = DEFAULT_COMMON,
 ) -> int:
@@ -225,7 +231,15 @@ def undo(
             return 0
         if not found.status.is_final:
             runner.request_cancel(found.id)  # cut off: it must not go on after this
-        return apply(application, screen, found.tenant, made, default_password_file, is_agreed=yes)
+        return apply(
+            application,
+            screen,
+            found.tenant,
+            made,
+            default_password_file,
+            is_agreed=yes,
+            confirmed_deletions=confirm_deletions,
+        )
 
 
 def _restore_to_undo(application: Application, job: str) -> Job:

@@ -11,7 +11,7 @@ import orjson
 from reentra import errors
 from reentra.cli.screen import Screen, escaped, plural
 from reentra.connections import write_private
-from reentra.restore.steps import CHANGED_SINCE
+from reentra.restore.steps import CHANGED_SINCE, NOT_DELETED, NOT_REMOVED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ _ACTIONS = {
     "update": "Change back",
     "assign_licenses": "Assign licences",
     "add_relationship": "Add links",
-    "remove_relationship": "Remove links",
+    "remove_relationship": "Take links away",
     "delete": "Delete",
 }
 
@@ -72,6 +72,7 @@ def show(screen: Screen, plan: RestorePlan, saved_at: Path | None) -> None:
             f"{plural(len(plan.steps), 'step')}, at least {_duration(plan.estimated_seconds)} "
             "at Graph's write limit."
         )
+        _show_losses(screen, plan)
         if plan.checked_count():
             screen.say(
                 f"{plan.checked_count():,} of them are checked after the recycle bin gave its "
@@ -81,7 +82,10 @@ def show(screen: Screen, plan: RestorePlan, saved_at: Path | None) -> None:
         screen.say(f"[yellow]![/] {escaped(warning)}")
     later = [item for item in plan.unrestorable if item.code == CHANGED_SINCE]
     _show_left_out(screen, later, "Changed again since, and left as it is:")
-    rest = [item for item in plan.unrestorable if item.code != CHANGED_SINCE]
+    added = [item for item in plan.unrestorable if item.code in (NOT_DELETED, NOT_REMOVED)]
+    _show_left_out(screen, added, "Added since the snapshot, and left where it is:")
+    told = (CHANGED_SINCE, NOT_DELETED, NOT_REMOVED)
+    rest = [item for item in plan.unrestorable if item.code not in told]
     _show_left_out(screen, rest, "Cannot be restored through Graph:")
     _show_follow_ups(screen, plan)
     for refusal in plan.open_refusals:
@@ -131,6 +135,16 @@ def _show_left_out(screen: Screen, items: Sequence[Unrestorable], heading: str) 
             screen.say(f"      [dim]{escaped(instead)}[/]")
     if len(reasons) > _MOST_LINES:
         screen.say(f"  [dim]... and {len(reasons) - _MOST_LINES} more reasons[/]")
+
+
+def _show_losses(screen: Screen, plan: RestorePlan) -> None:
+    """Say how much the plan takes away, so that nobody has to find it in a table."""
+    if plan.deletions:
+        kinds = Counter(step.ref.kind for step in plan.steps if step.deletes_object)
+        listed = ", ".join(f"{number:,} {kind}" for kind, number in sorted(kinds.items()))
+        screen.say(f"[red]Deletes {plural(plan.deletions, 'object')}[/]: {listed}.")
+    if plan.removals:
+        screen.say(f"[yellow]Takes away {plural(plan.removals, 'link')}[/] added since.")
 
 
 def save(path: Path, plan: RestorePlan) -> None:

@@ -12,10 +12,11 @@ from cyclopts import App, Parameter
 from reentra import errors
 from reentra.cli import plans, running, session, viewing
 from reentra.cli.options import DEFAULT_COMMON, Common, Kinds, Refs
-from reentra.cli.screen import Screen
+from reentra.cli.screen import Screen, plural
 
 if TYPE_CHECKING:
     from reentra.app import Application
+    from reentra.restore.draft import SettingsBehavior
     from reentra.restore.plan import RestorePlan
 
 app = App(name="restore")
@@ -37,8 +38,15 @@ def restore(
     kind: Kinds = (),
     id: Refs = (),  # noqa: A002  the option's name
     relationships: Annotated[
-        bool, Parameter(negative="--no-relationships", help="Restore links too, or only objects.")
-    ] = True,
+        Literal["merge", "rollback"] | None,
+        Parameter(
+            help="Restore links too: merge keeps those that were added since, rollback takes them "
+            "away. merge, unless --property is given."
+        ),
+    ] = None,
+    no_relationships: Annotated[
+        bool, Parameter(negative="", help="Restore objects only, and no links.")
+    ] = False,
     deleted_only: Annotated[
         bool,
         Parameter(
@@ -46,8 +54,37 @@ def restore(
         ),
     ] = False,
     settings: Annotated[
-        Literal["overwrite", "skip"], Parameter(help="What happens to settings.")
+        Literal["overwrite", "skip"],
+        Parameter(help="What happens to settings: the tenant's, and those of each kind."),
     ] = "overwrite",
+    settings_of: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="",
+            help="What happens to the settings of one kind, or of the tenant, instead: user=skip, "
+            "tenant=overwrite; repeatable.",
+        ),
+    ] = (),
+    property: Annotated[  # noqa: A002  the option's name
+        tuple[str, ...],
+        Parameter(
+            negative="",
+            help="Put back only this property of objects that exist: department, user.department, "
+            "employeeOrgData.division; repeatable.",
+        ),
+    ] = (),
+    rollback_kind: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="",
+            help="Also delete the objects of this kind that were created since the snapshot; "
+            "repeatable. Their number has to be confirmed.",
+        ),
+    ] = (),
+    confirm_deletions: Annotated[
+        int | None,
+        Parameter(help="How many objects the plan deletes: without a terminal, say it here."),
+    ] = None,
     default_password_file: Annotated[
         Path | None,
         Parameter(help="A file with the first password of users that must be created anew."),
@@ -88,18 +125,29 @@ def restore(
     """Restore from a snapshot, in place: make a plan, show it, and apply it.
 
     Without --kind and --id everything in the snapshot is meant. Nothing outside the selection is
-    changed. What is in the recycle bin comes back with its id; what is gone for good is created
-    anew, and every reference to it follows. A plan is refused when the tenant changed since it
-    was made. A killed restore goes on with `reentra jobs resume`, or at the next start.
+    changed, and what was added since stays, unless a rollback is asked for. What is in the recycle
+    bin comes back with its id; what is gone for good is created anew, and every reference to it
+    follows. A plan is refused when the tenant changed since it was made. A killed restore goes on
+    with `reentra jobs resume`, or at the next start.
 
     Example: reentra restore contoso --snapshot latest --kind user --kind group --preview
     """
     from reentra.directory.selection import Selection
-    from reentra.restore.draft import PolicyState, RestoreOptions, SettingsBehavior
+    from reentra.restore.choices import ensure_consistent
+    from reentra.restore.draft import (
+        PolicyState,
+        RelationshipsBehavior,
+        RestoreOptions,
+        SettingsBehavior,
+    )
     from reentra.tasks import make_plan
 
     screen = Screen(as_json=common.json)
     selection = Selection.parse(kind, id)
+    if no_relationships and relationships is not None:
+        raise errors.UsageError(
+            "--no-relationships and --relationships contradict each other.", hint="Give one."
+        )
     with session.opened(common) as application:
         if snapshot:
             if not name:
@@ -109,13 +157,18 @@ def restore(
             if plan is not None:
                 plans.ensure_replaceable(plan)
             options = RestoreOptions(
-                relationships=relationships,
+                relationships=not no_relationships and (relationships is not None or not property),
                 deleted_only=deleted_only,
                 settings=SettingsBehavior(settings),
                 conditional_access_state=PolicyState(policy_state.replace("-", "_")),
                 max_changed_share=max_changed_share,
                 overruled=frozenset(overrule),
+                relationships_behavior=RelationshipsBehavior(relationships or "merge"),
+                settings_of=_settings_of(settings_of),
+                rollback_kinds=frozenset(rollback_kind),
+                properties=frozenset(property),
             )
+            ensure_consistent(options, selection)
             if not preview:
                 running.take_up_left_behind(application, screen, default_password_file)
             tenant_id = viewing.synced_tenant(application, screen, name)
@@ -154,7 +207,15 @@ def restore(
             plans.show(screen, made, plan if snapshot else None)
             screen.result(made.to_json())
             return 0
-        return apply(application, screen, name, made, default_password_file, is_agreed=yes)
+        return apply(
+            application,
+            screen,
+            name,
+            made,
+            default_password_file,
+            is_agreed=yes,
+            confirmed_deletions=confirm_deletions,
+        )
 
 
 def apply(
@@ -165,19 +226,30 @@ def apply(
     default_password_file: Path | None,
     *,
     is_agreed: bool,
+    confirmed_deletions: int | None = None,
 ) -> int:
     """Show a plan, ask, apply it as a job, show how it ended, and return the exit code.
 
+    Deletions need more than agreement: their number, given beforehand or typed.
+
     Raises: ``Refused`` when the plan refuses, or when nobody agreed.
     """
-    from reentra.restore.plan import ensure_not_refused
+    from reentra.restore.plan import ensure_deletions_confirmed, ensure_not_refused
     from reentra.restore.steps import Password
     from reentra.tasks import keep_plan
 
     plans.show(screen, plan, None)
     ensure_not_refused(plan)
+    can_ask = session.can_ask() and not screen.as_json
+    if plan.deletions_to_confirm and confirmed_deletions is None and can_ask:
+        confirmed_deletions = session.typed_number(
+            f"The plan deletes {plural(plan.deletions_to_confirm, 'object')} of {name}. "
+            "Type their number to go on:"
+        )
+        is_agreed = True  # whoever typed the number has been asked
+    ensure_deletions_confirmed(plan, confirmed_deletions)
     if not is_agreed and not plan.is_empty:
-        if not session.can_ask() or screen.as_json:
+        if not can_ask:
             raise errors.Refused(
                 "A restore asks before it writes, and there is nobody to ask; nothing was written.",
                 hint="Read the plan with --preview, then add --yes.",
@@ -195,11 +267,27 @@ def apply(
         screen,
         "restore",
         tenant=name,
-        parameters={"plan": plan.id},
+        parameters={"plan": plan.id, "confirmed_deletions": confirmed_deletions},
         default_password=password,
         default_password_file=default_password_file,
     )
     return running.show_result(screen, job_id, "restore", result)
+
+
+def _settings_of(texts: tuple[str, ...]) -> dict[str, SettingsBehavior]:
+    """Read ``--settings-of OWNER=BEHAVIOR`` values."""
+    from reentra.restore.draft import SettingsBehavior
+
+    found = {}
+    for text in texts:
+        owner, equals, behavior = text.partition("=")
+        if not owner or not equals or behavior not in tuple(SettingsBehavior):
+            raise errors.UsageError(
+                f"--settings-of {text} says nothing.",
+                hint="Write it as user=skip, group=overwrite or tenant=skip.",
+            )
+        found[owner] = SettingsBehavior(behavior)
+    return found
 
 
 def _planned(application: Application, file: Path, name: str) -> tuple[RestorePlan, str]:

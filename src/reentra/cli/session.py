@@ -95,6 +95,13 @@ def confirmed(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
+def typed_number(question: str) -> int | None:
+    """Ask for a number on the terminal; anything else is ``None``."""
+    print(f"{question} ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline().strip().replace(",", "")
+    return int(answer) if answer.isdecimal() else None
+
+
 def can_ask() -> bool:
     return sys.stdin.isatty()
 

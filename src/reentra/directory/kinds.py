@@ -65,6 +65,7 @@ class ObjectKind:
     natural_key: tuple[str, ...] = ()
     title_property: str = "displayName"
     is_settings: bool = False
+    settings_of: str = ""  # the kind whose settings they are; empty: the tenant's
     is_singleton: bool = False
     is_link: bool = False  # joins other objects and has nothing of its own
     can_create: bool = True
@@ -449,6 +450,7 @@ _ROWS = (
             "description", "displayName", "guestUserRoleId",
         }),
         is_settings=True,
+        settings_of="user",
         is_singleton=True,
         can_create=False,
         can_delete=False,
@@ -467,6 +469,7 @@ _ROWS = (
         references=(Reference("values/*/value", ("group",)),),
         natural_key=("templateId",),
         is_settings=True,
+        settings_of="group",
         read_permissions=("GroupSettings.Read.All",),
         write_permissions=("GroupSettings.ReadWrite.All",),
     ),

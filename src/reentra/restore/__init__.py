@@ -11,8 +11,9 @@ no secret; a new id is in the identity map, durably, before anything else is wri
 ``plan`` and the modules below it talk to ``directory.state`` protocols only: no network, no
 repository, no database.
 
-Read in this order: ``steps``, ``identity``, ``bodies``, ``observed``, ``matching``, ``links``,
-``licences``, ``prerequisites``, ``object_steps``, ``repairs``, ``followups``, ``plan``, ``order``,
-``refusals``, ``administrators``, ``conditional_access``, ``lockout``, ``break_glass``, ``safety``,
-``journal``, ``capture``, ``look``, ``apply``, ``verify``, ``report``, ``deeds``, ``undo``.
+Read in this order: ``steps``, ``identity``, ``bodies``, ``observed``, ``choices``, ``matching``,
+``links``, ``unlinking``, ``licences``, ``prerequisites``, ``object_steps``, ``repairs``,
+``followups``, ``rollback``, ``plan``, ``order``, ``refusals``, ``administrators``,
+``conditional_access``, ``lockout``, ``break_glass``, ``safety``, ``journal``, ``capture``,
+``look``, ``apply``, ``verify``, ``report``, ``deeds``, ``undo``.
 """

@@ -189,6 +189,13 @@ def read_only_differences(kind: str, names: frozenset[str]) -> frozenset[str]:
     )
 
 
+def with_later_scopes(desired: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a grant with the scopes of both: each of them is a link of its own, written in one."""
+    before = str(desired.get("scope") or "").split()
+    later = str(live.get("scope") or "").split()
+    return {**desired, "scope": " ".join(dict.fromkeys([*before, *later]))}
+
+
 def target_values(kind: str, desired: Mapping[str, Any]) -> dict[str, Any]:
     """Return the value of every property that an update may write; unset ones as ``None``.
 

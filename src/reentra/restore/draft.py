@@ -6,19 +6,24 @@ Pure but for reads through ``TenantState``.
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import enum
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from reentra import errors
-from reentra.directory.kinds import KINDS
+from reentra.directory.kinds import KINDS, ObjectKind
 from reentra.directory.objects import DirectoryObject, ObjectRef
 from reentra.directory.selection import Selection
 from reentra.directory.state import TenantState
 from reentra.restore.identity import IdentityMap
 from reentra.restore.observed import ObservedTenant
+from reentra.restore.single_properties import Path
 from reentra.restore.steps import Step, Unrestorable
+
+TENANT_SETTINGS = "tenant"
+"""Whose settings those are that belong to no kind."""
 
 
 class SettingsBehavior(enum.StrEnum):
@@ -26,6 +31,13 @@ class SettingsBehavior(enum.StrEnum):
 
     OVERWRITE = "overwrite"
     SKIP = "skip"
+
+
+class RelationshipsBehavior(enum.StrEnum):
+    """What happens to links that were added since the snapshot."""
+
+    MERGE = "merge"  # they stay
+    ROLLBACK = "rollback"  # they are removed, where an end of them is selected
 
 
 class PolicyState(enum.StrEnum):
@@ -37,7 +49,13 @@ class PolicyState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RestoreOptions:
-    """What a person chooses. ``max_changed_share`` is a share of a kind (0..1), or no limit."""
+    """What a person chooses. ``max_changed_share`` is a share of a kind (0..1), or no limit.
+
+    ``settings_of`` overrides ``settings`` for the settings of a kind, or of the ``tenant``.
+    ``rollback_kinds`` are kinds of which objects created since the snapshot are deleted.
+    ``properties``, when there are any, are all that is put back: ``department``, or
+    ``user.department``, or ``user.employeeOrgData.division``.
+    """
 
     relationships: bool = True
     deleted_only: bool = False
@@ -45,6 +63,18 @@ class RestoreOptions:
     conditional_access_state: PolicyState = PolicyState.REPORT_ONLY
     max_changed_share: float | None = None
     overruled: frozenset[str] = frozenset()
+    relationships_behavior: RelationshipsBehavior = RelationshipsBehavior.MERGE
+    settings_of: Mapping[str, SettingsBehavior] = field(default_factory=dict)
+    rollback_kinds: frozenset[str] = frozenset()
+    properties: frozenset[str] = frozenset()
+
+    @property
+    def rolls_back_relationships(self) -> bool:
+        return self.relationships and self.relationships_behavior is RelationshipsBehavior.ROLLBACK
+
+    def settings_behavior(self, row: ObjectKind) -> SettingsBehavior:
+        """Return what is to happen to the settings of ``row``."""
+        return self.settings_of.get(row.settings_of or TENANT_SETTINGS, self.settings)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -54,6 +84,12 @@ class RestoreOptions:
             "conditional_access_state": self.conditional_access_state.value,
             "max_changed_share": self.max_changed_share,
             "overruled": sorted(self.overruled),
+            "relationships_behavior": self.relationships_behavior.value,
+            "settings_of": {
+                owner: behavior.value for owner, behavior in sorted(self.settings_of.items())
+            },
+            "rollback_kinds": sorted(self.rollback_kinds),
+            "properties": sorted(self.properties),
         }
 
     @classmethod
@@ -65,6 +101,13 @@ class RestoreOptions:
             PolicyState(value["conditional_access_state"]),
             value.get("max_changed_share"),
             frozenset(value.get("overruled", ())),
+            RelationshipsBehavior(value.get("relationships_behavior", "merge")),
+            {
+                owner: SettingsBehavior(behavior)
+                for owner, behavior in value.get("settings_of", {}).items()
+            },
+            frozenset(value.get("rollback_kinds", ())),
+            frozenset(value.get("properties", ())),
         )
 
 
@@ -75,6 +118,8 @@ class Draft:
     ``present`` maps objects that exist to their live ids; ``made`` maps objects that the plan
     brings back to the step that does; ``undeleted`` are those of them from the recycle bin.
     ``referrers`` maps an identifier to the selected objects that name it, with the property.
+    ``created_since`` and ``linked_since`` are live objects, by kind, of which the snapshot knows
+    nothing, where the options ask for them: objects of a kind, and links between objects.
     """
 
     desired: TenantState
@@ -83,6 +128,9 @@ class Draft:
     options: RestoreOptions
     identity: IdentityMap
     granted: frozenset[str] | None = None
+    own_app_id: str = ""  # the client id of the application that restores
+    snapshot_began_at: dt.datetime | None = None
+    paths: Mapping[str, frozenset[Path]] | None = None  # single properties by kind, or all
     matched: IdentityMap = field(default_factory=IdentityMap)
     steps: list[Step] = field(default_factory=list)
     unrestorable: list[Unrestorable] = field(default_factory=list)
@@ -99,6 +147,10 @@ class Draft:
     held: dict[str, str] = field(default_factory=dict)  # principal name -> live id that has it
     roles: dict[str, DirectoryObject] = field(default_factory=dict)  # what assignments give
     referrers: dict[str, dict[tuple[str, str], str]] = field(default_factory=dict)
+    created_since: dict[str, list[DirectoryObject]] = field(default_factory=dict)
+    linked_since: dict[str, list[DirectoryObject]] = field(default_factory=dict)
+    deleted: dict[str, str] = field(default_factory=dict)  # live id -> the step that deletes it
+    _live_names: dict[str, str] = field(default_factory=dict)
     _desired_names: dict[str, tuple[str, str] | None] = field(default_factory=dict)
 
     def match(self, kind: str, old_id: str, live_id: str) -> None:
@@ -186,6 +238,18 @@ class Draft:
     def learn_titles(self, ids: Iterable[str]) -> None:
         """Load the names of many objects at once."""
         self.existed(set(ids))
+
+    def learn_live_titles(self, ids: Iterable[str]) -> None:
+        """Load the names of many live objects at once."""
+        unknown = sorted({one for one in ids if one not in self._live_names})
+        if unknown:
+            names = self.live.load_names(unknown)
+            for one in unknown:
+                self._live_names[one] = names[one][1] if one in names else ""
+
+    def live_title(self, live_id: str) -> str:
+        """Return a name for people of an object as it is now, or the id."""
+        return self._live_names.get(live_id) or live_id
 
     def knows_whole(self, kind: str) -> bool:
         """Tell whether the snapshot covers ``kind`` completely."""

@@ -1,7 +1,8 @@
 """Links: which relationships of the snapshot are missing in the tenant, and how they come back.
 
-Relationships are merged: what the snapshot has and the tenant lacks is added, what came since
-stays. Only links with a selected end count. Reads through ``TenantState`` only.
+What the snapshot has and the tenant lacks is added. What came since stays, or, where relationships
+are rolled back, goes (``unlinking``). Only links with a selected end count. Reads through
+``TenantState`` only.
 """
 
 from __future__ import annotations
@@ -9,19 +10,21 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from reentra import errors
 from reentra.directory.objects import DirectoryObject, ObjectRef, Relationship
-from reentra.directory.relationships import RELATIONSHIPS, Adding, RelationshipKind
-from reentra.restore import bodies
+from reentra.directory.relationships import RELATIONSHIPS, RelationshipKind
+from reentra.restore import unlinking
 from reentra.restore.draft import Draft, chunks, read_or_refuse
+from reentra.restore.link_sources import source_objects, source_refusal
 from reentra.restore.steps import Action, Look, Precondition, Step
 
 LINK_PHASE = 100
 _MODULUS = 1 << 128
 _GROUP = 500
-_End = tuple[str, str]  # target's id, qualifier
+_Key = tuple[str, str, str]  # source's id, target's id, qualifier
 
 
 def plan_links(draft: Draft) -> None:
@@ -33,35 +36,78 @@ def plan_links(draft: Draft) -> None:
         coverage = draft.desired.coverage().get(row.name)
         if coverage is None:
             continue
+        is_whole = coverage.is_complete and draft.knows_whole(row.source_kind)
         if not coverage.is_complete:
+            later = ", and later ones stay" if draft.options.rolls_back_relationships else ""
             draft.warnings.append(
                 f"{row.name} is {coverage.status.value} in the snapshot"
                 f"{': ' + coverage.reason if coverage.reason else ''}; links that it lacks "
-                "cannot be restored."
+                f"cannot be restored{later}."
             )
         try:
-            missing = _missing_links(draft, row)
+            sides = _sides(draft, row, draft.options.rolls_back_relationships and is_whole)
+            missing = _missing_links(draft, row, sides)
             _add_steps(draft, row, missing)
+            unlinking.plan_removals(draft, row, sides.surplus(draft))
         except (errors.Forbidden, errors.InvalidRequest, errors.GraphNotFound) as error:
             read_or_refuse(draft, row.source_kind, row.name, error)
+    if draft.options.rolls_back_relationships and draft.undeleted:
+        draft.warnings.append(
+            f"{len(draft.undeleted):,} objects leave the recycle bin with all links that they "
+            "had when they were deleted; plan once more afterwards to take later ones away."
+        )
 
 
-def _missing_links(draft: Draft, row: RelationshipKind) -> list[Relationship]:
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """Both sides of a relationship, as far as they may differ.
+
+    ``desired`` are the snapshot's links that are selected; ``known`` all that it has of the same
+    sources and targets, selected or not, by live ids. Without ``known`` nothing is removed.
+    """
+
+    desired: list[Relationship]
+    live: list[Relationship]
+    known: frozenset[_Key] | None
+
+    def surplus(self, draft: Draft) -> list[Relationship]:
+        """Return the live links that were added since to a selected object of the snapshot."""
+        if self.known is None:
+            return []
+        return [
+            link
+            for link in self.live
+            if _is_of_the_snapshot(draft, link)
+            and (link.source_id, link.target_id, link.qualifier) not in self.known
+        ]
+
+
+def _sides(draft: Draft, row: RelationshipKind, is_rolled_back: bool) -> _Sides:
+    if any(draft.selection.takes_whole(kind) for kind in (row.source_kind, *row.target_kinds)):
+        return _of_changed_sources(draft, row, is_rolled_back)
+    return _of_named_objects(draft, row, is_rolled_back)
+
+
+def _missing_links(draft: Draft, row: RelationshipKind, sides: _Sides) -> list[Relationship]:
     """Return the snapshot's links, with the snapshot's ids, that the tenant lacks."""
-    whole = any(draft.selection.takes_whole(kind) for kind in (row.source_kind, *row.target_kinds))
-    if whole:
-        desired, live = _of_changed_sources(draft, row)
-    else:
-        desired, live = _of_named_objects(draft, row)
-    have = {(link.source_id, link.target_id, link.qualifier) for link in live}
-    current = draft.identity.current
-    missing = []
-    for link in desired:
-        key = (current(link.source_id), current(link.target_id), link.qualifier)
-        if key not in have and _is_wanted(draft, link):
-            missing.append(link)
+    have = {(link.source_id, link.target_id, link.qualifier) for link in sides.live}
+    missing = [
+        link
+        for link in sides.desired
+        if _live_key(draft, link) not in have and _is_wanted(draft, link)
+    ]
     missing = _without_dead(draft, row, missing)
     return _without_replacing(draft, row, missing) if row.is_single else missing
+
+
+def _live_key(draft: Draft, link: Relationship) -> _Key:
+    current = draft.identity.current
+    return (current(link.source_id), current(link.target_id), link.qualifier)
+
+
+def _is_of_the_snapshot(draft: Draft, link: Relationship) -> bool:
+    """Tell whether an end of a live link is a selected object that the snapshot has."""
+    return link.source_id in draft.selected_live or link.target_id in draft.selected_live
 
 
 def _without_replacing(
@@ -118,9 +164,7 @@ def _without_dead(
     return kept
 
 
-def _of_changed_sources(
-    draft: Draft, row: RelationshipKind
-) -> tuple[list[Relationship], list[Relationship]]:
+def _of_changed_sources(draft: Draft, row: RelationshipKind, is_rolled_back: bool) -> _Sides:
     """Stream both sides, and load only the links of sources whose links differ."""
     current = draft.identity.current
     totals: dict[str, int] = {}
@@ -130,43 +174,61 @@ def _of_changed_sources(
         olds[source] = link.source_id
         totals[source] = totals.get(source, 0) + _number(current(link.target_id), link.qualifier)
     for link in draft.live.list_relationships(row.name):
-        if link.source_id in totals and _is_inside_live(draft, row, link):
-            totals[link.source_id] -= _number(link.target_id, link.qualifier)
+        if (link.source_id in totals and _is_inside_live(draft, row, link)) or (
+            is_rolled_back and _is_of_the_snapshot(draft, link)
+        ):
+            number = _number(link.target_id, link.qualifier)
+            totals[link.source_id] = totals.get(link.source_id, 0) - number
     changed = [source for source, total in totals.items() if total % _MODULUS != 0]
     desired: list[Relationship] = []
     live: list[Relationship] = []
+    known: set[_Key] = set()
     for chunk in chunks(sorted(changed)):
-        loaded = draft.desired.load_relationships(row.name, [olds[source] for source in chunk])
+        before = [olds[source] for source in chunk if source in olds]
+        if is_rolled_back:
+            before = sorted({*before, *_earlier_ids(draft, chunk)})
+        loaded = draft.desired.load_relationships(row.name, before)
         desired += _inside(draft, row, iter(loaded))
-        there = [source for source in chunk if not _is_gone(draft, olds[source])]
+        known.update(_live_key(draft, link) for link in loaded)
+        there = [one for one in chunk if one not in olds or not _is_gone(draft, olds[one])]
         if there:
             live += draft.live.load_relationships(row.name, there)
-    return desired, live
+    return _Sides(desired, live, frozenset(known) if is_rolled_back else None)
 
 
-def _of_named_objects(
-    draft: Draft, row: RelationshipKind
-) -> tuple[list[Relationship], list[Relationship]]:
+def _earlier_ids(draft: Draft, live_ids: Sequence[str]) -> set[str]:
+    """Return every id under which the snapshot may know the objects ``live_ids``."""
+    return {*live_ids, *(old for one in live_ids for old in draft.identity.olds_of(one))}
+
+
+def _of_named_objects(draft: Draft, row: RelationshipKind, is_rolled_back: bool) -> _Sides:
     sources = draft.selection.ids_of(row.source_kind)
     targets = sorted({one for kind in row.target_kinds for one in draft.selection.ids_of(kind)})
     desired: dict[tuple[str, str, str, str], Relationship] = {}
-    live: list[Relationship] = []
+    live: dict[tuple[str, str, str, str], Relationship] = {}
+    known: set[_Key] = set()
     current = draft.identity.current
     if sources:
         for link in draft.desired.load_relationships(row.name, sources):
             desired[link.key] = link
+        known.update(_live_key(draft, link) for link in desired.values())
         there = [current(one) for one in sources if not _is_gone(draft, one)]
-        if there and desired:
-            live += draft.live.load_relationships(row.name, there)
+        if there and (desired or is_rolled_back):
+            for link in draft.live.load_relationships(row.name, there):
+                live[link.key] = link
     if targets:
-        found = draft.desired.load_relationships_to(row.name, targets)
-        found = list(_inside(draft, row, iter(found)))
+        loaded = draft.desired.load_relationships_to(row.name, targets)
+        known.update(_live_key(draft, link) for link in loaded)
+        found = list(_inside(draft, row, iter(loaded)))
         for link in found:
             desired[link.key] = link
         there = [current(one) for one in targets if not _is_gone(draft, one)]
-        if found and there:
-            live += draft.live.load_relationships_to(row.name, there)
-    return list(desired.values()), live
+        if there and (found or is_rolled_back):
+            for link in draft.live.load_relationships_to(row.name, there):
+                live[link.key] = link
+    return _Sides(
+        list(desired.values()), list(live.values()), frozenset(known) if is_rolled_back else None
+    )
 
 
 def _is_gone(draft: Draft, old_id: str) -> bool:
@@ -216,9 +278,9 @@ def _add_steps(draft: Draft, row: RelationshipKind, missing: list[Relationship])
     draft.resolve_ends(ends)
     draft.learn_titles(ends)
     refusals: Counter[tuple[str, str, str]] = Counter()
-    sources = _source_objects(draft, row, by_source)
+    sources = source_objects(draft, row, by_source)
     for source_id in sorted(by_source):
-        refusal = _source_refusal(draft, row, source_id, sources.get(source_id))
+        refusal = source_refusal(draft, row, source_id, sources.get(source_id))
         for link in sorted(by_source[source_id]):
             why = refusal or _end_refusal(draft, link)
             if why is not None:
@@ -230,48 +292,6 @@ def _add_steps(draft: Draft, row: RelationshipKind, missing: list[Relationship])
             row.source_kind, source_id, {"id": source_id, "displayName": draft.title(source_id)}
         )
         draft.refuse(item, row.name, reason, instead, count=count)
-
-
-def _source_objects(
-    draft: Draft, row: RelationshipKind, source_ids: Iterable[str]
-) -> dict[str, list[DirectoryObject]]:
-    """Return what is known of each source: as it is in the tenant and as the snapshot has it."""
-    result: dict[str, list[DirectoryObject]] = {}
-    wanted = sorted(source_ids)
-    for chunk in chunks(wanted):
-        desired = draft.desired.load_objects(row.source_kind, chunk)
-        live_ids = {draft.present[one]: one for one in chunk if one in draft.present}
-        live = draft.live.load_objects(row.source_kind, sorted(live_ids)) if live_ids else {}
-        for one in chunk:
-            known = [desired[one]] if one in desired else []
-            current = live.get(draft.present.get(one, ""))
-            result[one] = ([current] if current is not None else []) + known
-    return result
-
-
-def _source_refusal(
-    draft: Draft,
-    row: RelationshipKind,
-    source_id: str,
-    known: list[DirectoryObject] | None,
-) -> tuple[str, str] | None:
-    if row.adding is Adding.NOT_WRITABLE:
-        return row.reason, ""
-    if not known:
-        return None
-    now = known[0].properties
-    if bodies.is_synced(now):
-        return bodies.REASONS[bodies.AbsentReason.SYNCED]
-    if bodies.is_mail_enabled_only(row.source_kind, now):
-        return bodies.REASONS[bodies.AbsentReason.MAIL_ENABLED]
-    if row.property != "members":
-        return None
-    # The group's own step puts its kind of membership back before any link is written.
-    is_selected = draft.selection.contains(row.source_kind, source_id)
-    final = known[-1].properties if is_selected and not draft.options.deleted_only else now
-    if bodies.is_dynamic(row.source_kind, final):
-        return "Its members follow from its rule.", "Restore the rule; Microsoft Entra fills it."
-    return None
 
 
 def _end_refusal(draft: Draft, link: Relationship) -> tuple[str, str] | None:

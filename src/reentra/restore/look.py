@@ -122,9 +122,19 @@ class Looker:
 
     def _objects(self, steps: Sequence[Step]) -> dict[str, Finding]:
         ids: dict[str, set[str]] = {}
+        ends: dict[str, set[str]] = {}
         for step in steps:
-            ids.setdefault(step.ref.kind, set()).add(self.live_id(step))
+            first = matching.end_properties(KINDS[step.ref.kind])[0] if step.removes_link else ""
+            if step.body.get(first):
+                ends.setdefault(step.ref.kind, set()).add(str(step.body[first]))
+            else:
+                ids.setdefault(step.ref.kind, set()).add(self.live_id(step))
         live = {kind: self._load(kind, wanted) for kind, wanted in ids.items()}
+        # Most links are not to be had by their ids, but through what they lead from.
+        for kind, wanted in ends.items():
+            first = matching.end_properties(KINDS[kind])[0]
+            found = self.live.find_objects(kind, first, sorted(wanted))
+            live[kind] = {**live.get(kind, {}), **{item.id: item for item in found}}
         return {
             step.id: self._object(step, live[step.ref.kind].get(self.live_id(step)))
             for step in steps

@@ -56,14 +56,18 @@ def match_objects(draft: Draft, kind: str) -> KindMatch:
         if live_id in expected and live_id != item.id:
             continue
         expected[live_id] = (item.id, bodies.digest(kind, properties))
-    if not expected:
+    is_rolled_back = kind in draft.options.rollback_kinds and draft.knows_whole(kind)
+    if not expected and not is_rolled_back:
         return result
     seen = 0
+    unknown: list[DirectoryObject] = []
     for item in _live_objects(draft, row, expected):
         seen += 1
         known = expected.pop(item.id, None)
         if known is not None:
             _pair(draft, result, known, item)
+        elif is_rolled_back:
+            unknown.append(item)
     if draft.selection.takes_whole(kind):
         draft.totals[kind] = seen
     _second_chance(draft, row, result, expected)
@@ -71,6 +75,8 @@ def match_objects(draft: Draft, kind: str) -> KindMatch:
         _look_in_bin(draft, kind, result, expected)
     result.absent = sorted(old_id for old_id, _digest in expected.values())
     draft.missing.update(result.absent)
+    if unknown:
+        draft.created_since[kind] = [one for one in unknown if one.id not in draft.selected_live]
     return result
 
 
@@ -89,20 +95,26 @@ def match_links(draft: Draft, kind: str) -> KindMatch:
         wanted[natural_key(row, properties)] = (item.id, bodies.digest(kind, properties))
         ends.add(str(properties.get(first) or ""))
     result.absent.sort()
-    if not wanted:
+    is_rolled_back = draft.options.rolls_back_relationships and draft.knows_whole(kind)
+    if not wanted and not is_rolled_back:
         return result
     live: Iterable[DirectoryObject]
     if _takes_all(draft, kind):
         live = draft.live.list_objects(kind)
+    elif is_rolled_back:
+        live = _live_links(draft, row)
     else:
         live = (
             item
             for chunk in chunks(sorted(ends - {""}))
             for item in draft.live.find_objects(kind, first, chunk)
         )
+    unknown: list[DirectoryObject] = []
     for item in live:
         known = wanted.pop(natural_key(row, item.properties), None)
         if known is None:
+            if is_rolled_back and _is_live_link_selected(draft, row, item):
+                unknown.append(item)
             continue
         draft.present[known[0]] = item.id
         if bodies.differing(kind, {}, item.properties) and known[1] != bodies.digest(
@@ -110,7 +122,48 @@ def match_links(draft: Draft, kind: str) -> KindMatch:
         ):
             result.differing[known[0]] = (item.id, orjson.dumps(dict(item.properties)))
     result.absent = sorted([*result.absent, *(old_id for old_id, _digest in wanted.values())])
+    if unknown:
+        draft.linked_since[kind] = _without_known(draft, row, unknown)
     return result
+
+
+def _live_links(draft: Draft, row: ObjectKind) -> Iterator[DirectoryObject]:
+    """Yield the live links of the selected objects that exist, each once."""
+    seen: set[str] = set()
+    for reference in row.references:
+        ids = [one for one, kind in draft.selected_live.items() if kind in reference.kinds]
+        if reference.form is IdForm.SCOPE:
+            ids = [f"/{one}" for one in ids] + [f"/administrativeUnits/{one}" for one in ids]
+        for chunk in chunks(sorted(ids)):
+            for item in draft.live.find_objects(row.name, reference.pointer, chunk):
+                if item.id not in seen:
+                    seen.add(item.id)
+                    yield item
+
+
+def _is_live_link_selected(draft: Draft, row: ObjectKind, item: DirectoryObject) -> bool:
+    """Tell whether a live link is selected: its kind by name, or an object that the snapshot has.
+
+    Links between objects of which the snapshot knows nothing are none of the selection's.
+    """
+    if row.name in draft.selection.kinds:
+        return True
+    return any(end in draft.selected_live for end, _kinds in ends_of(row, item.properties))
+
+
+def _without_known(
+    draft: Draft, row: ObjectKind, items: list[DirectoryObject]
+) -> list[DirectoryObject]:
+    """Leave out links that the snapshot has after all, whoever they are selected by."""
+    first = end_properties(row)[0]
+    ids = {str(item.get(first)) for item in items}
+    olds = ids.union(*(draft.identity.olds_of(one) for one in ids))
+    known = {
+        natural_key(row, draft.identity.rewritten(row.name, one.properties))
+        for chunk in chunks(sorted(olds))
+        for one in draft.desired.find_objects(row.name, first, chunk)
+    }
+    return [item for item in items if natural_key(row, item.properties) not in known]
 
 
 def _is_created(draft: Draft, old_id: str) -> bool:
@@ -171,11 +224,6 @@ def _selected_objects(draft: Draft, kind: str) -> Iterator[DirectoryObject]:
     for object_id in ids:
         if object_id in found:
             yield found[object_id]
-            continue
-        olds = list(draft.identity.olds_of(object_id))
-        earlier = draft.desired.load_objects(kind, olds) if olds else {}
-        if earlier:
-            yield from earlier.values()
         else:
             draft.warnings.append(
                 f"{kind}/{object_id} is not in the snapshot {draft.desired.label}."

@@ -11,7 +11,7 @@ from typing import Any
 from reentra import errors
 from reentra.directory.kinds import KINDS, ObjectKind
 from reentra.directory.objects import DirectoryObject, canonical_id
-from reentra.restore import bodies, matching, order, prerequisites
+from reentra.restore import bodies, matching, order, prerequisites, single_properties
 from reentra.restore.blame import WHOLE_KINDS
 from reentra.restore.draft import (
     Draft,
@@ -48,7 +48,7 @@ def plan_kind(draft: Draft, kind: str, licences: LicencePlanner) -> None:
             f"{row.title} are {coverage.status.value} in the snapshot{reason}; "
             "what it lacks cannot be restored."
         )
-    if row.is_settings and draft.options.settings is SettingsBehavior.SKIP:
+    if row.is_settings and draft.options.settings_behavior(row) is SettingsBehavior.SKIP:
         if draft.selection.touches(kind):
             draft.warnings.append(f"{row.title}: settings are skipped, as chosen.")
         return
@@ -58,11 +58,15 @@ def plan_kind(draft: Draft, kind: str, licences: LicencePlanner) -> None:
             if row.is_link
             else matching.match_objects(draft, kind)
         )
-        pairs = [
-            *_bring_back(draft, row, found),
-            *_create_absent(draft, row, found),
-            *_put_back(draft, row, found),
-        ]
+        if draft.paths is None:
+            pairs = [
+                *_bring_back(draft, row, found),
+                *_create_absent(draft, row, found),
+                *_put_back(draft, row, found),
+            ]
+        else:
+            _warn_of_absent(draft, row, found)
+            pairs = _put_back(draft, row, found) if kind in draft.paths else []
     except (errors.Forbidden, errors.InvalidRequest, errors.GraphNotFound) as error:
         read_or_refuse(draft, kind, "object", error)
         return
@@ -72,6 +76,17 @@ def plan_kind(draft: Draft, kind: str, licences: LicencePlanner) -> None:
         _warn_of_activations(draft)
     elif kind == "user":
         _warn_of_kept_passwords(draft)
+
+
+def _warn_of_absent(draft: Draft, row: ObjectKind, found: matching.KindMatch) -> None:
+    """Say how many objects have no properties to be put back, because they do not exist."""
+    draft.missing.update(found.in_bin)
+    number = len(found.absent) + len(found.in_bin)
+    if number and draft.paths is not None and row.name in draft.paths:
+        draft.warnings.append(
+            f"{number:,} of the selected objects of kind {row.name} do not exist now; single "
+            "properties are put back only where the object exists."
+        )
 
 
 def _warn_of_kept_passwords(draft: Draft) -> None:
@@ -117,6 +132,8 @@ def _put_back(draft: Draft, row: ObjectKind, found: matching.KindMatch) -> list[
     pairs: list[_Pair] = []
     if draft.options.deleted_only:
         return pairs
+    paths = (draft.paths or {}).get(row.name, frozenset()) if found.differing else frozenset()
+    unseen = {path for path in paths if len(path) > 1}
     for chunk in chunks(sorted(found.differing)):
         loaded = draft.desired.load_objects(row.name, chunk)
         prerequisites.resolve_references(draft, row, loaded)
@@ -125,12 +142,45 @@ def _put_back(draft: Draft, row: ObjectKind, found: matching.KindMatch) -> list[
             if item is None:
                 continue
             live = found.take_live(old_id)
-            properties = _mapped(draft, item)
+            unseen -= {
+                path
+                for path in unseen
+                if single_properties.is_known(item.properties, path)
+                or single_properties.is_known(live.properties, path)
+            }
+            properties = _wanted(draft, item, live)
             names = bodies.differing(row.name, properties, live.properties)
             if row.name in LICENSED_KINDS and "assignedLicenses" in names:
                 pairs.append((item, live))
             _update(draft, row, item, live, names)
+    if unseen:
+        listed = ", ".join(sorted(".".join(path) for path in unseen))
+        draft.warnings.append(
+            f"No object of kind {row.name} that differs has {listed}; look at the spelling."
+        )
     return pairs
+
+
+def _wanted(draft: Draft, item: DirectoryObject, live: DirectoryObject) -> dict[str, Any]:
+    """Return what an object that exists is to be: as it was, as far as the options reach."""
+    properties = _mapped(draft, item)
+    if draft.paths is not None:
+        paths = draft.paths.get(item.kind, frozenset())
+        properties = single_properties.narrowed(properties, live.properties, paths)
+    if item.kind == "oAuth2PermissionGrant" and _keeps_later_scopes(draft, item):
+        properties = bodies.with_later_scopes(properties, live.properties)
+    return properties
+
+
+def _keeps_later_scopes(draft: Draft, item: DirectoryObject) -> bool:
+    """Tell whether scopes granted since stay: where the grant is merged as a relationship.
+
+    A grant that is selected itself is put back like any other object.
+    """
+    is_selected_itself = not draft.selection.is_everything and draft.selection.contains(
+        item.kind, item.id
+    )
+    return not is_selected_itself and not draft.options.rolls_back_relationships
 
 
 def _update(
@@ -140,7 +190,7 @@ def _update(
     live: DirectoryObject,
     names: frozenset[str],
 ) -> None:
-    properties = _mapped(draft, item)
+    properties = _wanted(draft, item, live)
     names = _without_enabling(draft, item, live, properties, names)
     reason = bodies.never_written(row.name, live.properties)
     writable = names & (row.writable | row.update_only)

@@ -17,7 +17,14 @@ from reentra.directory.kinds import KINDS
 from reentra.directory.objects import ObjectRef
 from reentra.directory.selection import Selection
 from reentra.directory.state import LiveState, TenantState
-from reentra.restore import order, principal_names, safety
+from reentra.restore import (
+    choices,
+    order,
+    principal_names,
+    rollback,
+    safety,
+    single_properties,
+)
 from reentra.restore.draft import Draft, RestoreOptions
 from reentra.restore.followups import FollowUp, plan_follow_ups
 from reentra.restore.identity import NO_IDENTITY, IdentityMap
@@ -35,7 +42,8 @@ from reentra.restore.steps import (
     Unrestorable,
 )
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
+READABLE_VERSIONS = (1, 2)  # 1 had no rollback; what it does not say is as it was then
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,30 @@ class RestorePlan:
             ] += 1
         return {action: dict(sorted(by.items())) for action, by in sorted(counted.items())}
 
+    @property
+    def deletions(self) -> int:
+        """How many objects the plan deletes. Links that it takes away are not among them."""
+        return sum(1 for step in self.steps if step.deletes_object)
+
+    @property
+    def deletions_to_confirm(self) -> int:
+        """How many deletions somebody has to confirm by their number.
+
+        An undo need not ask again about what it moves back into the recycle bin.
+        """
+        if not self.undoes:
+            return self.deletions
+        return sum(
+            1
+            for step in self.steps
+            if step.deletes_object and not KINDS[step.ref.kind].has_recycle_bin
+        )
+
+    @property
+    def removals(self) -> int:
+        """How many links the plan takes away."""
+        return sum(1 for step in self.steps if step.removes_link)
+
     def checked_count(self) -> int:
         """Return how many steps look again after an undelete and may turn out to write nothing."""
         return sum(1 for step in self.steps if step.look is not Look.NOT_NEEDED)
@@ -102,6 +134,11 @@ class RestorePlan:
             "selection": self.selection.to_json(),
             "options": self.options.to_json(),
             "counts": self.counts(),
+            "deletions": self.deletions,
+            "deleted_kinds": rollback.undo_by_kind(
+                Counter(step.ref.kind for step in self.steps if step.deletes_object)
+            ),
+            "removals": self.removals,
             "checked_after_undelete": self.checked_count(),
             "estimated_seconds": self.estimated_seconds,
             "needs_default_password": self.needs_default_password,
@@ -127,10 +164,10 @@ class RestorePlan:
             raise errors.UsageError(
                 "This is not a restore plan.", hint="Save one with `reentra restore --preview`."
             )
-        if value.get("version") != PLAN_VERSION:
+        if value.get("version") not in READABLE_VERSIONS:
             raise errors.UsageError(
-                f"The plan has version {value.get('version')!r}; this Reentra reads version "
-                f"{PLAN_VERSION}.",
+                f"The plan has version {value.get('version')!r}; this Reentra reads versions "
+                f"up to {PLAN_VERSION}.",
                 hint="Make the plan again.",
             )
         return cls(
@@ -163,6 +200,7 @@ def plan_restore(
     *,
     created_at: dt.datetime,
     granted: frozenset[str] | None = None,
+    snapshot_began_at: dt.datetime | None = None,
     additions: Callable[[Draft], None] | None = None,
     safeguards: safety.Safeguards = safety.NO_SAFEGUARDS,
     chosen_follow_ups: frozenset[str] = frozenset(),
@@ -171,21 +209,35 @@ def plan_restore(
 
     Reads both states and writes nothing. What is equal already gets no step. ``granted`` are the
     application permissions held; steps that lack theirs are left out and listed. ``None`` means
-    that nobody knows, and Graph will tell. ``additions`` adds steps of its own to the draft.
-    ``safeguards`` are what a plan must not harm.
-    ``chosen_follow_ups`` are ids of follow-ups that become steps, or ``all``.
+    that nobody knows, and Graph will tell. ``snapshot_began_at`` tells a rollback what is older
+    than the snapshot. ``additions`` adds steps of its own to the draft. ``safeguards`` are what a
+    plan must not harm. ``chosen_follow_ups`` are ids of follow-ups that become steps, or ``all``.
 
-    Raises: ``errors.UsageError`` for a follow-up that there is not.
+    Raises: ``errors.UsageError`` for a follow-up that there is not, and when the options do not
+    fit together or the selection.
     """
+    choices.ensure_consistent(options, selection)
     observed = ObservedTenant(live)
-    draft = Draft(desired, observed, selection, options, identity, granted)
+    draft = Draft(
+        desired,
+        observed,
+        _as_then(selection, desired, identity),
+        options,
+        identity,
+        granted,
+        safeguards.client_id,
+        snapshot_began_at,
+        single_properties.chosen(options.properties, selection) if options.properties else None,
+    )
     licences = LicencePlanner(draft)
     for row in sorted(KINDS.values(), key=lambda row: row.phase):
         if _is_touched(draft, row.name):
             plan_kind(draft, row.name, licences)
     plan_repairs(draft)
+    rollback.plan_deletions(draft)
     if options.relationships:
         plan_links(draft)
+    rollback.plan_link_deletions(draft)
     follow_ups: tuple[FollowUp, ...] = ()
     if additions is not None:
         additions(draft)
@@ -252,6 +304,38 @@ def ensure_not_refused(plan: RestorePlan) -> None:
             hint=first.hint,
             refusals=[refusal.to_json() for refusal in standing],
         )
+
+
+def ensure_deletions_confirmed(plan: RestorePlan, confirmed: int | None) -> None:
+    """Let a plan pass whose deletions somebody has confirmed by their number.
+
+    Raises: ``errors.Refused``, naming the number.
+    """
+    deletions = plan.deletions_to_confirm
+    if confirmed == deletions or (confirmed is None and not deletions):
+        return
+    objects = f"{deletions:,} object{'' if deletions == 1 else 's'}"
+    said = "nobody has confirmed it" if confirmed is None else f"{confirmed:,} were confirmed"
+    raise errors.Refused(
+        f"The plan deletes {objects}{' for good' if plan.undoes else ''}, and {said}; nothing was "
+        "written.",
+        hint=f"Read which ones with --preview, then say --confirm-deletions {deletions}."
+        if deletions
+        else "Leave out --confirm-deletions.",
+    )
+
+
+def _as_then(selection: Selection, desired: TenantState, identity: IdentityMap) -> Selection:
+    """Return the selection with the ids that the snapshot knows: a new id selects the old one."""
+    refs = set(selection.refs)
+    for ref in selection.refs:
+        olds = list(identity.olds_of(ref.id))
+        if olds and not desired.load_objects(ref.kind, [ref.id]):
+            known = desired.load_objects(ref.kind, olds)
+            if known:
+                refs.discard(ref)
+                refs.update(ObjectRef(ref.kind, old) for old in known)
+    return dataclasses.replace(selection, refs=frozenset(refs))
 
 
 def _is_touched(draft: Draft, kind: str) -> bool:

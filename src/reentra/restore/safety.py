@@ -225,7 +225,7 @@ def needed_permissions(step: Step) -> tuple[str, ...]:
     if step.action is Action.ASSIGN_LICENSES:
         return ("LicenseAssignment.ReadWrite.All",)
     if step.ref.kind == "user":
-        if step.action is Action.UNDELETE:
+        if step.action in (Action.UNDELETE, Action.DELETE):
             return ("User.DeleteRestore.All",)
         if step.action is Action.INVITE:
             return ("User.Invite.All",)

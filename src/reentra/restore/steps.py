@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reentra.directory.kinds import KINDS
 from reentra.directory.objects import ObjectRef
 
 
@@ -91,6 +92,18 @@ class Step:
         """Tell whether the step gives an object a new id."""
         return self.action in (Action.CREATE, Action.INVITE)
 
+    @property
+    def deletes_object(self) -> bool:
+        """Tell whether the step deletes an object that is more than a link."""
+        return self.action is Action.DELETE and not KINDS[self.ref.kind].is_link
+
+    @property
+    def removes_link(self) -> bool:
+        """Tell whether the step takes a link away, of either form."""
+        return self.action is Action.REMOVE_RELATIONSHIP or (
+            self.action is Action.DELETE and KINDS[self.ref.kind].is_link
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the step; fields that say nothing are left out."""
         value: dict[str, Any] = {
@@ -146,6 +159,8 @@ class Step:
 MISSING_REFERENCE = "missing_reference"
 MISSING_PERMISSION = "missing_permission"
 CHANGED_SINCE = "changed_since"
+NOT_DELETED = "not_deleted"  # created since, and left where it is
+NOT_REMOVED = "not_removed"  # a link added since, left where it is
 LEFT_OUT = frozenset({MISSING_REFERENCE, MISSING_PERMISSION, CHANGED_SINCE})
 """Codes of what Graph could well give back, had it been asked for otherwise."""
 

@@ -385,7 +385,8 @@ class _Undoing:
         row = KINDS[ref.kind]
         name = self._deeds.names[ref]
         where = "into the recycle bin" if row.has_recycle_bin else "for good"
-        body = {"resourceId": item.get("resourceId")} if row.per_source_of else {}
+        names = row.natural_key if row.is_link else ()  # by which it is looked for afterwards
+        body = {one: item.get(one) for one in names if item.get(one) is not None}
         return Step(
             id=f"delete/{ref}",
             action=Action.DELETE,

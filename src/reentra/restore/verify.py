@@ -57,9 +57,7 @@ def verify_restore(
     ]  # fmt: skip
     looker = Looker(live, lambda: identity)
     expectations = _expectations(good, records, identity)
-    checks: list[Step] = [
-        step for step in good if step.is_link or step.action is Action.ASSIGN_LICENSES
-    ]
+    checks: list[Step] = [step for step in good if _is_checked(step)]
     total = len(expectations) + len(checks)
     listener(progress.Started("verify", total))
     open_objects = expectations
@@ -75,6 +73,11 @@ def verify_restore(
             break
     listener(progress.Finished("verify", total, f"{total - len(found)} of {total} hold"))
     return Verification(total, total - len(found), tuple(found))
+
+
+def _is_checked(step: Step) -> bool:
+    """Tell whether a step is proved by looking once more, and not by an object's properties."""
+    return step.is_link or step.removes_link or step.action is Action.ASSIGN_LICENSES
 
 
 def _round(
@@ -100,7 +103,11 @@ def _round(
         open_checks.append(step)
         what = step.relationship or "assignedLicenses"
         if step.target is not None:
-            what = f"{what}: {step.target.id} is missing"
+            is_still_there = step.action is Action.REMOVE_RELATIONSHIP
+            state = "still there" if is_still_there else "missing"
+            what = f"{what}: {step.target.id} is {state}"
+        elif step.removes_link:
+            what = "it is still there"
         found.append(Difference(step.ref.kind, looker.live_id(step), step.name, what))
     return found, open_objects, open_checks
 
@@ -110,7 +117,7 @@ def _expectations(
 ) -> list[_Expectation]:
     result: dict[ObjectRef, _Expectation] = {}
     for step in steps:
-        if step.is_link or step.action is Action.ASSIGN_LICENSES:
+        if _is_checked(step):
             continue
         record = records[step.id]
         live_id = identity.current(step.live_id or step.ref.id)
@@ -119,7 +126,7 @@ def _expectations(
         expectation = result.setdefault(step.ref, _Expectation(step.ref, step.name, live_id))
         expectation.live_id = live_id
         expectation.is_absent = step.action is Action.DELETE
-        if step.action is Action.INVITE:
+        if step.action in (Action.INVITE, Action.DELETE):
             continue
         if step.action is Action.CREATE and record.status is StepStatus.ALREADY:
             continue

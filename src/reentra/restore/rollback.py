@@ -1,0 +1,247 @@
+"""Rollback: what was created since the snapshot, and what of it is deleted.
+
+Objects only of kinds that were asked for by name, links between objects where relationships are
+rolled back. Whatever may be older than the snapshot, the same as one of its objects, somebody
+else's, or the restoring application itself, stays and is listed. Deletions come last, dependents
+first. Reads through ``TenantState`` only.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+
+from reentra import clock
+from reentra.directory.kinds import KINDS, ObjectKind
+from reentra.directory.objects import DirectoryObject, ObjectRef, canonical_id
+from reentra.restore import bodies, matching
+from reentra.restore.draft import Draft, chunks, name_of
+from reentra.restore.steps import NOT_DELETED, Action, Precondition, Step, Unrestorable
+
+REMOVAL_PHASE = 500  # after all that is put back: what is to stay is there before anything goes
+LINK_DELETION_PHASE = 510
+_DELETION_PHASE = 1000  # less the kind's own: what refers to others goes before what is referred to
+
+# Tenants in which Microsoft's own applications live: the one of its services, and its own.
+# Source of the first: learn.microsoft.com/troubleshoot/entra/entra-id/governance
+# (verify first-party Microsoft applications in sign-in reports).
+MICROSOFT_TENANTS = frozenset(
+    {"f8cdef31-a31e-4b4a-93e4-5f571e91255a", "72f988bf-86f1-41af-91ab-2d7cd011db47"}
+)
+_MICROSOFT_MANAGED = "microsoft-managed"  # how the names of such policies begin
+_STAMP_PRECISION = dt.timedelta(seconds=1)  # Graph cuts createdDateTime to whole seconds
+_STAYS = "Delete it by hand if it is not wanted."
+
+
+def plan_deletions(draft: Draft) -> None:
+    """Add a step for each object created since, of the kinds that are rolled back."""
+    kinds = [KINDS[kind] for kind in draft.options.rollback_kinds]
+    for row in sorted(kinds, key=lambda row: (-row.phase, row.name)):
+        coverage = draft.desired.coverage().get(row.name)
+        if coverage is None or not coverage.is_complete:
+            status = coverage.status.value if coverage is not None else "missing"
+            reason = f": {coverage.reason}" if coverage is not None and coverage.reason else "."
+            draft.unrestorable.append(
+                Unrestorable(
+                    ObjectRef(row.name, ""),
+                    row.title,
+                    "deletion",
+                    f"The kind is {status} in the snapshot{reason} What the snapshot lacks may "
+                    "have existed then, so nothing of the kind is deleted.",
+                    "Choose a snapshot in which the kind is complete.",
+                    code=NOT_DELETED,
+                )
+            )
+            continue
+        _plan_kind(draft, row, draft.created_since.get(row.name, []))
+
+
+def plan_link_deletions(draft: Draft) -> None:
+    """Add a step for each link between objects that was made since, where it has an id of its own.
+
+    What leads to something that is deleted goes with it.
+    """
+    own_id = _own_principal(draft) if draft.linked_since else ""
+    for kind, items in sorted(draft.linked_since.items()):
+        row = KINDS[kind]
+        ends = {
+            item.id: [end for end, _kinds in matching.ends_of(row, item.properties)]
+            for item in items
+        }
+        draft.learn_live_titles({one for found in ends.values() for one in found})
+        planned = 0
+        for item in sorted(items, key=lambda item: item.id):
+            name = " → ".join(draft.live_title(end) for end in ends[item.id]) or item.id
+            if any(end in draft.deleted for end in ends[item.id]):
+                continue
+            if own_id and ends[item.id][:1] == [own_id]:
+                _keep(draft, item, name, "It belongs to the application that restores.", "")
+                continue
+            planned += 1
+            draft.steps.append(
+                Step(
+                    id=f"delete/{item.ref}",
+                    action=Action.DELETE,
+                    ref=item.ref,
+                    name=name,
+                    summary=f"Take away {name}, made since the snapshot",
+                    precondition=Precondition.PRESENT,
+                    phase=LINK_DELETION_PHASE,
+                    body={n: item.get(n) for n in row.natural_key if item.get(n) is not None},
+                    live_id=item.id,
+                )
+            )
+        if planned and kind == "unifiedRoleAssignment":
+            draft.warnings.append(
+                f"{planned:,} role assignments made since the snapshot are taken away. One that "
+                "is only activated for a time (Privileged Identity Management) cannot be told "
+                "apart; it ends sooner."
+            )
+
+
+def deletion_can_be_undone(row: ObjectKind) -> str:
+    """Return how a deletion of a kind can be undone: ``recycle_bin`` or ``created_anew``."""
+    return "recycle_bin" if row.has_recycle_bin else "created_anew"
+
+
+def _plan_kind(draft: Draft, row: ObjectKind, items: list[DirectoryObject]) -> None:
+    known = _of_the_snapshot(draft, row, items)
+    count = 0
+    for item in sorted(items, key=lambda item: item.id):
+        if item.id in known:
+            _keep(draft, item, name_of(item), known[item.id], "")
+            continue
+        why = _reason_to_stay(draft, row, item)
+        if why is not None:
+            _keep(draft, item, name_of(item), *why)
+            continue
+        count += 1
+        _delete(draft, row, item)
+    if count:
+        objects = f"{count:,} object{'' if count == 1 else 's'} of kind {row.name}"
+        after = (
+            "For 30 days the recycle bin can give them back, with their ids."
+            if row.has_recycle_bin
+            else "No recycle bin is sure to keep them: they could only be created anew, with new "
+            "ids."
+        )
+        draft.warnings.append(f"{objects} created since the snapshot are deleted. {after}")
+
+
+def _delete(draft: Draft, row: ObjectKind, item: DirectoryObject) -> None:
+    name = name_of(item)
+    phase = _DELETION_PHASE - row.phase
+    depends_on: tuple[str, ...] = ()
+    if row.name == "namedLocation" and item.get("isTrusted") is True:
+        # Graph deletes no trusted location: learn.microsoft.com/graph/api/namedlocation-delete
+        depends_on = (f"update/{item.ref}",)
+        draft.steps.append(
+            Step(
+                id=depends_on[0],
+                action=Action.UPDATE,
+                ref=item.ref,
+                name=name,
+                summary=f"Stop trusting {name}, which is deleted",
+                precondition=Precondition.PRESENT,
+                phase=phase,
+                body={"@odata.type": item.get("@odata.type"), "isTrusted": False},
+                live_id=item.id,
+            )
+        )
+    where = "into the recycle bin" if row.has_recycle_bin else "for good"
+    along = " Its enterprise application goes with it." if row.name == "application" else ""
+    step_id = f"delete/{item.ref}"
+    draft.deleted[item.id] = step_id
+    draft.steps.append(
+        Step(
+            id=step_id,
+            action=Action.DELETE,
+            ref=item.ref,
+            name=name,
+            summary=f"Delete {name} {where}; it was created since the snapshot.{along}",
+            precondition=Precondition.PRESENT,
+            phase=phase,
+            depends_on=depends_on,
+            body={"isAssignableToRole": True} if item.get("isAssignableToRole") is True else {},
+            live_id=item.id,
+        )
+    )
+
+
+def _of_the_snapshot(draft: Draft, row: ObjectKind, items: list[DirectoryObject]) -> dict[str, str]:
+    """Return, for objects that the snapshot has after all, how it is known."""
+    result: dict[str, str] = {}
+    for chunk in chunks([item.id for item in items]):
+        olds = {old: one for one in chunk for old in draft.identity.olds_of(one)}
+        found = draft.desired.load_objects(row.name, [*chunk, *sorted(olds)])
+        for one in found:
+            result[olds.get(one, one)] = "It is an object of the snapshot."
+        for one in chunk:
+            if draft.identity.current(one) != one:
+                result[one] = "It is known under another id as well."
+    if row.name == "user":
+        names = {str(item.get("userPrincipalName") or "").lower(): item.id for item in items}
+        for chunk in chunks(sorted(names)):
+            for user in draft.desired.find_objects("user", "userPrincipalName", chunk):
+                result.setdefault(
+                    names[str(user.get("userPrincipalName")).lower()],
+                    f"It has the userPrincipalName of a user of the snapshot ({user.id}).",
+                )
+    return result
+
+
+def _reason_to_stay(draft: Draft, row: ObjectKind, item: DirectoryObject) -> tuple[str, str] | None:
+    reason = bodies.never_written(row.name, item.properties)
+    if bodies.is_synced(item.properties):
+        reason = bodies.AbsentReason.SYNCED
+    if reason is not None:
+        return bodies.REASONS[reason][0], "Delete it where it is managed, if it is not wanted."
+    app_id = canonical_id(str(item.get("appId") or ""))
+    if app_id and app_id == canonical_id(draft.own_app_id):
+        return "It is the application that restores.", ""
+    if canonical_id(str(item.get("appOwnerOrganizationId") or "")) in MICROSOFT_TENANTS:
+        return "It is an application of Microsoft's own.", _STAYS
+    if row.name == "conditionalAccessPolicy" and name_of(item).lower().startswith(
+        _MICROSOFT_MANAGED
+    ):
+        return "Microsoft manages it, and Graph does not delete it.", "Disable it by hand."
+    began_at, created_at = draft.snapshot_began_at, _created_at(item)
+    if began_at is None or created_at is None or created_at + _STAMP_PRECISION > began_at:
+        return None
+    why = (
+        f"It was created at {clock.iso(created_at)}, before the snapshot was taken; the snapshot "
+        "lacks it because Graph shows new objects late."
+    )
+    return why, _STAYS
+
+
+def _created_at(item: DirectoryObject) -> dt.datetime | None:
+    value = item.get("createdDateTime")
+    if not isinstance(value, str):
+        return None
+    try:
+        return clock.parse_iso(value)
+    except ValueError:
+        return None
+
+
+def _own_principal(draft: Draft) -> str:
+    """Return the id of the restoring application's service principal, or ``""``."""
+    if not draft.own_app_id:
+        return ""
+    found = draft.live.find_objects("servicePrincipal", "appId", [draft.own_app_id])
+    return found[0].id if found else ""
+
+
+def _keep(draft: Draft, item: DirectoryObject, name: str, reason: str, instead: str) -> None:
+    draft.unrestorable.append(
+        Unrestorable(item.ref, name, "deletion", reason, instead, code=NOT_DELETED)
+    )
+
+
+def undo_by_kind(steps: Mapping[str, int]) -> list[dict[str, object]]:
+    """Return, for kinds with their numbers of deletions, how each can be undone."""
+    return [
+        {"kind": kind, "count": count, "undo": deletion_can_be_undone(KINDS[kind])}
+        for kind, count in sorted(steps.items())
+    ]
