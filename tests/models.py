@@ -182,6 +182,9 @@ class ModelTenant:
     ) -> list[DirectoryObject]:
         return _found(kind, self.deleted.get(kind, {}), property_name, values)
 
+    def forget_extensions(self) -> None:
+        """A model remembers nothing beside itself."""
+
 
 def _chosen(
     kind: str, bodies: Mapping[str, dict[str, Any]], ids: Iterable[str]

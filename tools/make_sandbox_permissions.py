@@ -23,7 +23,7 @@ _SERVED = re.compile(
     r"|extensionproperties|addpassword|removepassword|oauth2permissiongrants|getmembergroups"
     r"|getmemberobjects)(/\{id\})?)?)?$"
     r"|^/(domains|organization|groupsettings|directoryroles|directoryroletemplates|subscribedskus"
-    r"|oauth2permissiongrants|invitations|directoryobjects)(/\{id\}|/delta|/getbyids"
+    r"|oauth2permissiongrants|invitations|directoryobjects)(/\{id\}|/delta|/getbyids|/getavailableextensionproperties"
     r"|/\{id\}/(members|domainnamereferences|verify|promote|forcedelete|getmembergroups"
     r"|getmemberobjects))?$"
     r"|^/policies/authorizationpolicy$"

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+_QUESTIONS = ("getByIds", "getAvailableExtensionProperties")  # asked by POST; they write nothing
 PRELOADED = (
     "reentra.app",
     "reentra.backup",
@@ -128,7 +129,7 @@ class Fuse:
         return self._point("commit", do, lambda: None)
 
     def _send(self, do: Callable[[], Any], _session: Any, request: Any, **_: Any) -> Any:
-        if request.method == "GET" or request.url.endswith(("/token", "getByIds")):
+        if request.method == "GET" or request.url.endswith(("/token", *_QUESTIONS)):
             return do()
         if request.url.endswith("$batch") and not _writes(request.body):
             return do()
@@ -137,7 +138,7 @@ class Fuse:
 
 def _writes(body: bytes | str) -> bool:
     return any(
-        part["method"] != "GET" and not part["url"].endswith("getByIds")
+        part["method"] != "GET" and not part["url"].endswith(_QUESTIONS)
         for part in json.loads(body)["requests"]
     )
 

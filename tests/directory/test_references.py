@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reentra.directory.kinds import IdForm
-from reentra.directory.references import references_in, rewritten
+from reentra.directory.references import extensions_in, references_in, rewritten
 
 OLD = "11111111-1111-4111-8111-111111111111"
 NEW = "22222222-2222-4222-8222-222222222222"
@@ -61,3 +61,45 @@ def test_ids_in_a_membership_rule_are_rewritten() -> None:
 def test_literals_are_not_references() -> None:
     body = {"conditions": {"locations": {"includeLocations": ["All", "AllTrusted"]}}}
     assert list(references_in("conditionalAccessPolicy", body)) == []
+
+
+def digits(client_id: str) -> str:
+    return client_id.replace("-", "")
+
+
+def test_names_of_extensions_are_rewritten_in_values_rules_and_claims() -> None:
+    old, new = f"extension_{digits(OLD)}_cost", f"extension_{digits(NEW)}_cost"
+    user = {"displayName": old, old: "4711", "extension_1_x": OLD}
+    assert rewritten("user", user, only_apps) == {
+        "displayName": old, new: "4711", "extension_1_x": OLD
+    }  # fmt: skip
+    rule = f'(user.{old} -eq "4711") or (user.department -eq "{old} x")'
+    assert rewritten("group", {"membershipRule": rule}, only_apps) == {
+        "membershipRule": rule.replace(old, new)
+    }
+    claims = {"optionalClaims": {"idToken": [{"name": old, "source": "user"}]}}
+    changed = rewritten("application", claims, only_apps)
+    assert changed["optionalClaims"]["idToken"] == [{"name": new, "source": "user"}]
+    assert list(extensions_in("user", {**user, f"extension_{digits(OTHER)}_no": None})) == [old]
+
+
+def test_rules_are_rewritten_in_any_letter_case_and_quoting() -> None:
+    upper = OLD.upper()
+
+    def in_any_case(form: IdForm, identifier: str) -> str | None:
+        return NEW if identifier.lower() == OLD else None
+
+    for rule in (
+        f"user.memberof -any (group.objectId -in ['{upper}', '{OTHER}'])",
+        f'Direct Reports for "{upper}"',
+        f'device.deviceId -in ["{upper}"]',
+        f'user.extension_{digits(upper)}_x -eq "a"',
+    ):
+        (changed,) = rewritten("group", {"membershipRule": rule}, in_any_case).values()
+        assert upper not in changed
+        assert digits(upper) not in changed
+        assert NEW in changed or digits(NEW) in changed
+        named = {identifier for _, identifier in references_in("group", {"membershipRule": rule})}
+        assert OLD in named
+    glued = f'user.employeeId -eq "{OLD}0"'
+    assert rewritten("group", {"membershipRule": glued}, in_any_case)["membershipRule"] == glued

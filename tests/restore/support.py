@@ -68,6 +68,7 @@ class World:
         return TenantWriter(self.client)
 
     def captured(self) -> ModelTenant:
+        self.live.forget_extensions()
         return ModelTenant.captured(self.live, "captured")
 
     def plan(

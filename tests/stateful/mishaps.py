@@ -299,6 +299,36 @@ def _organization(harm: Harm, first: int, _second: int) -> None:
 
 _CA = "identity/conditionalAccess"
 
+
+def _part(harm: Harm, kind: str, number: int) -> str:
+    part = harm.one(kind, number)
+    collection = {
+        "federatedIdentityCredential": "federatedIdentityCredentials",
+        "extensionProperty": "extensionProperties",
+    }[kind]
+    return f"/applications/{part['applicationId']}/{collection}/{part['id']}"
+
+
+def _delete_part(kind: str) -> Mishap:
+    def mishap(harm: Harm, first: int, _second: int) -> None:
+        harm.client.delete(_part(harm, kind, first))
+
+    return mishap
+
+
+def _change_credential(harm: Harm, first: int, second: int) -> None:
+    values = ({"subject": f"repo:harm/{second}"}, {"description": "harm"}, {"description": None})
+    path = _part(harm, "federatedIdentityCredential", first)
+    harm.client.patch(path, values[second % len(values)])
+
+
+def _extension_value(harm: Harm, first: int, second: int) -> None:
+    """Set or clear the value of a directory extension of a user."""
+    name = str(harm.one("extensionProperty", second)["name"])
+    value = f"CC{second}" if second % 4 else None
+    harm.client.patch(f"/users/{harm.id('user', first)}", {name: value})
+
+
 MISHAPS: dict[str, Mishap] = {
     "soft-delete user": _soft_delete("user"),
     "soft-delete group": _soft_delete("group"),
@@ -360,5 +390,9 @@ MISHAPS: dict[str, Mishap] = {
     "take licence from group": _licences("group", False),
     "change authorization policy": _authorization,
     "change organization": _organization,
+    "delete credential": _delete_part("federatedIdentityCredential"),
+    "change credential": _change_credential,
+    "delete extension": _delete_part("extensionProperty"),
+    "set extension value": _extension_value,
     "delete group setting": _delete("groupSetting", "groupSettings"),
 }

@@ -191,8 +191,14 @@ def check_inside(
                 if selection.is_everything and not plan.options.relationships:
                     continue
                 want_key = _link_key(kind, body, identity)
-                have_keys = {_link_key(kind, b, identity) for b in after.objects[kind].values()}
-                assert want_key in have_keys, f"{ref} is missing"
+                there = {_link_key(kind, b, identity): b for b in after.objects[kind].values()}
+                assert want_key in there, f"{ref} is missing"
+                want = identity.rewritten(kind, body)
+                for name in row.writable:
+                    if (ref, name) not in declared:
+                        left = canonical.canonical_properties(kind, {name: want.get(name)})
+                        right = {name: there[want_key].get(name)}
+                        assert left == canonical.canonical_properties(kind, right), f"{ref} {name}"
                 continue
             have = after.objects.get(kind, {}).get(identity.current(object_id))
             assert have is not None, f"{ref} is missing"
@@ -200,7 +206,8 @@ def check_inside(
             dead = _dead_references(desired, kind, body)
             want = prerequisites.without_ids(identity.rewritten(kind, body), dead)
             have = prerequisites.without_ids(have, dead)
-            for name in sorted(row.writable | row.update_only):
+            names = row.writable | row.update_only | set(references.extensions_in(kind, want))
+            for name in sorted(names):
                 if (ref, name) in declared or (_is_guest(body) and name == "userPrincipalName"):
                     continue
                 left = canonical.canonical_properties(kind, {name: _reduced(want.get(name))})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reentra import errors
@@ -60,8 +60,13 @@ class ReadAhead:
             yield from self._graph.pages(page.next_link)
 
 
-def lists_of_unit(head: str, tracked: frozenset[str]) -> list[tuple[str, Params]]:
-    """Return the lists that reading the unit will begin with, as far as they are small."""
+def lists_of_unit(
+    head: str, tracked: frozenset[str], supplements: Sequence[str]
+) -> list[tuple[str, Params]]:
+    """Return the lists that reading the unit will begin with, as far as they are small.
+
+    ``supplements`` are the properties that must be asked for in a list of their own.
+    """
     row = KINDS[head]
     if head in _LARGE:
         return []
@@ -69,9 +74,9 @@ def lists_of_unit(head: str, tracked: frozenset[str]) -> list[tuple[str, Params]
     if row.is_singleton:
         lists.append((row.list_path, {}))
     elif not row.delta_path:
-        lists.append((row.list_path, queries.list_params(row, frozenset())))
-    if row.supplement:
-        lists.append((row.list_path, queries.supplement_params(row)))
+        lists.append((row.list_path, queries.list_params(row, row.select)))
+    if supplements:
+        lists.append((row.list_path, queries.supplement_params(supplements)))
     lists += [
         (row.list_path, queries.expand_params(link))
         for link in relationships_of(head)

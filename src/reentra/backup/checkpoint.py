@@ -115,6 +115,7 @@ def _unit_to_json(result: UnitResult) -> dict[str, Any]:
         "delta_tracked": result.delta_tracked,
         "dropped_properties": {k: list(v) for k, v in result.dropped_properties.items()},
         "supplements": result.supplements,
+        "extensions": {k: list(v) for k, v in result.extensions.items()},
         "returned": result.returned,
         "notes": result.notes,
     }
@@ -131,6 +132,7 @@ def _unit_from_json(value: Mapping[str, Any]) -> UnitResult:
         delta_tracked=list(value["delta_tracked"]),
         dropped_properties={k: tuple(v) for k, v in value["dropped_properties"].items()},
         supplements={k: dict(v) for k, v in value["supplements"].items()},
+        extensions={k: tuple(v) for k, v in value.get("extensions", {}).items()},
         returned=list(value["returned"]),
         notes=list(value["notes"]),
     )

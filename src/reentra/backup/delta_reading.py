@@ -44,6 +44,8 @@ class DeltaReader:
         link = self._context.parent_links.get(self._row.name, "")
         if any(self._lacked_hidden(row) for row in self._delta_rows()) and not self._misses_hidden:
             link = ""  # the permission has come since, and no delta tells what was hidden before
+        if self._has_new_extensions():
+            link = ""  # a delta reports only what its first round was asked for
         if link and not self._context.base.is_empty and not self._has_expired:
             try:
                 self._follow_delta(link)
@@ -59,6 +61,13 @@ class DeltaReader:
             else:
                 return
         self._read_delta_in_full()
+
+    def _has_new_extensions(self) -> bool:
+        """Tell whether other directory extensions are to be read than the parent's delta knows."""
+        if not self._row.select:
+            return False
+        before = self._context.parent_extensions.get(self._row.name, ())
+        return set(before) != set(self._context.live.extension_names(self._row.name))
 
     def _delta_rows(self) -> tuple[RelationshipKind, ...]:
         """Return the relationships that the delta is asked for, sponsors too where it may work."""
@@ -76,8 +85,7 @@ class DeltaReader:
     def _delta_params(self) -> dict[str, str | int]:
         if not self._row.select:
             return {}
-        names = [name for name in self._row.select if name not in self._found.dropped]
-        names += [row.property for row in self._delta_rows()]
+        names = [*self._found.select, *(row.property for row in self._delta_rows())]
         return {"$select": ",".join(names)}
 
     def _read_delta_in_full(self) -> None:

@@ -17,7 +17,7 @@ from reentra.backup.ahead import ReadAhead, lists_of_unit
 from reentra.backup.base import Base, EmptyBase
 from reentra.backup.changes import LinkKey
 from reentra.backup.checkpoint import Checkpoint
-from reentra.backup.findings import ReadsLive, UnitContext
+from reentra.backup.findings import ReadsLive, UnitContext, supplements_of
 from reentra.backup.units import kinds_of_unit, read_unit, unit_names
 from reentra.directory.kinds import KINDS
 from reentra.directory.objects import Relationship
@@ -203,10 +203,17 @@ class _Run:
     def read(self) -> tuple[tuple[SegmentInfo, ...], SnapshotInfo]:
         self._resume()
         granted = self._graph.granted_roles()
+        self._live.forget_extensions()
         heads = [head for head in unit_names() if self._is_wanted(head)]
         heads = [head for head in heads if head not in self._state.done]
         tracked = frozenset(self._parent.delta_tracked) if self._parent else frozenset()
-        self._lists.prepare([one for head in heads for one in lists_of_unit(head, tracked)])
+        self._lists.prepare(
+            [
+                one
+                for head in heads
+                for one in lists_of_unit(head, tracked, supplements_of(KINDS[head], self._live))
+            ]
+        )
         for head in heads:
             self._state.done[head] = read_unit(head, self._context(granted))
             if self.writer.rows_since_seal >= CHECKPOINT_ROWS and head != heads[-1]:
@@ -304,6 +311,7 @@ class _Run:
             parent_coverage=parent.coverage() if parent else {},
             parent_tracked=frozenset(parent.delta_tracked) if parent else frozenset(),
             parent_supplements=parent.supplements if parent else {},
+            parent_extensions=parent.extensions if parent else {},
             parent_started_at=parent.started_at if parent else None,
             load_written=self._load_written,
             listener=self._listener,
@@ -339,8 +347,10 @@ class _Run:
         supplements: dict[str, Mapping[str, str]] = (
             dict(self._parent.supplements) if self._parent else {}
         )
+        extensions = dict(self._parent.extensions) if self._parent else {}
         for result in done:
             supplements.update(result.supplements)
+            extensions.update(result.extensions)
         self._add_skipped(kinds, links)
         if self._parent:
             skipped = {row.name for head in unit_names() if head not in self._state.done
@@ -362,6 +372,7 @@ class _Run:
             delta_tracked=tuple(sorted(tracked)),
             dropped_properties=_merged(result.dropped_properties for result in done),
             supplements=supplements,
+            extensions=extensions,
             review=tuple(self._review(kinds)),
             label=self._options.label,
         )

@@ -31,6 +31,12 @@ class ReadsLive(Protocol):
     def load_relationships_to(self, relationship: str, target_ids: list[str]) -> list[Relationship]:
         """Fetch the links of targets."""
 
+    def extension_names(self, kind: str) -> tuple[str, ...]:
+        """Fetch, once, the names of the directory extensions that the kind may hold."""
+
+    def forget_extensions(self) -> None:
+        """Let those names be fetched anew."""
+
     def load_names(self, ids: list[str]) -> dict[str, tuple[str, str]]:
         """Fetch kind and name of objects."""
 
@@ -45,6 +51,7 @@ class UnitResult:
     delta_tracked: list[str] = field(default_factory=list)
     dropped_properties: dict[str, tuple[str, ...]] = field(default_factory=dict)
     supplements: dict[str, dict[str, str]] = field(default_factory=dict)
+    extensions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     returned: list[str] = field(default_factory=list)  # ids that came back from the recycle bin
     notes: list[str] = field(default_factory=list)
 
@@ -63,12 +70,18 @@ class UnitContext:
     parent_coverage: Mapping[str, Coverage]
     parent_tracked: frozenset[str]
     parent_supplements: Mapping[str, Mapping[str, str]]
+    parent_extensions: Mapping[str, tuple[str, ...]]
     parent_started_at: dt.datetime | None
     # The links that this run has written so far for some sources: the last word on each, and
     # whether that word was "exists".
     load_written: Callable[[str, frozenset[str]], dict[LinkKey, tuple[Relationship, bool]]]
     listener: progress.Listener = progress.ignore
     granted: frozenset[str] | None = None
+
+
+def supplements_of(row: ObjectKind, live: ReadsLive) -> tuple[str, ...]:
+    """Return the properties of a kind that must be asked for in a list of their own."""
+    return row.supplement if row.select else (*row.supplement, *live.extension_names(row.name))
 
 
 class Findings:
@@ -91,6 +104,19 @@ class Findings:
         self.delta_pairs: dict[str, set[tuple[str, str]]] = {}
         self.supplement: dict[str, dict[str, Any]] = {}
         self.expected: int | None = None
+
+    @property
+    def select(self) -> tuple[str, ...]:
+        """What lists and deltas of the kind are asked for by name; empty where all comes."""
+        if not self.row.select:
+            return ()
+        names = (*self.row.select, *self.context.live.extension_names(self.row.name))
+        return tuple(name for name in names if name not in self.dropped)
+
+    @property
+    def supplements(self) -> tuple[str, ...]:
+        """What only a list of its own gives."""
+        return supplements_of(self.row, self.context.live)
 
     @property
     def was_followed(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reentra.directory.kinds import ObjectKind
 from reentra.directory.relationships import RelationshipKind
 
@@ -15,19 +17,19 @@ _WITHOUT_TOP = frozenset({
 })  # fmt: skip
 
 
-def list_params(row: ObjectKind, dropped: frozenset[str]) -> dict[str, str | int]:
+def list_params(row: ObjectKind, select: Sequence[str]) -> dict[str, str | int]:
     """Return the query of a kind's list."""
     params: dict[str, str | int] = {}
-    if row.select:
-        params["$select"] = ",".join(name for name in row.select if name not in dropped)
+    if select:
+        params["$select"] = ",".join(select)
     if row.name not in _WITHOUT_TOP:
         params["$top"] = PAGE_OBJECTS
     return params
 
 
-def supplement_params(row: ObjectKind) -> dict[str, str | int]:
+def supplement_params(names: Sequence[str]) -> dict[str, str | int]:
     """Return the query of the list that holds what must be asked for by name."""
-    return {"$select": ",".join(("id", *row.supplement)), "$top": PAGE_OBJECTS}
+    return {"$select": ",".join(("id", *names)), "$top": PAGE_OBJECTS}
 
 
 def expand_params(relationship: RelationshipKind) -> dict[str, str | int]:

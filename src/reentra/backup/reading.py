@@ -80,7 +80,7 @@ def prefetched(source: Iterator[T]) -> Iterator[T]:
 
 
 def list_kind(
-    lists: ReadAhead, row: ObjectKind, dropped: frozenset[str]
+    lists: ReadAhead, row: ObjectKind, select: Sequence[str]
 ) -> Iterator[Iterable[dict[str, Any]]]:
     """Fetch a kind that has no delta, page by page."""
     if row.is_singleton:
@@ -90,7 +90,7 @@ def list_kind(
         return
     is_first = True
     try:
-        for page in lists.pages(row.list_path, queries.list_params(row, dropped)):
+        for page in lists.pages(row.list_path, queries.list_params(row, select)):
             is_first = False
             yield page.items
     except errors.InvalidRequest:

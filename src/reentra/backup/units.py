@@ -14,7 +14,7 @@ from reentra.directory.kinds import KINDS, ObjectKind, missing_permissions
 from reentra.directory.objects import Relationship, canonical_id
 from reentra.directory.relationships import Reading
 from reentra.directory.state import COMPLETE, Coverage, CoverageStatus
-from reentra.graph import odata
+from reentra.graph import object_reads, odata
 from reentra.snapshots import KindSummary, RelationshipSummary
 
 _MOST_DROPPED = 25
@@ -106,26 +106,26 @@ class _Unit:
 
     def _load_supplement(self) -> None:
         """Fetch the properties that a kind's lists and deltas only return when asked by name."""
-        row = self._row
-        if not row.supplement:
+        row, names = self._row, self._found.supplements
+        if not names:
             return
         try:
-            for page in self._context.lists.pages(row.list_path, queries.supplement_params(row)):
+            for page in self._context.lists.pages(row.list_path, queries.supplement_params(names)):
                 for item in page.items:
                     values = {
                         name: canonical.cleaned(item[name])
-                        for name in row.supplement
+                        for name in names
                         if canonical.canonical_value(item.get(name)) is not None
                     }
                     if values:
                         self._found.supplement[canonical_id(item["id"])] = values
         except (errors.InvalidRequest, errors.Forbidden) as error:
-            self._result.notes.append(f"{row.title}: {', '.join(row.supplement)}: {error.message}")
+            self._result.notes.append(f"{row.title}: {', '.join(names)}: {error.message}")
 
     def _check_supplement(self) -> None:
         """Take in supplements that changed by themselves: no delta reports them."""
-        row = self._row
-        if not row.supplement:
+        row, names = self._row, self._found.supplements
+        if not names:
             return
         digests = {
             object_id: canonical.digest("", values).hex()
@@ -144,14 +144,14 @@ class _Unit:
         self._objects.load_known(moved)
         for object_id, known in self._context.base.load_objects(row.name, moved).items():
             if object_id not in self._objects.deleted_ids:
-                blank = dict.fromkeys(row.supplement)
+                blank = dict.fromkeys(names)
                 self._found.put(object_id, {**known.properties, **blank})
 
     def _read_list(self) -> None:
         objects = self._objects
         objects.load_all_known()
         for items in reading.prefetched(
-            reading.list_kind(self._context.lists, self._row, frozenset(self._found.dropped))
+            reading.list_kind(self._context.lists, self._row, self._found.select)
         ):
             for item in items:
                 object_id = item.get("id")
@@ -230,11 +230,12 @@ class _Unit:
 
             def read() -> None:
                 objects.load_all_known()
-                for _, items in reading.list_per_source(
+                for source_id, items in reading.list_per_source(
                     self._context.graph, row.list_path, self._objects.current_ids()
                 ):
                     for item in items:
-                        properties, body = canonical.cleaned_body(item)
+                        noted = object_reads.with_source(row, item, source_id)
+                        properties, body = canonical.cleaned_body(noted)
                         objects.put(item["id"], properties, body)
                 objects.delete_unseen()
 
@@ -286,6 +287,8 @@ class _Unit:
                 self._result.delta_tracked += [
                     name for name in self._links if name in context.parent_tracked
                 ]
+        if row.has_extensions and (names := context.live.extension_names(row.name)):
+            self._result.extensions[row.name] = names
         if dropped := self._found.dropped.intersection(row.select):
             self._result.dropped_properties[row.name] = tuple(sorted(dropped))
 

@@ -55,7 +55,7 @@ class Identities:
     def rewrites(self, kind: str) -> bool:
         """Tell whether a body of ``kind`` may read differently once ids are brought up."""
         row = KINDS.get(kind)
-        return not self.is_empty and (kind == "application" or row is None or bool(row.references))
+        return not self.is_empty and (row is None or row.has_extensions or bool(row.references))
 
     def body(self, item: DirectoryObject) -> Mapping[str, Any]:
         """Return the properties with every id that the kinds table names brought up to date."""

@@ -12,6 +12,7 @@ and never written.
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass
 
 
@@ -22,15 +23,17 @@ class IdForm(enum.Enum):
     APP_ID = "appId"  # the client id of an application, shared by its service principals
     SCOPE = "scope"  # `/`, `/administrativeUnits/{id}` or `/{id}`
     APP_URI = "app_uri"  # `api://{appId}` and what follows
-    TEXT = "text"  # ids anywhere in a text: rules
+    TEXT = "text"  # ids and names of directory extensions anywhere in a text: rules
+    EXTENSION = "extension"  # the name of a directory extension, which holds a client id
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A place in a body that names another object.
 
-    ``pointer`` is a path with ``*`` for every item of a list. ``kinds`` are the kinds it may name
-    (empty: any). ``is_required`` means that Graph refuses the object when the target is missing.
+    ``pointer`` is a path with ``*`` for every item of a list or object. ``kinds`` are the kinds it
+    may name (empty: any). ``is_required`` means that Graph refuses the object when the target is
+    missing.
     """
 
     pointer: str
@@ -52,6 +55,9 @@ class ObjectKind:
     select: tuple[str, ...] = ()  # sent as $select; empty where all is returned without
     supplement: tuple[str, ...] = ()  # to be asked for by name in a list call of its own
     per_source_of: str = ""  # listed once for each object of this kind, at list_path's {id}
+    source_property: str = ""  # of a per-source kind: names the source; part of its address
+    is_owned: bool = False  # a part of its source: Graph does not say whose, the reader notes it
+    has_extensions: bool = False  # takes values of directory extensions: extension_{appId}_{name}
     writable: frozenset[str] = frozenset()  # by create and by update
     create_only: frozenset[str] = frozenset()
     update_only: frozenset[str] = frozenset()
@@ -84,6 +90,44 @@ class ObjectKind:
         if self.is_singleton and not self.object_path:
             return self.list_path
         return (self.object_path or self.list_path + "/{id}").replace("{id}", object_id)
+
+    def may_create(self, name: str) -> bool:
+        """Tell whether a creation may set the property ``name``."""
+        return name in self.writable or name in self.create_only or self._is_extension(name)
+
+    def may_update(self, name: str) -> bool:
+        """Tell whether an update may set the property ``name``."""
+        return name in self.writable or name in self.update_only or self._is_extension(name)
+
+    def _is_extension(self, name: str) -> bool:
+        return self.has_extensions and is_extension_name(name)
+
+
+_EXTENSION_NAME = re.compile(r"extension_([0-9a-fA-F]{32})_\w+")
+
+
+def is_extension_name(name: str) -> bool:
+    """Tell whether a property is the value of a directory extension.
+
+    Source: learn.microsoft.com/graph/extensibility-overview.
+    """
+    return name.startswith("extension_") and _EXTENSION_NAME.fullmatch(name) is not None
+
+
+def extension_app_id(name: str) -> str:
+    """Return the client id, in its usual form, that the name of a directory extension holds."""
+    match = _EXTENSION_NAME.fullmatch(name)
+    digits = match[1].lower() if match else ""
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def own_extension_name(name: str) -> str:
+    """Return the part of a directory extension's name that its creator chose.
+
+    Graph puts ``extension_{appId}_`` before it
+    (learn.microsoft.com/graph/api/application-post-extensionproperty).
+    """
+    return name[len("extension_") + 33 :] if is_extension_name(name) else name
 
 
 _ON_PREMISES = frozenset({"onPremisesLastSyncDateTime"})
@@ -142,6 +186,7 @@ _ROWS = (
         natural_key=("userPrincipalName",),
         has_recycle_bin=True,
         reason="",
+        has_extensions=True,
         read_permissions=("User.Read.All",),
         write_permissions=(
             "User.ReadWrite.All", "User.DeleteRestore.All", "User.EnableDisableAccount.All",
@@ -186,6 +231,7 @@ _ROWS = (
         },
         references=(Reference("membershipRule", (), IdForm.TEXT),),
         has_recycle_bin=True,
+        has_extensions=True,
         read_permissions=("Group.Read.All",),
         write_permissions=("Group.ReadWrite.All",),
         odata_type="#microsoft.graph.group",
@@ -194,7 +240,7 @@ _ROWS = (
         name="application",
         title="App registrations",
         list_path="/applications",
-        phase=60,
+        phase=30,
         delta_path="/applications/delta",
         supplement=("authenticationBehaviors",),
         writable=frozenset({
@@ -213,11 +259,63 @@ _ROWS = (
             Reference("requiredResourceAccess/*/resourceAppId", ("application",), IdForm.APP_ID),
             Reference("api/preAuthorizedApplications/*/appId", ("application",), IdForm.APP_ID),
             Reference("api/knownClientApplications/*", ("application",), IdForm.APP_ID),
+            Reference("optionalClaims/*/*/name", (), IdForm.TEXT),
+            Reference("optionalClaims/*/*/source", (), IdForm.TEXT),
         ),
         has_recycle_bin=True,
+        has_extensions=True,
         read_permissions=("Application.Read.All",),
         write_permissions=("Application.ReadWrite.All",),
         odata_type="#microsoft.graph.application",
+    ),
+    ObjectKind(
+        name="federatedIdentityCredential",
+        title="Federated credentials",
+        list_path="/applications/{id}/federatedIdentityCredentials",
+        phase=32,
+        per_source_of="application",
+        source_property="applicationId",
+        is_owned=True,
+        writable=frozenset({"audiences", "description", "issuer", "subject"}),
+        create_only=frozenset({"applicationId", "name"}),
+        required=frozenset({"applicationId", "name", "issuer", "audiences"}),
+        references=(
+            Reference("applicationId", ("application",), is_required=True),
+            Reference("subject", (), IdForm.TEXT),
+        ),
+        natural_key=("applicationId", "name"),
+        title_property="name",
+        is_link=True,
+        create_path="/applications/{applicationId}/federatedIdentityCredentials",
+        object_path="/applications/{applicationId}/federatedIdentityCredentials/{id}",
+        read_permissions=("Application.Read.All",),
+        write_permissions=("Application.ReadWrite.All",),
+    ),
+    ObjectKind(
+        name="extensionProperty",
+        title="Directory extensions",
+        list_path="/applications/{id}/extensionProperties",
+        phase=31,
+        per_source_of="application",
+        source_property="applicationId",
+        is_owned=True,
+        create_only=frozenset({
+            "applicationId", "dataType", "isMultiValued", "name", "targetObjects",
+        }),
+        required=frozenset({"applicationId", "dataType", "name", "targetObjects"}),
+        volatile=frozenset({"appDisplayName"}),
+        references=(
+            Reference("applicationId", ("application",), is_required=True),
+            Reference("name", (), IdForm.EXTENSION),
+        ),
+        natural_key=("applicationId", "name"),
+        title_property="name",
+        is_link=True,
+        can_update=False,
+        create_path="/applications/{applicationId}/extensionProperties",
+        object_path="/applications/{applicationId}/extensionProperties/{id}",
+        read_permissions=("Application.Read.All",),
+        write_permissions=("Application.ReadWrite.All",),
     ),
     ObjectKind(
         name="servicePrincipal",
@@ -270,6 +368,7 @@ _ROWS = (
             "Graph cannot create a device for an application: joining creates its keys. "
             "Join or register the device again."
         ),
+        has_extensions=True,
         read_permissions=("Device.Read.All",),
         write_permissions=("Device.ReadWrite.All",),
         odata_type="#microsoft.graph.device",
@@ -293,6 +392,7 @@ _ROWS = (
         required=frozenset({"displayName"}),
         references=(Reference("membershipRule", (), IdForm.TEXT),),
         has_recycle_bin=True,
+        has_extensions=True,
         read_permissions=("AdministrativeUnit.Read.All",),
         write_permissions=("AdministrativeUnit.ReadWrite.All",),
         odata_type="#microsoft.graph.administrativeUnit",
@@ -353,6 +453,7 @@ _ROWS = (
         list_path="/servicePrincipals/{id}/appRoleAssignedTo",
         phase=130,
         per_source_of="servicePrincipal",
+        source_property="resourceId",
         create_only=frozenset({"principalId", "resourceId", "appRoleId"}),
         required=frozenset({"principalId", "resourceId", "appRoleId"}),
         # Copies of other objects' names: they change when those are renamed.

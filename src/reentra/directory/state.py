@@ -109,3 +109,6 @@ class LiveState(TenantState, Protocol):
         self, kind: str, property_name: str, values: Sequence[str]
     ) -> list[DirectoryObject]:
         """Return objects in the recycle bin whose property equals one of ``values``."""
+
+    def forget_extensions(self) -> None:
+        """Let the next read ask anew which directory extensions there are, and so which values."""

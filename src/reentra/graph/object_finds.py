@@ -67,7 +67,7 @@ class ObjectFinds:
         if key is not None:
             paths = {v: _key_path(row, key, v) for v in wanted.values()}
             found = self._reads.get_each(kind, paths).values()
-        elif row.per_source_of and property_name == "resourceId":
+        elif row.per_source_of and property_name == row.source_property:
             found = self._reads.list_per_source(row, wanted.values())
         elif row.per_source_of and property_name == "principalId":
             found = self._of_principals(row, list(wanted.values()))
@@ -101,7 +101,7 @@ class ObjectFinds:
     def _filtered(
         self, row: kinds.ObjectKind, property_name: str, values: list[str]
     ) -> Iterator[objects.DirectoryObject]:
-        properties = self._reads.known(row.name, row.select)
+        properties = self._reads.selected(row.name)
         for start in range(0, len(values), _FILTER_TERMS):
             form = "{name} eq {value}"
             if (row.name, property_name) in _LIST_FILTERS:

@@ -44,6 +44,7 @@ class ObjectReads:
         self._dropped: dict[str, tuple[str, ...]] = {}
         self._unpaged: set[str] = set()
         self._owners: dict[str, str] = {}  # id of a per-source object -> id of its source
+        self._extensions: dict[str, tuple[str, ...]] | None = None  # kind -> names of values
 
     @property
     def dropped_properties(self) -> dict[str, tuple[str, ...]]:
@@ -78,7 +79,7 @@ class ObjectReads:
     def pages(self, kind: str) -> Iterator[odata.Page]:
         """Yield the raw pages of a kind's collection, with the properties of its row."""
         row = kinds.KINDS[kind]
-        properties = self.known(kind, row.select)
+        properties = self.selected(kind)
         is_first = True
         while True:
             params: dict[str, str | int | bool] = {}
@@ -109,7 +110,7 @@ class ObjectReads:
         if link:
             yield from self._client.delta(link)
             return
-        properties = self.known(kind, row.select)
+        properties = self.selected(kind)
         is_first = True
         while True:
             params: dict[str, str | int | bool] = {}
@@ -136,7 +137,7 @@ class ObjectReads:
 
     def _supplement(self, row: kinds.ObjectKind) -> dict[str, dict[str, Any]]:
         """Return id -> properties that only a list call of their own gives."""
-        properties = self.known(row.name, row.supplement)
+        properties = self.supplemented(row.name)
         found: dict[str, dict[str, Any]] = {}
         while properties:
             params: dict[str, str | int | bool] = {
@@ -165,7 +166,7 @@ class ObjectReads:
         ):
             for item in items:
                 self.remember_source(item["id"], source_id)
-                yield as_object(row.name, item)
+                yield as_object(row.name, with_source(row, item, source_id))
 
     def remember_source(self, object_id: str, source_id: str) -> None:
         """Note through which source a per-source object is addressed."""
@@ -177,8 +178,8 @@ class ObjectReads:
     def load_objects(self, kind: str, ids: Sequence[str]) -> dict[str, objects.DirectoryObject]:
         """Return those of ``ids`` that exist; the kind is not listed where Graph allows that.
 
-        App role assignments can be addressed only through their resource: those that were not
-        seen before cost a walk over all service principals. Ask by ``resourceId`` first.
+        Objects of a per-source kind can be addressed only through their source: those that were
+        not seen before cost a walk over all sources. Ask by ``source_property`` first.
         """
         row = kinds.KINDS[kind]
         wanted = list(dict.fromkeys(ids))
@@ -211,7 +212,9 @@ class ObjectReads:
     def get_each(self, kind: str, paths: Mapping[str, str]) -> dict[str, objects.DirectoryObject]:
         """GET each path in batches; 404 is absent, any other failure is raised."""
         row = kinds.KINDS[kind]
-        properties = self.known(kind, (*row.select, *row.supplement) if row.select else ())
+        properties = self.selected(kind)
+        if properties:
+            properties = (*properties, *self.known(kind, row.supplement))
         found: dict[str, objects.DirectoryObject] = {}
         todo = list(paths.items())
         while todo:
@@ -237,7 +240,7 @@ class ObjectReads:
     def _add_supplements(
         self, row: kinds.ObjectKind, found: dict[str, objects.DirectoryObject]
     ) -> None:
-        properties = self.known(row.name, row.supplement)
+        properties = self.supplemented(row.name)
         if row.select or not properties or not found:
             return
         paths = [(name, row.path_of(addresses.segment(item.id))) for name, item in found.items()]
@@ -344,6 +347,74 @@ class ObjectReads:
                     found[name] = error
         return found
 
+    # --- which properties to ask for ----------------------------------------------------------
+
+    def selected(self, kind: str) -> tuple[str, ...]:
+        """Return what a kind's ``$select`` names; nothing where all comes without one."""
+        row = kinds.KINDS[kind]
+        if not row.select:
+            return ()
+        return self.known(kind, (*row.select, *self.extension_names(kind)))
+
+    def supplemented(self, kind: str) -> tuple[str, ...]:
+        """Return what only a list of its own gives."""
+        row = kinds.KINDS[kind]
+        names = row.supplement if row.select else (*row.supplement, *self.extension_names(kind))
+        return self.known(kind, names)
+
+    def extension_names(self, kind: str) -> tuple[str, ...]:
+        """Return the names of the directory extensions that objects of ``kind`` may hold.
+
+        They come only when they are asked for by name
+        (learn.microsoft.com/graph/extensibility-overview). Read once and remembered;
+        ``forget_extensions`` reads them again.
+        """
+        if not kinds.KINDS[kind].has_extensions:
+            return ()
+        with self._lock:
+            known = self._extensions
+        if known is None:
+            known = self._fetch_extension_names()
+            with self._lock:
+                self._extensions = known
+        return known.get(kind, ())
+
+    def forget_extensions(self) -> None:
+        """Let the next read ask which directory extensions there are."""
+        with self._lock:
+            self._extensions = None
+
+    def _fetch_extension_names(self) -> dict[str, tuple[str, ...]]:
+        by_name = {row.name.lower(): row.name for row in kinds.KINDS.values() if row.has_extensions}
+        found: dict[str, set[str]] = {}
+        try:
+            items = self._list_extension_properties()
+        except (errors.Forbidden, errors.InvalidRequest, errors.GraphNotFound):
+            return {}  # coverage tells about the refusal
+        for item in items:
+            for target in item.get("targetObjects") or ():
+                kind = by_name.get(str(target).lower())
+                if kind and kinds.is_extension_name(str(item.get("name"))):
+                    found.setdefault(kind, set()).add(item["name"])
+        return {kind: tuple(sorted(names)) for kind, names in found.items()}
+
+    def _list_extension_properties(self) -> list[Mapping[str, Any]]:
+        """Fetch all definitions at once, or application by application where Graph has no way.
+
+        Source: learn.microsoft.com/graph/api/directoryobject-getavailableextensionproperties.
+        """
+        path = "directoryObjects/getAvailableExtensionProperties"
+        try:
+            page = odata.page_from_body(self._client.read(path, {}), path)
+        except (errors.Forbidden, errors.InvalidRequest, errors.GraphNotFound):
+            row = kinds.KINDS["extensionProperty"]
+            walk = self.list_per_source(row, self.list_ids(row.per_source_of))
+            return [item.properties for item in walk]
+        items: list[Mapping[str, Any]] = list(page.items)
+        if page.next_link:
+            items.extend(self._client.items(page.next_link))
+        return items
+
     # --- properties this Graph does not know --------------------------------------------------
 
     def known(self, kind: str, properties: Sequence[str]) -> tuple[str, ...]:
@@ -388,6 +459,11 @@ def pages_by_role(
         for role in page.items:
             terms = f"roleDefinitionId eq {addresses.literal(role['id'])}"
             yield from pages(assignments, {"$filter": terms})
+
+
+def with_source(row: kinds.ObjectKind, item: dict[str, Any], source_id: str) -> dict[str, Any]:
+    """Return an item of a per-source list, with its source where Graph does not say it."""
+    return {**item, row.source_property: source_id} if row.is_owned else item
 
 
 def as_object(kind: str, item: Mapping[str, Any]) -> objects.DirectoryObject:

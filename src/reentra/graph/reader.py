@@ -90,6 +90,15 @@ class LiveTenant:
     ) -> list[objects.DirectoryObject]:
         return self._finds.find_deleted(kind, property_name, values)
 
+    # --- directory extensions -----------------------------------------------------------------
+
+    def extension_names(self, kind: str) -> tuple[str, ...]:
+        """Return the names of the directory extensions that objects of ``kind`` may hold."""
+        return self._objects.extension_names(kind)
+
+    def forget_extensions(self) -> None:
+        self._objects.forget_extensions()
+
     # --- relationships ------------------------------------------------------------------------
 
     def list_relationships(self, relationship: str) -> Iterator[objects.Relationship]:

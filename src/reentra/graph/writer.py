@@ -101,33 +101,39 @@ def create(kind: str, body: Mapping[str, Any]) -> WriteRequest:
     row = kinds.KINDS[kind]
     if not row.can_create:
         raise errors.UsageError(f"A {kind} cannot be created through Graph.", hint=row.reason)
-    path = _filled(row.create_path or row.list_path, body)
-    return WriteRequest(Action.CREATE, "POST", path, dict(body), is_link=row.is_link)
+    path = _filled(row, row.create_path or row.list_path, body.get(row.source_property))
+    sent = dict(body)
+    if kind == "extensionProperty":
+        sent["name"] = kinds.own_extension_name(str(sent.get("name") or ""))
+    return WriteRequest(Action.CREATE, "POST", path, _own(row, sent), is_link=row.is_link)
 
 
 def update(kind: str, object_id: str, body: Mapping[str, Any]) -> WriteRequest:
     """Return the change of an object's properties; what ``body`` leaves out stays as it is.
+
+    The body of a part of another object names that object at the kind's ``source_property``.
 
     Raises: ``UsageError`` for a kind that Graph cannot update.
     """
     row = kinds.KINDS[kind]
     if not row.can_update:
         raise errors.UsageError(f"A {kind} cannot be changed through Graph.", hint=row.reason)
-    path = row.path_of(addresses.segment(object_id))
-    return WriteRequest(Action.UPDATE, "PATCH", path, dict(body), contended=_contended(path))
+    path = _filled(row, row.path_of(addresses.segment(object_id)), body.get(row.source_property))
+    return WriteRequest(Action.UPDATE, "PATCH", path, _own(row, body), contended=_contended(path))
 
 
 def delete(kind: str, object_id: str, source_id: str = "") -> WriteRequest:
     """Return the deletion of an object, into the recycle bin where its kind has one.
 
-    ``source_id`` is the resource of an app role assignment, through which alone it is addressed.
+    ``source_id`` is the source of an object of a per-source kind, through which alone it is
+    addressed: the resource of an app role assignment, the application of a federated credential.
 
     Raises: ``UsageError`` for a kind that Graph cannot delete.
     """
     row = kinds.KINDS[kind]
     if not row.can_delete:
         raise errors.UsageError(f"A {kind} cannot be deleted through Graph.", hint=row.reason)
-    path = _filled(row.path_of(addresses.segment(object_id)), {"resourceId": source_id})
+    path = _filled(row, row.path_of(addresses.segment(object_id)), source_id)
     addresses.ensure_deletes_only_its_own(path)
     return WriteRequest(Action.DELETE, "DELETE", path, contended=_contended(path))
 
@@ -411,15 +417,25 @@ def _source_and_navigation(row: relationships.RelationshipKind, source_id: str) 
     return source, navigation
 
 
-def _filled(path: str, values: Mapping[str, Any]) -> str:
-    if "{resourceId}" not in path:
+def _filled(row: kinds.ObjectKind, path: str, source_id: object) -> str:
+    place = f"{{{row.source_property}}}"
+    if not row.source_property or place not in path:
         return path
-    resource_id = values.get("resourceId")
-    if not isinstance(resource_id, str) or not resource_id:
+    if not isinstance(source_id, str) or not source_id:
         raise errors.UsageError(
-            "An app role assignment is addressed through its resource, which is not given."
+            f"A {row.name} is addressed through its {row.per_source_of}, which is not given.",
+            hint=f"Name it at {row.source_property}.",
         )
-    return path.replace("{resourceId}", addresses.segment(resource_id))
+    return path.replace(place, addresses.segment(source_id))
+
+
+def _own(row: kinds.ObjectKind, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a body is Graph's: whose part an object is says its address alone."""
+    return {
+        name: value
+        for name, value in body.items()
+        if not (row.is_owned and name == row.source_property)
+    }
 
 
 def _contended(path: str) -> str:

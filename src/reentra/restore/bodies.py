@@ -12,8 +12,8 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
-from reentra.directory import canonical
-from reentra.directory.kinds import KINDS
+from reentra.directory import canonical, references
+from reentra.directory.kinds import KINDS, ObjectKind, is_extension_name
 
 GUEST_REDIRECT_URL = "https://myapplications.microsoft.com"
 
@@ -184,8 +184,10 @@ REASONS: Mapping[AbsentReason, tuple[str, str]] = {
 def read_only_differences(kind: str, names: frozenset[str]) -> frozenset[str]:
     """Return those of ``names`` that nobody can write and that are a finding of their own."""
     row = KINDS[kind]
-    return (
-        names - row.writable - row.update_only - row.create_only - _FOLLOWS.get(kind, frozenset())
+    return frozenset(
+        name
+        for name in names - _FOLLOWS.get(kind, frozenset())
+        if not (row.may_create(name) or row.may_update(name))
     )
 
 
@@ -196,6 +198,15 @@ def with_later_scopes(desired: Mapping[str, Any], live: Mapping[str, Any]) -> di
     return {**desired, "scope": " ".join(dict.fromkeys([*before, *later]))}
 
 
+def may_write_synced(row: ObjectKind, name: str) -> bool:
+    """Tell whether a property can be written though an on-premises directory owns the object.
+
+    Directory extensions are the cloud's, but for those that synchronisation brought along, which
+    Graph refuses (learn.microsoft.com/graph/extensibility-overview).
+    """
+    return name in row.synced_writable or (row.has_extensions and is_extension_name(name))
+
+
 def target_values(kind: str, desired: Mapping[str, Any]) -> dict[str, Any]:
     """Return the value of every property that an update may write; unset ones as ``None``.
 
@@ -203,7 +214,8 @@ def target_values(kind: str, desired: Mapping[str, Any]) -> dict[str, Any]:
     which of its properties differ.
     """
     row = KINDS[kind]
-    return {name: desired.get(name) for name in sorted(row.writable | row.update_only)}
+    names = row.writable | row.update_only | set(references.extensions_in(kind, desired))
+    return {name: desired.get(name) for name in sorted(names)}
 
 
 def update_bodies(
@@ -215,9 +227,13 @@ def update_bodies(
     first, and a scope must exist before a client is pre-authorised for it: those take two.
     """
     row = KINDS[kind]
-    chosen = names & (row.writable | row.update_only)
-    chosen = chosen & row.synced_writable if is_synced(live) else chosen
-    chosen = frozenset(name for name in chosen if _may_update(kind, name, desired, live))
+    chosen = frozenset(
+        name
+        for name in names
+        if row.may_update(name)
+        and (not is_synced(live) or may_write_synced(row, name))
+        and _may_update(kind, name, desired, live)
+    )
     if not chosen:
         return ()
     want = comparable(kind, desired)
@@ -232,6 +248,8 @@ def update_bodies(
         body = {"@odata.type": want["@odata.type"], **body}
     if kind == "unifiedRoleDefinition" and "rolePermissions" in body:
         body["rolePermissions"] = stripped(body["rolePermissions"])
+    if row.is_owned:
+        body[row.source_property] = want.get(row.source_property) or live[row.source_property]
     if kind != "application":
         return (body,)
     bodies = []
@@ -255,13 +273,13 @@ def refused_updates(
     row = KINDS[kind]
     result: dict[str, tuple[str, str]] = {}
     for name in sorted(names):
-        if name in row.create_only and name not in row.writable | row.update_only:
+        if not row.may_update(name) and row.may_create(name):
             result[name] = (
                 "It can only be set when the object is created.",
                 "Delete the object and restore it again if the value matters.",
             )
-        elif name in row.writable | row.update_only:
-            if is_synced(live) and name not in row.synced_writable:
+        elif row.may_update(name):
+            if is_synced(live) and not may_write_synced(row, name):
                 result[name] = REASONS[AbsentReason.SYNCED]
             elif not _may_update(kind, name, desired, live):
                 result[name] = (
@@ -280,6 +298,7 @@ def create_body(kind: str, desired: Mapping[str, Any]) -> dict[str, Any]:
     row = KINDS[kind]
     want = comparable(kind, desired)
     names = row.writable | row.create_only | row.required
+    names |= set(references.extensions_in(kind, want))
     body = {
         name: stripped(want[name])
         for name in sorted(names)

@@ -139,6 +139,8 @@ class Draft:
     selected_live: dict[str, str] = field(default_factory=dict)  # live id -> kind
     made: dict[str, str] = field(default_factory=dict)
     made_apps: dict[str, str] = field(default_factory=dict)  # old client id -> step
+    made_extensions: dict[str, str] = field(default_factory=dict)  # name, in lower case -> step
+    extensions: dict[str, frozenset[str] | None] = field(default_factory=dict)  # by client id
     undeleted_apps: dict[str, str] = field(default_factory=dict)  # client id -> step
     gone_apps: dict[str, bool] = field(default_factory=dict)  # client id -> was, and is not now
     undeleted: set[str] = field(default_factory=set)

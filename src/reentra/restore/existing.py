@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from reentra.directory.kinds import KINDS
 from reentra.directory.objects import DirectoryObject, Relationship
@@ -16,6 +17,21 @@ def load_existing(state: TenantState, kind: str, ids: Sequence[str]) -> dict[str
         only = next(iter(state.list_objects(kind)), None)
         return {} if only is None else dict.fromkeys(ids, only)
     return state.load_objects(kind, ids)
+
+
+def load_written(
+    state: TenantState, kind: str, wanted: Mapping[str, Mapping[str, Any]]
+) -> Mapping[str, DirectoryObject]:
+    """Return those of ``wanted`` (id -> what is written to it) that exist.
+
+    What can be addressed only through its source is looked for there, where the body names it.
+    """
+    row = KINDS[kind]
+    sources = {str(body.get(row.source_property) or "") for body in wanted.values()}
+    if row.source_property and "" not in sources:
+        found = state.find_objects(kind, row.source_property, sorted(sources))
+        return {item.id: item for item in found}
+    return load_existing(state, kind, sorted(wanted))
 
 
 def load_links_to(

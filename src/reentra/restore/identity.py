@@ -49,7 +49,7 @@ class IdentityMap:
         copied: treat the result as frozen.
         """
         row = KINDS.get(kind)
-        if self.is_empty or row is None or not row.references:
+        if self.is_empty or row is None or not (row.references or row.has_extensions):
             return dict(properties)
         return references.rewritten(kind, properties, self.resolve)
 

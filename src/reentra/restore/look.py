@@ -15,6 +15,7 @@ from reentra.directory.kinds import KINDS
 from reentra.directory.objects import DirectoryObject
 from reentra.directory.state import LiveState
 from reentra.restore import bodies, matching
+from reentra.restore.existing import load_written
 from reentra.restore.identity import IdentityMap
 from reentra.restore.licences import (
     direct_licences,
@@ -121,30 +122,24 @@ class Looker:
         return self.identity().rewritten(step.ref.kind, step.body)
 
     def _objects(self, steps: Sequence[Step]) -> dict[str, Finding]:
-        ids: dict[str, set[str]] = {}
+        wanted: dict[str, dict[str, Mapping[str, Any]]] = {}
         ends: dict[str, set[str]] = {}
         for step in steps:
             first = matching.end_properties(KINDS[step.ref.kind])[0] if step.removes_link else ""
             if step.body.get(first):
                 ends.setdefault(step.ref.kind, set()).add(str(step.body[first]))
             else:
-                ids.setdefault(step.ref.kind, set()).add(self.live_id(step))
-        live = {kind: self._load(kind, wanted) for kind, wanted in ids.items()}
+                wanted.setdefault(step.ref.kind, {})[self.live_id(step)] = self.body(step)
+        live = {kind: dict(load_written(self.live, kind, one)) for kind, one in wanted.items()}
         # Most links are not to be had by their ids, but through what they lead from.
-        for kind, wanted in ends.items():
+        for kind, values in ends.items():
             first = matching.end_properties(KINDS[kind])[0]
-            found = self.live.find_objects(kind, first, sorted(wanted))
+            found = self.live.find_objects(kind, first, sorted(values))
             live[kind] = {**live.get(kind, {}), **{item.id: item for item in found}}
         return {
             step.id: self._object(step, live[step.ref.kind].get(self.live_id(step)))
             for step in steps
         }
-
-    def _load(self, kind: str, ids: Collection[str]) -> dict[str, DirectoryObject]:
-        if KINDS[kind].is_singleton:
-            only = next(iter(self.live.list_objects(kind)), None)
-            return {} if only is None else dict.fromkeys(ids, only)
-        return self.live.load_objects(kind, sorted(ids))
 
     def _object(self, step: Step, live: DirectoryObject | None) -> Finding:
         if step.action is Action.DELETE:

@@ -321,10 +321,9 @@ def _takes_all(draft: Draft, kind: str) -> bool:
     """Tell whether links of ``kind`` can be selected without naming each object."""
     if draft.selection.takes_whole(kind):
         return True
-    return draft.options.relationships and any(
-        draft.selection.takes_whole(end)
-        for reference in KINDS[kind].references
-        for end in reference.kinds
+    row = KINDS[kind]
+    return (draft.options.relationships or row.is_owned) and any(
+        draft.selection.takes_whole(end) for reference in row.references for end in reference.kinds
     )
 
 
@@ -332,7 +331,7 @@ def _is_link_selected(draft: Draft, row: ObjectKind, item: DirectoryObject) -> b
     selection = draft.selection
     if not selection.is_everything and selection.contains(row.name, item.id):
         return True
-    if not draft.options.relationships:
+    if not (draft.options.relationships or row.is_owned):
         return False
     return selection.is_everything or any(
         draft.is_end_selected(kinds, end) for end, kinds in ends_of(row, item.properties)
@@ -357,7 +356,7 @@ def _selected_links(draft: Draft, row: ObjectKind) -> Iterator[DirectoryObject]:
     seen: set[str] = set()
     named = draft.selection.ids_of(row.name)
     candidates = list(draft.desired.load_objects(row.name, named).values()) if named else []
-    if draft.options.relationships:
+    if draft.options.relationships or row.is_owned:
         for reference in row.references:
             ids = [one for kind in reference.kinds for one in draft.selection.ids_of(kind)]
             if reference.form is IdForm.SCOPE:

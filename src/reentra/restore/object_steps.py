@@ -1,4 +1,6 @@
-"""Steps for objects: put back what exists, bring back what is in the recycle bin, create the rest.
+"""Steps for objects: put back what exists, bring back what is in the recycle bin.
+
+What is gone for good is the subject of ``creations``.
 
 Reads the tenant through ``TenantState`` only.
 """
@@ -9,10 +11,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from reentra import errors
-from reentra.directory.kinds import KINDS, ObjectKind
+from reentra.directory.kinds import KINDS, ObjectKind, is_extension_name
 from reentra.directory.objects import DirectoryObject, canonical_id
-from reentra.restore import bodies, matching, order, prerequisites, single_properties
+from reentra.restore import (
+    bodies,
+    extensions,
+    matching,
+    order,
+    prerequisites,
+    single_properties,
+)
 from reentra.restore.blame import WHOLE_KINDS
+from reentra.restore.creations import (
+    REPORT_ONLY,
+    Pair,
+    create_absent,
+    display,
+    mapped,
+    no_recreation,
+    refuse_identities,
+)
 from reentra.restore.draft import (
     Draft,
     PolicyState,
@@ -30,10 +48,6 @@ from reentra.restore.steps import (
     Precondition,
     Step,
 )
-
-_REPORT_ONLY = "enabledForReportingButNotEnforced"
-_SECRETS = ("passwordCredentials", "keyCredentials")
-_Pair = tuple[DirectoryObject, DirectoryObject | None]
 
 
 def plan_kind(draft: Draft, kind: str, licences: LicencePlanner) -> None:
@@ -61,7 +75,7 @@ def plan_kind(draft: Draft, kind: str, licences: LicencePlanner) -> None:
         if draft.paths is None:
             pairs = [
                 *_bring_back(draft, row, found),
-                *_create_absent(draft, row, found),
+                *create_absent(draft, row, found),
                 *_put_back(draft, row, found),
             ]
         else:
@@ -128,8 +142,8 @@ def _warn_of_activations(draft: Draft) -> None:
 # --- what exists ----------------------------------------------------------------------------------
 
 
-def _put_back(draft: Draft, row: ObjectKind, found: matching.KindMatch) -> list[_Pair]:
-    pairs: list[_Pair] = []
+def _put_back(draft: Draft, row: ObjectKind, found: matching.KindMatch) -> list[Pair]:
+    pairs: list[Pair] = []
     if draft.options.deleted_only:
         return pairs
     paths = (draft.paths or {}).get(row.name, frozenset()) if found.differing else frozenset()
@@ -163,7 +177,7 @@ def _put_back(draft: Draft, row: ObjectKind, found: matching.KindMatch) -> list[
 
 def _wanted(draft: Draft, item: DirectoryObject, live: DirectoryObject) -> dict[str, Any]:
     """Return what an object that exists is to be: as it was, as far as the options reach."""
-    properties = _mapped(draft, item)
+    properties = mapped(draft, item)
     if draft.paths is not None:
         paths = draft.paths.get(item.kind, frozenset())
         properties = single_properties.narrowed(properties, live.properties, paths)
@@ -193,7 +207,7 @@ def _update(
     properties = _wanted(draft, item, live)
     names = _without_enabling(draft, item, live, properties, names)
     reason = bodies.never_written(row.name, live.properties)
-    writable = names & (row.writable | row.update_only)
+    writable = frozenset(name for name in names if row.may_update(name))
     if reason is not None or (not row.can_update and writable):
         why, instead = bodies.REASONS[reason or bodies.AbsentReason.KIND]
         listed = writable or bodies.read_only_differences(row.name, names)
@@ -224,6 +238,9 @@ def _update(
                 "Restore what it refers to as well.",
             )
         return
+    if any(map(is_extension_name, names)):
+        properties = extensions.without_undefined(draft, item, properties)
+        names = names & (properties.keys() | live.properties.keys())
     if dead:
         properties = prerequisites.without_ids(properties, dead)
         names = names & bodies.differing(row.name, properties, live.properties)
@@ -233,7 +250,7 @@ def _update(
     if row.name == "user" and bodies.own_identities(properties) != bodies.own_identities(
         live.properties
     ):
-        _refuse_identities(draft, item)
+        refuse_identities(draft, item)
     if live.id == item.id:
         read_only = bodies.read_only_differences(row.name, names)
         if read_only:
@@ -253,13 +270,16 @@ def _update(
                 id=step_id,
                 action=Action.UPDATE,
                 ref=item.ref,
-                name=_display(draft, row, item),
+                name=display(draft, row, item),
                 summary=_update_summary(named, number, len(sent)),
                 precondition=Precondition.PRESENT,
                 phase=row.phase,
                 depends_on=(previous,)
                 if previous
-                else prerequisites.made_references(draft, row, item, body),
+                else (
+                    *prerequisites.made_references(draft, row, item, body),
+                    *extensions.makers(draft, body),
+                ),
                 body=body,
                 live_id=live.id,
             )
@@ -276,14 +296,14 @@ def _update_summary(names: list[str], number: int, total: int) -> str:
 # --- what is in the recycle bin -------------------------------------------------------------------
 
 
-def _bring_back(draft: Draft, row: ObjectKind, found: matching.KindMatch) -> list[_Pair]:
-    pairs: list[_Pair] = []
+def _bring_back(draft: Draft, row: ObjectKind, found: matching.KindMatch) -> list[Pair]:
+    pairs: list[Pair] = []
     for chunk in chunks(sorted(found.in_bin)):
         loaded = draft.desired.load_objects(row.name, chunk)
         for old_id in chunk:
             item = loaded[old_id]
-            properties = _mapped(draft, item)
-            reason = _no_recreation(row, properties)
+            properties = mapped(draft, item)
+            reason = no_recreation(row, properties)
             if reason is not None:
                 draft.missing.add(old_id)
                 draft.refuse(item, "object", *bodies.REASONS[reason])
@@ -314,6 +334,7 @@ def _bring_back(draft: Draft, row: ObjectKind, found: matching.KindMatch) -> lis
                 )
             )
             if row.can_update:
+                properties = extensions.without_undefined(draft, item, properties)
                 values = bodies.target_values(row.name, properties)
                 draft.steps.append(
                     Step(
@@ -327,7 +348,7 @@ def _bring_back(draft: Draft, row: ObjectKind, found: matching.KindMatch) -> lis
                         ),
                         precondition=Precondition.PRESENT,
                         phase=row.phase,
-                        depends_on=(step_id,),
+                        depends_on=(step_id, *extensions.makers(draft, values)),
                         body=values,
                         live_id=bin_id,
                         look=Look.OBJECT,
@@ -336,231 +357,6 @@ def _bring_back(draft: Draft, row: ObjectKind, found: matching.KindMatch) -> lis
             if row.name in LICENSED_KINDS:
                 pairs.append((item, None))
     return pairs
-
-
-# --- what is gone ---------------------------------------------------------------------------------
-
-
-def _create_absent(draft: Draft, row: ObjectKind, found: matching.KindMatch) -> list[_Pair]:
-    pairs: list[_Pair] = []
-    for chunk in chunks(found.absent):
-        loaded = draft.desired.load_objects(row.name, chunk)
-        prerequisites.resolve_references(draft, row, loaded)
-        for old_id in chunk:
-            item = loaded.get(old_id)
-            if item is not None and _create(draft, row, item) and row.name in LICENSED_KINDS:
-                pairs.append((item, None))
-    return pairs
-
-
-def _create(draft: Draft, row: ObjectKind, item: DirectoryObject) -> bool:
-    properties = _mapped(draft, item)
-    if row.is_link and draft.options.deleted_only and not _is_link_wanted(draft, row, item):
-        return False
-    if not row.can_create:
-        draft.refuse(item, "object", row.reason)
-        return False
-    reason = _no_recreation(row, properties)
-    if reason is not None:
-        draft.refuse(item, "object", *bodies.REASONS[reason])
-        return False
-    dead, blocked = prerequisites.dead_references(draft, row, item, {})
-    if blocked or (row.is_link and dead):
-        draft.refuse(
-            item,
-            "object",
-            f"It refers to what does not exist in the tenant: "
-            f"{prerequisites.titles(draft, sorted({*blocked, *dead}))}.",
-            "Restore those too: add them to the selection.",
-            code=MISSING_REFERENCE,
-        )
-        return False
-    if dead:
-        draft.warnings.append(
-            f"{row.name} {name_of(item)} referred to {', '.join(sorted(dead))}, which did not "
-            "exist when the snapshot was taken; it is created without them."
-        )
-    if row.name == "servicePrincipal" and not prerequisites.has_application(draft, item):
-        draft.refuse(
-            item,
-            "object",
-            f"Its application (client id {item.get('appId')}) does not exist in the tenant.",
-            "Restore the application too: add it to the selection.",
-            code=MISSING_REFERENCE,
-        )
-        return False
-    disabled = prerequisites.disabled_role(draft, item)
-    if disabled:
-        draft.refuse(
-            item,
-            "object",
-            f"The role {disabled} is disabled in the snapshot; Graph assigns enabled ones only.",
-            "Enable the role, assign it by hand, and disable it again.",
-        )
-        return False
-    properties = prerequisites.without_ids(properties, dead)
-    name = _display(draft, row, item)
-    depends_on = prerequisites.made_references(draft, row, item, properties)
-    step_id = f"create/{item.ref}"
-    if row.name == "user" and bodies.is_guest_by_invitation(properties):
-        if not _invite(draft, row, item, properties, step_id):
-            return False
-    else:
-        body = bodies.create_body(row.name, properties)
-        lacking = sorted(field for field in row.required if body.get(field) is None)
-        if lacking:
-            draft.refuse(
-                item,
-                "object",
-                f"The snapshot does not hold what Graph needs to create it: {', '.join(lacking)}.",
-                "Create it by hand.",
-            )
-            return False
-        password = Password.NOT_NEEDED
-        if row.name == "user":
-            password, body["passwordProfile"] = _password(properties)
-            _warn_taken(draft, item, body)
-        if row.name == "conditionalAccessPolicy":
-            _lower_state(draft, item, body)
-        draft.steps.append(
-            Step(
-                id=step_id,
-                action=Action.CREATE,
-                ref=item.ref,
-                name=name,
-                summary=f"Create {name} anew; it gets a new id" if not row.is_link
-                else f"Create {name} anew",
-                precondition=Precondition.ABSENT,
-                phase=row.phase,
-                depends_on=depends_on,
-                body=body,
-                look=_link_look(draft, row, item),
-                password=password,
-                app_id=str(item.get("appId") or "") if row.name == "application" else "",
-            )
-        )  # fmt: skip
-    draft.made[item.id] = step_id
-    if row.name == "application":
-        _second_pass(draft, row, item, properties, step_id)
-        if item.get("appId"):
-            draft.made_apps[canonical_id(str(item.get("appId")))] = step_id
-    _tell_lost_secrets(draft, item)
-    if bodies.own_identities(properties):
-        _refuse_identities(draft, item)
-    return True
-
-
-def _invite(
-    draft: Draft,
-    row: ObjectKind,
-    item: DirectoryObject,
-    properties: Mapping[str, Any],
-    step_id: str,
-) -> bool:
-    body = bodies.invitation_body(properties)
-    if body is None:
-        draft.refuse(
-            item,
-            "object",
-            "A guest comes back by invitation, and the snapshot holds no address to invite.",
-            "Invite the guest by hand.",
-        )
-        return False
-    name = name_of(item)
-    draft.steps.append(
-        Step(
-            id=step_id,
-            action=Action.INVITE,
-            ref=item.ref,
-            name=name,
-            summary=f"Invite the guest {name} again, without a mail; the guest gets a new id",
-            precondition=Precondition.ABSENT,
-            phase=row.phase,
-            body=body,
-        )
-    )
-    values = bodies.target_values("user", properties)
-    for left_out in ("userPrincipalName", "mail", "mailNickname", "userType"):
-        values.pop(left_out, None)  # the invitation sets them
-    draft.steps.append(
-        Step(
-            id=f"update/{item.ref}",
-            action=Action.UPDATE,
-            ref=item.ref,
-            name=name,
-            summary="Check the guest's properties after the invitation, and put back what differs",
-            precondition=Precondition.PRESENT,
-            phase=row.phase + 1,
-            depends_on=(step_id,),
-            body=values,
-            look=Look.OBJECT,
-        )
-    )
-    return True
-
-
-def _second_pass(
-    draft: Draft,
-    row: ObjectKind,
-    item: DirectoryObject,
-    properties: Mapping[str, Any],
-    step_id: str,
-) -> None:
-    body = bodies.second_body(row.name, properties)
-    if not body:
-        return
-    draft.steps.append(
-        Step(
-            id=f"update/{item.ref}",
-            action=Action.UPDATE,
-            ref=item.ref,
-            name=name_of(item),
-            summary=f"Complete {', '.join(sorted(body))} with the new client ids",
-            precondition=Precondition.PRESENT,
-            phase=order.SECOND_PASS_PHASE,
-            depends_on=(step_id,),
-            body=body,
-        )
-    )
-
-
-def _password(properties: Mapping[str, Any]) -> tuple[Password, dict[str, Any]]:
-    """Return where the password comes from, and the profile without it.
-
-    A backed-up profile is restored as it is, with its flags. Graph never gives the password
-    itself, so the default one takes its place; where nothing was backed up, the user has to change
-    it at the next sign-in.
-    """
-    profile = properties.get("passwordProfile")
-    kept = {
-        key: value
-        for key, value in (profile if isinstance(profile, Mapping) else {}).items()
-        if key != "password" and value is not None
-    }
-    if isinstance(profile, Mapping) and profile.get("password"):
-        return Password.BACKED_UP, kept
-    return Password.DEFAULT, {"forceChangePasswordNextSignIn": True, **kept}
-
-
-def _warn_taken(draft: Draft, item: DirectoryObject, body: Mapping[str, Any]) -> None:
-    holder = draft.held.get(str(body.get("userPrincipalName") or "").lower())
-    if holder is not None:
-        draft.warnings.append(
-            f"user {name_of(item)} cannot be created while {holder} has its userPrincipalName "
-            f"{body['userPrincipalName']}."
-        )
-
-
-def _lower_state(draft: Draft, item: DirectoryObject, body: dict[str, Any]) -> None:
-    if (
-        body.get("state") == "enabled"
-        and draft.options.conditional_access_state is PolicyState.REPORT_ONLY
-    ):
-        body["state"] = _REPORT_ONLY
-        draft.warnings.append(
-            f"Conditional Access policy {name_of(item)} is created in report-only state; "
-            "enable it once its effect has been looked at."
-        )
 
 
 def _without_enabling(
@@ -579,7 +375,7 @@ def _without_enabling(
         and "state" in names
         and live.id != item.id
         and properties.get("state") == "enabled"
-        and live.properties.get("state") == _REPORT_ONLY
+        and live.properties.get("state") == REPORT_ONLY
         and draft.options.conditional_access_state is PolicyState.REPORT_ONLY
     ):
         return names
@@ -589,59 +385,3 @@ def _without_enabling(
         "--policy-state as-backed-up."
     )
     return names - {"state"}
-
-
-def _refuse_identities(draft: Draft, item: DirectoryObject) -> None:
-    draft.refuse(
-        item,
-        "identities",
-        "Sign-in names beside the userPrincipalName are not written.",
-        "Add them by hand; the snapshot shows which.",
-    )
-
-
-def _tell_lost_secrets(draft: Draft, item: DirectoryObject) -> None:
-    held = [name for name in _SECRETS if item.get(name)]
-    if held:
-        draft.refuse(
-            item,
-            ", ".join(held),
-            "Client secrets and private keys can never be read back from Graph.",
-            "Add new ones, and give them to whoever uses the application.",
-            code="secret",
-        )
-
-
-# --- parts ----------------------------------------------------------------------------------------
-
-
-def _mapped(draft: Draft, item: DirectoryObject) -> dict[str, Any]:
-    return draft.identity.rewritten(item.kind, item.properties)
-
-
-def _no_recreation(row: ObjectKind, properties: Mapping[str, Any]) -> bodies.AbsentReason | None:
-    if bodies.is_synced(properties):
-        return bodies.AbsentReason.SYNCED
-    return bodies.never_written(row.name, properties)
-
-
-def _is_link_wanted(draft: Draft, row: ObjectKind, item: DirectoryObject) -> bool:
-    if draft.selection.is_everything or draft.selection.contains(row.name, item.id):
-        return True
-    return any(end in draft.made for end, _kinds in matching.ends_of(row, item.properties))
-
-
-def _link_look(draft: Draft, row: ObjectKind, item: DirectoryObject) -> Look:
-    """Links of what comes out of the recycle bin come along; look before creating them."""
-    if not row.is_link:
-        return Look.NOT_NEEDED
-    ends = matching.ends_of(row, item.properties)
-    is_undeleted = any(end in draft.undeleted for end, _kinds in ends)
-    return Look.OBJECT if is_undeleted else Look.NOT_NEEDED
-
-
-def _display(draft: Draft, row: ObjectKind, item: DirectoryObject) -> str:
-    if not row.is_link:
-        return name_of(item)
-    ends = [end for end, _kinds in matching.ends_of(row, item.properties)]
-    return " → ".join(draft.title(end) for end in ends) or item.id

@@ -154,6 +154,9 @@ class ObservedTenant:
     ) -> list[DirectoryObject]:
         return self._live.find_deleted(kind, property_name, values)
 
+    def forget_extensions(self) -> None:
+        self._live.forget_extensions()
+
     def reads(self) -> Reads:
         """Return the reads made so far."""
         return Reads(

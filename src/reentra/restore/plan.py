@@ -218,6 +218,7 @@ def plan_restore(
     """
     choices.ensure_consistent(options, selection)
     observed = ObservedTenant(live)
+    observed.forget_extensions()
     draft = Draft(
         desired,
         observed,
@@ -345,7 +346,7 @@ def _is_touched(draft: Draft, kind: str) -> bool:
         return selection.touches(kind)
     if not selection.is_everything and selection.touches(kind):
         return True
-    if not draft.options.relationships:
+    if not (draft.options.relationships or row.is_owned):
         return False
     return any(selection.touches(end) for reference in row.references for end in reference.kinds)
 

@@ -53,7 +53,7 @@ def _repair(draft: Draft, item: DirectoryObject, names: dict[str, list[str]]) ->
     properties = draft.identity.rewritten(item.kind, item.properties)
     if bodies.is_synced(properties) or bodies.never_written(item.kind, properties):
         return
-    writable = sorted(name for name in names if name in row.writable | row.update_only)
+    writable = sorted(name for name in names if row.may_update(name))
     by_id = {step.id: step for step in draft.steps if step.ref == item.ref}
     left = [name for name in writable if not _is_written_later(draft, by_id, name, names[name])]
     if not left:
@@ -67,7 +67,8 @@ def _repair(draft: Draft, item: DirectoryObject, names: dict[str, list[str]]) ->
         )
     body = {name: prerequisites.without_ids(properties[name], dead) for name in left}
     if item.kind == "group" and "membershipRule" in body:
-        body = {**body, "groupTypes": properties.get("groupTypes")}
+        for name in ("groupTypes", "membershipRuleProcessingState"):
+            body[name] = properties.get(name)
     depends_on = [step_id for name in left for step_id in names[name]]
     if item.id in draft.made:
         depends_on.append(draft.made[item.id])

@@ -12,7 +12,7 @@ from reentra.directory.kinds import KINDS
 from reentra.directory.objects import DirectoryObject, ObjectRef
 from reentra.directory.state import LiveState
 from reentra.restore import bodies
-from reentra.restore.existing import load_existing
+from reentra.restore.existing import load_written
 from reentra.restore.identity import IdentityMap
 from reentra.restore.journal import StepRecord, StepStatus
 from reentra.restore.look import Answer, Looker, update_finding
@@ -89,7 +89,7 @@ def _round(
     for expectation in expectations:
         by_kind.setdefault(expectation.ref.kind, []).append(expectation)
     for kind, members in by_kind.items():
-        objects = load_existing(live, kind, [one.live_id for one in members])
+        objects = load_written(live, kind, {one.live_id: one.values for one in members})
         for expectation in members:
             what = _difference(expectation, objects.get(expectation.live_id))
             if what:

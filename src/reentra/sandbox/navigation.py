@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from reentra.sandbox import reads, relations, render
-from reentra.sandbox.errors import GraphError, denied, not_found
+from reentra.sandbox.errors import GraphError, bad_request, denied, not_found
 from reentra.sandbox.reads import Listing
 from reentra.sandbox.tenant import Record
 from reentra.sandbox.world import Answer, Call
@@ -170,6 +170,28 @@ def get_by_ids(call: Call) -> Answer:
         if record is not None and (any_type or record.type.lower() in types):
             found[record.id] = record
     return reads.list_records(call, _BY_IDS, found.values)
+
+
+def list_available_extensions(call: Call) -> Answer:
+    """Answer all directory extensions of the tenant, or only the synchronised ones, or the others.
+
+    https://learn.microsoft.com/graph/api/directoryobject-getavailableextensionproperties
+    """
+    body = call.body if isinstance(call.body, Mapping) else {}
+    unknown = [name for name in body if name != "isSyncedFromOnPremises"]
+    if unknown:
+        raise bad_request(f"The parameter '{unknown[0]}' is not known to the action.")
+    wanted = body.get("isSyncedFromOnPremises")
+
+    def records() -> list[Record]:
+        return [
+            record
+            for record in call.tenant.collection("extensionProperty").values()
+            if wanted is None or record.props.get("isSyncedFromOnPremises") is wanted
+        ]
+
+    listing = Listing("extensionProperty", "directoryObjects/extensionProperties", is_paged=False)
+    return reads.list_records(call, listing, records)
 
 
 def member_groups(call: Call) -> Answer:

@@ -19,6 +19,7 @@ from reentra.sandbox.navigation import (
     get_by_ids,
     get_contained,
     get_single,
+    list_available_extensions,
     list_license_details,
     list_related,
     member_groups,
@@ -45,7 +46,8 @@ _CALL = re.compile(r"^([A-Za-z][A-Za-z0-9_.]*)\((.*)\)$", re.DOTALL)
 _KEY = re.compile(r"^\s*([A-Za-z]\w*)\s*=\s*'((?:[^']|'')*)'\s*$", re.DOTALL)
 _FUNCTIONS = frozenset(
     ("delta", "getbyids", "assignlicense", "restore", "addpassword", "removepassword", "verify",
-     "getmembergroups", "getmemberobjects", "promote", "forcedelete")
+     "getmembergroups", "getmemberobjects", "getavailableextensionproperties", "promote",
+     "forcedelete")
 )  # fmt: skip
 
 
@@ -467,6 +469,7 @@ READ_ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("GET", "/users/{id}/licenseDetails", list_license_details),
     ("GET", "/directoryObjects/{id}", _get_directory_object),
     ("POST", "/directoryObjects/getByIds", get_by_ids),
+    ("POST", "/directoryObjects/getAvailableExtensionProperties", list_available_extensions),
     *(
         ("POST", f"/{path}/{{id}}/{name}", member_groups)
         for path in ("users", "groups", "servicePrincipals", "devices", "directoryObjects")

@@ -46,6 +46,12 @@ _COSTS: tuple[tuple[str, re.Pattern[str], int], ...] = tuple(
     )
 )
 _GET_BY_IDS_WITH_SELECT = 2
+_QUESTIONS = ("/getbyids", "/getavailableextensionproperties")
+
+
+def is_write(method: str, path: str) -> bool:
+    """Tell whether a request counts as a write: some questions are asked by POST."""
+    return method != "GET" and not path.lower().endswith(_QUESTIONS)
 
 
 def resource_units(method: str, path: str, query: dict[str, str]) -> int:
@@ -157,7 +163,7 @@ class Throttle:
         windows: list[tuple[_Window, int, str, str]] = [
             (read, units, "ReadWrite", "ResourceUnitLimitExceeded")
         ]
-        if method != "GET" and not path.lower().endswith("/getbyids"):
+        if is_write(method, path):
             write = self._writes.setdefault(client_id, _Window(WRITE_WINDOW_SECONDS, 0))
             write.limit = WRITES_PER_WINDOW * factor
             self._tenant_writes.limit = TENANT_WRITES_PER_WINDOW * factor

@@ -15,7 +15,7 @@ from reentra.sandbox.faults import Fault, Faults
 from reentra.sandbox.http import Request
 from reentra.sandbox.paging import DEFAULT_PAGE, Results
 from reentra.sandbox.tenant import Record, Tenant
-from reentra.sandbox.throttle import Throttle
+from reentra.sandbox.throttle import Throttle, is_write
 from reentra.sandbox.tokens import Caller, TokenService
 
 _LOG_LENGTH = 20_000
@@ -90,7 +90,7 @@ class Counters:
         self.units += entry.units
         self.by_operation[entry.operation] += 1
         self.by_status[entry.status] += 1
-        if entry.method != "GET" and 200 <= entry.status < 300 and entry.units:
+        if is_write(entry.method, entry.operation) and 200 <= entry.status < 300 and entry.units:
             self.writes += 1
         if entry.status == 429:
             self.throttled += 1

@@ -76,8 +76,9 @@ class SnapshotInfo:
     ``delta_links`` are Graph's own continuation links (opaque; they hold no secret but are only
     good for this tenant). ``delta_tracked`` are the relationships that Graph has been seen to
     report in the delta of their source. ``supplements`` holds, by kind and id, the digest of the
-    properties that no delta reports. ``review`` are sentences: why a person should look at this
-    snapshot before trusting it.
+    properties that no delta reports. ``extensions`` are, by kind, the directory extensions that
+    were asked for by name: a delta tells of no others. ``review`` are sentences: why a person
+    should look at this snapshot before trusting it.
     """
 
     status: SnapshotStatus
@@ -89,6 +90,7 @@ class SnapshotInfo:
     delta_tracked: tuple[str, ...] = ()
     dropped_properties: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     supplements: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    extensions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     review: tuple[str, ...] = ()
     label: str = ""
 
@@ -114,6 +116,7 @@ class SnapshotInfo:
                 name: list(properties) for name, properties in self.dropped_properties.items()
             },
             "supplements": {kind: dict(items) for kind, items in self.supplements.items()},
+            "extensions": {kind: list(names) for kind, names in self.extensions.items()},
             "review": list(self.review),
             "label": self.label,
         }
@@ -136,6 +139,7 @@ class SnapshotInfo:
                 for name, properties in value.get("dropped_properties", {}).items()
             },
             supplements={kind: dict(items) for kind, items in value.get("supplements", {}).items()},
+            extensions={kind: tuple(names) for kind, names in value.get("extensions", {}).items()},
             review=tuple(value.get("review", ())),
             label=value.get("label", ""),
         )

@@ -114,6 +114,8 @@ class Applier:
         if works:
             self._intend(works)
             self._sender.send_all(works)
+            if any(_brings_extensions(step) for step in ready):
+                self._live.forget_extensions()
         self._listener(progress.Advanced("restore", standing.final_count, len(self.plan.steps)))
         return [standing.records[step.id] for step in waiting if step.id in standing.records]
 
@@ -235,3 +237,10 @@ class Applier:
     def _wait(self, reason: str, seconds: float) -> None:
         self._listener(progress.Waiting(reason, seconds))
         self._clock.sleep(seconds)
+
+
+def _brings_extensions(step: Step) -> bool:
+    """Tell whether there may be directory extensions after the step that were not there before."""
+    return step.ref.kind == "extensionProperty" or (
+        step.ref.kind == "application" and step.action is Action.UNDELETE
+    )

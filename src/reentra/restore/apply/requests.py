@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reentra import errors
+from reentra.directory.kinds import KINDS
 from reentra.graph import writer
 from reentra.graph.writer import TenantWriter, WriteRequest
 from reentra.restore.identity import IdentityMap
@@ -80,7 +81,8 @@ class RequestMaker:
                     step.ref.kind, live_id, body["addLicenses"], body["removeLicenses"]
                 )
             case Action.DELETE:
-                source_id = identity.current(str(step.body.get("resourceId") or ""))
+                source = KINDS[step.ref.kind].source_property
+                source_id = identity.current(str(step.body.get(source) or ""))
                 return writer.delete(step.ref.kind, live_id, source_id)
             case Action.ADD_RELATIONSHIP if len(work.steps) > 1:
                 targets = [target_id(one, identity) for one in work.steps]
