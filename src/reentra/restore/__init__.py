@@ -12,8 +12,8 @@ no secret; a new id is in the identity map, durably, before anything else is wri
 repository, no database.
 
 Read in this order: ``steps``, ``identity``, ``bodies``, ``observed``, ``choices``, ``matching``,
-``links``, ``unlinking``, ``licences``, ``prerequisites``, ``object_steps``, ``repairs``,
-``followups``, ``rollback``, ``plan``, ``order``, ``refusals``, ``administrators``,
+``links``, ``unlinking``, ``subscriptions``, ``licences``, ``prerequisites``, ``object_steps``,
+``repairs``, ``followups``, ``rollback``, ``plan``, ``order``, ``refusals``, ``administrators``,
 ``conditional_access``, ``lockout``, ``break_glass``, ``safety``, ``journal``, ``capture``,
 ``look``, ``apply``, ``verify``, ``report``, ``deeds``, ``undo``.
 """

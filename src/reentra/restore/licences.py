@@ -13,7 +13,8 @@ from reentra import errors
 from reentra.directory.objects import DirectoryObject
 from reentra.directory.state import TenantState
 from reentra.restore.draft import Draft, name_of
-from reentra.restore.steps import Action, Look, Precondition, Step
+from reentra.restore.steps import MISSING_LICENCE, Action, Look, Precondition, Step
+from reentra.restore.subscriptions import Subscription, load_subscriptions
 
 GROUP_PHASE = 140
 USER_PHASE = 141
@@ -88,8 +89,8 @@ class LicencePlanner:
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
-        self._available: frozenset[str] | None = None
-        self._knows_available = False
+        self._subscriptions: dict[str, Subscription] | None = None
+        self._knows_subscriptions = False
 
     def plan(self, pairs: list[tuple[DirectoryObject, DirectoryObject | None]]) -> None:
         """Add steps for objects of one kind, each with its live self where it exists.
@@ -123,13 +124,15 @@ class LicencePlanner:
         draft = self._draft
         add = {sku: plans for sku, plans in want.items() if have.get(sku) != plans}
         remove = sorted(sku for sku in have if sku not in want)
-        unknown = [sku for sku in sorted(add) if not self._is_available(sku)]
+        problems = {sku: self._problem(sku, is_held=sku in have) for sku in sorted(add)}
+        unknown = [sku for sku, problem in problems.items() if problem]
         for sku in unknown:
             draft.refuse(
                 item,
                 "assignedLicenses",
-                f"The tenant has no subscription of SKU {sku}.",
+                problems[sku],
                 "Buy it, then restore again.",
+                code=MISSING_LICENCE,
             )
             del add[sku]
         if unknown and remove:
@@ -163,17 +166,25 @@ class LicencePlanner:
             )
         )
 
-    def _is_available(self, sku: str) -> bool:
-        if not self._knows_available:
-            self._knows_available = True
+    def _problem(self, sku: str, *, is_held: bool) -> str:
+        """Return why nobody can be given a product, or ``""``; who has it may keep it."""
+        if not self._knows_subscriptions:
+            self._knows_subscriptions = True
             try:
-                self._available = frozenset(
-                    str(item.get("skuId"))
-                    for item in self._draft.live.list_objects("subscribedSku")
-                )
+                self._subscriptions = load_subscriptions(self._draft.live)
             except (errors.Forbidden, errors.InvalidRequest, errors.GraphNotFound):
-                self._available = None  # Graph itself will tell
-        return self._available is None or sku in self._available
+                self._subscriptions = None  # Graph itself will tell
+        if self._subscriptions is None:
+            return ""
+        found = self._subscriptions.get(sku)
+        if found is None:
+            return f"The tenant has no subscription of SKU {sku}."
+        if is_held or found.can_be_given:
+            return ""
+        return (
+            f"The tenant's subscription of {found.name} is suspended or has no units: none of "
+            f"{found.total_units or 0} can be given."
+        )
 
 
 def _summary(added: int, removed: int, is_undeleted: bool) -> str:

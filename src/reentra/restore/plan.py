@@ -24,6 +24,7 @@ from reentra.restore import (
     rollback,
     safety,
     single_properties,
+    subscriptions,
 )
 from reentra.restore.draft import Draft, RestoreOptions
 from reentra.restore.followups import FollowUp, plan_follow_ups
@@ -245,7 +246,8 @@ def plan_restore(
     else:
         follow_ups = plan_follow_ups(draft, live, chosen_follow_ups)
     principal_names.settle_names(draft)
-    steps, refusals = safety.judged(draft, order.ordered(_permitted(draft)), safeguards)
+    allowed = subscriptions.licensed(draft, order.ordered(_permitted(draft)))
+    steps, refusals = safety.judged(draft, allowed, safeguards)
     plan = RestorePlan(
         id="",
         tenant_id=desired.tenant_id,

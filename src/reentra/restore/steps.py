@@ -158,10 +158,11 @@ class Step:
 
 MISSING_REFERENCE = "missing_reference"
 MISSING_PERMISSION = "missing_permission"
+MISSING_LICENCE = "missing_licence"
 CHANGED_SINCE = "changed_since"
 NOT_DELETED = "not_deleted"  # created since, and left where it is
 NOT_REMOVED = "not_removed"  # a link added since, left where it is
-LEFT_OUT = frozenset({MISSING_REFERENCE, MISSING_PERMISSION, CHANGED_SINCE})
+LEFT_OUT = frozenset({MISSING_REFERENCE, MISSING_PERMISSION, MISSING_LICENCE, CHANGED_SINCE})
 """Codes of what Graph could well give back, had it been asked for otherwise."""
 
 
