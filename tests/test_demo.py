@@ -15,14 +15,22 @@ from reentra.cli.demo_mishap import Mishap
 from reentra.compare import Change, LinkChange, ObjectChange, PropertyChange, RelationshipChange
 from tests.models import ModelTenant
 
-MISHAP = Mishap((), (), "g", "Group", (), "g", "Group", (), "p", "Policy")
+MISHAP = Mishap(
+    (), (), "g", "Group", (), "g", "Group", (), "p", "Policy", "q", "Purged", "n", "Naming"
+)
 
 
-def judged(changes: list[ObjectChange], *, is_second_plan_empty: bool = True) -> demo_proof.Verdict:
+def judged(
+    changes: list[ObjectChange], *, is_second_plan_empty: bool = True, named: str = "q2"
+) -> demo_proof.Verdict:
     last = ModelTenant()
     last.put("group", "g", displayName="Group")
     last.put("conditionalAccessPolicy", "p", displayName="Policy", state="enabled")
-    return demo_proof.judge(changes, MISHAP, {}, last, is_second_plan_empty=is_second_plan_empty)
+    users = {"includeGroups": [named]}
+    last.put("conditionalAccessPolicy", "n", displayName="Naming", conditions={"users": users})
+    return demo_proof.judge(
+        changes, MISHAP, {"q": "q2"}, last, is_second_plan_empty=is_second_plan_empty
+    )
 
 
 @pytest.mark.slow
@@ -41,7 +49,11 @@ def test_the_demo_proves_that_everything_came_back(tmp_path: Path) -> None:
     assert document["proven"] is True
     assert document["broken"] == []
     assert document["restore"]["status"] == "succeeded"
-    assert len(document["restore"]["id_map"]) == 8
+    assert len(document["restore"]["id_map"]) == 9
+    told = " ".join(document["kept"])
+    assert "names that one" in told
+    assert "after the undo 5 people" in told
+    assert "gone again, into the recycle bin" in told
     assert not home.exists(), "the demo must not touch REENTRA_HOME"
     assert list(tmp_path.iterdir()) == [], "the demo must leave nothing behind"
 
@@ -71,6 +83,10 @@ def test_a_missing_link_or_object_breaks_the_verdict() -> None:
     link = RelationshipChange("group.members", LinkChange.REMOVED, "u", "user", "Ada")
     assert not judged([ObjectChange(Change.MODIFIED, "group", "g", "Group", (), (link,))]).is_proven
     assert not judged([ObjectChange(Change.DELETED, "user", "u", "Ada")]).is_proven
+
+
+def test_a_policy_that_still_names_the_dead_group_breaks_the_verdict() -> None:
+    assert not judged([], named="q").is_proven
 
 
 def test_a_second_plan_that_wants_more_breaks_the_verdict() -> None:

@@ -122,11 +122,21 @@ class _Story:
                 f"reentra restore {NAME} --snapshot {first} --default-password-file password"
             )
             plan = self._plan(application, first)
+        with self._chapter_of("A refusal: the tenant changed since the plan was made"):
+            is_refused = self._refusal(application, tenant, plan, mishap)
+            plan = self._make_plan(application, first)
+            self._screen.say(f"  Plan [bold]{plan.id}[/] is made anew from the tenant as it is now")
         with self._chapter_of("The restore: applied"):
             result = self._apply(application, plan)
         with self._chapter_of("The third backup, and the proof"):
             third = self._back_up(application)
             verdict = self._prove(application, first, third, mishap, plan, result)
+            if not is_refused:
+                verdict.broken.append("a plan was applied although the tenant had changed")
+        with self._chapter_of("A restore too many, and its undo"):
+            from reentra.cli import demo_undo
+
+            demo_undo.tell(self._screen, application, tenant, NAME, first, third, verdict)
         return verdict, {
             "snapshots": [first, second, third],
             "restore": dict(result.summary),
@@ -244,6 +254,37 @@ class _Story:
 
         with self._screen.progress() as listener:
             return make_plan(application, NAME, snapshot, EVERYTHING, RestoreOptions(), listener)
+
+    def _refusal(
+        self, application: Application, tenant: DemoTenant, plan: RestorePlan, mishap: Mishap
+    ) -> bool:
+        """Let a colleague change something, try the old plan, and tell whether it was refused."""
+        from reentra.cli import demo_tenant, running
+        from reentra.tasks import keep_plan
+
+        self._screen.say("  Meanwhile a colleague puts one of the departments right by hand.")
+        script = demo_tenant.Script(tenant)
+        try:
+            body = {"department": "Put right by hand"}
+            script.send_all([("PATCH", f"/users/{mishap.blanked[0]}", body)])
+        finally:
+            script.close()
+        self._typed(f"reentra restore {NAME} --plan plan.json --yes")
+        keep_plan(application, plan)
+        try:
+            running.run(
+                application,
+                self._screen,
+                "restore",
+                tenant=NAME,
+                parameters={"plan": plan.id},
+                default_password=f"Demo-{clocks.new_id(8)}",
+            )
+        except errors.StalePlan as refusal:
+            self._screen.say(f"  [red]Refused:[/] {escaped(refusal.message)}")
+            self._screen.say(f"  {escaped(refusal.hint)} Nothing was written.")
+            return True
+        return False
 
     def _apply(self, application: Application, plan: RestorePlan) -> TaskResult:
         from reentra.cli import running

@@ -29,6 +29,10 @@ class Mishap:
     lost_members: tuple[str, ...]
     policy: str
     policy_name: str
+    purged_group: str
+    purged_group_name: str
+    naming_policy: str  # names the purged group, and is not touched itself
+    naming_policy_name: str
 
     def lines(self) -> list[str]:
         """Return what happened, one sentence a line."""
@@ -36,6 +40,7 @@ class Mishap:
             f"{len(self.soft_deleted)} users deleted; they lie in the recycle bin",
             f"{len(self.purged)} users deleted and purged from the recycle bin: gone for good",
             f"the group {self.deleted_group_name} deleted",
+            f"the group {self.purged_group_name} purged; {self.naming_policy_name} still names it",
             f"the department of {len(self.blanked)} users blanked",
             f"{len(self.lost_members)} members thrown out of {self.robbed_group_name}",
             f"the Conditional Access policy {self.policy_name} disabled and its exclusions emptied",
@@ -118,6 +123,14 @@ def happen(script: Script) -> Mishap:
             or policy["conditions"]["users"].get("excludeUsers")
         )
     )
+    naming = next(
+        one
+        for one in policies
+        if one["id"] != policy["id"] and one["conditions"]["users"].get("includeGroups")
+    )
+    named = script.get(f"/groups/{naming['conditions']['users']['includeGroups'][0]}")
+    script.send_all([("DELETE", f"/groups/{named['id']}", None)])
+    script.send_all([("DELETE", f"/directory/deletedItems/{named['id']}", None)])
     script.send_all([("DELETE", f"/users/{one}", None) for one in (*soft, *purged)])
     script.send_all([("DELETE", f"/directory/deletedItems/{one}", None) for one in purged])
     script.send_all([("DELETE", f"/groups/{deleted['id']}", None)])
@@ -153,4 +166,8 @@ def happen(script: Script) -> Mishap:
         tuple(members),
         policy["id"],
         policy["displayName"],
+        named["id"],
+        named["displayName"],
+        naming["id"],
+        naming["displayName"],
     )

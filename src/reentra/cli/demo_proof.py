@@ -10,6 +10,7 @@ from typing import Any
 from reentra.cli.demo_mishap import Mishap
 from reentra.compare import Change, ObjectChange
 from reentra.directory.kinds import KINDS
+from reentra.directory.objects import DirectoryObject
 from reentra.directory.state import TenantState
 
 # Given back by an action of its own, so no property that may be written, yet promised.
@@ -32,6 +33,10 @@ class Verdict:
     def is_proven(self) -> bool:
         return not self.broken
 
+    def say(self, is_kept: bool, sentence: str) -> None:
+        """Record whether a promise was kept."""
+        (self.kept if is_kept else self.broken).append(sentence)
+
 
 def judge(
     leftovers: Iterable[ObjectChange],
@@ -49,25 +54,22 @@ def judge(
     verdict = Verdict()
     _judge_leftovers(verdict, leftovers, declared)
     bin_back = last.load_objects("user", mishap.soft_deleted)
-    _say(
-        verdict,
+    verdict.say(
         len(bin_back) == len(mishap.soft_deleted),
         f"{len(bin_back)} of {len(mishap.soft_deleted)} users from the recycle bin are back, "
         "with the ids they had",
     )
     new_ids = [id_map[old] for old in mishap.purged if old in id_map]
     created = last.load_objects("user", new_ids)
-    _say(
-        verdict,
+    verdict.say(
         len(created) == len(mishap.purged),
         f"{len(created)} of {len(mishap.purged)} purged users exist again, under new ids",
     )
     group = last.load_objects("group", [mishap.deleted_group])
-    _say(verdict, bool(group), f"the group {mishap.deleted_group_name} is back with its id")
+    verdict.say(bool(group), f"the group {mishap.deleted_group_name} is back with its id")
     users = last.load_objects("user", mishap.blanked)
     blank = [item for item in users.values() if not item.get("department")]
-    _say(
-        verdict,
+    verdict.say(
         not blank and len(users) == len(mishap.blanked),
         f"{len(users) - len(blank)} of {len(mishap.blanked)} blanked departments are filled again",
     )
@@ -75,23 +77,34 @@ def judge(
         link.target_id for link in last.load_relationships("group.members", [mishap.robbed_group])
     }
     there = [one for one in mishap.lost_members if id_map.get(one, one) in members]
-    _say(
-        verdict,
+    verdict.say(
         len(there) == len(mishap.lost_members),
         f"{len(there)} of {len(mishap.lost_members)} members are in {mishap.robbed_group_name} "
         "again",
     )
     policy = last.load_objects("conditionalAccessPolicy", [mishap.policy]).get(mishap.policy)
     state: Any = None if policy is None else policy.get("state")
-    _say(verdict, state == "enabled", f"the policy {mishap.policy_name} is {state or 'missing'}")
-    _say(
-        verdict,
+    verdict.say(state == "enabled", f"the policy {mishap.policy_name} is {state or 'missing'}")
+    naming = last.load_objects("conditionalAccessPolicy", [mishap.naming_policy])
+    anew = id_map.get(mishap.purged_group, "")
+    verdict.say(
+        bool(anew) and named_groups(naming.get(mishap.naming_policy)) == [anew],
+        f"the group {mishap.purged_group_name} exists again under a new id, and the policy "
+        f"{mishap.naming_policy_name} names that one",
+    )
+    verdict.say(
         is_second_plan_empty,
         "a second plan from the first snapshot has nothing left to do"
         if is_second_plan_empty
         else "a second plan from the first snapshot still wants to change something",
     )
     return verdict
+
+
+def named_groups(policy: DirectoryObject | None) -> list[str]:
+    """Return the groups that a Conditional Access policy is for."""
+    users = {} if policy is None else (policy.get("conditions") or {}).get("users") or {}
+    return list(users.get("includeGroups") or ())
 
 
 def _judge_leftovers(
@@ -123,8 +136,7 @@ def _judge_leftovers(
         if wrong:
             differing += 1
             verdict.broken.append(f"{change.kind} {change.display_name}: {'; '.join(wrong)}")
-    _say(
-        verdict,
+    verdict.say(
         not differing,
         "nothing that Graph lets anybody write differs from the snapshot before the mishap"
         if not differing
@@ -137,7 +149,3 @@ def _is_promised(kind: str, name: str) -> bool:
     return name in (
         row.writable | row.create_only | row.update_only | row.required | _PROMISED_BESIDES
     )
-
-
-def _say(verdict: Verdict, is_kept: bool, sentence: str) -> None:
-    (verdict.kept if is_kept else verdict.broken).append(sentence)
