@@ -7,6 +7,7 @@ nothing outside; a second plan is empty.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reentra import errors
 from reentra.directory import canonical, references
 from reentra.directory.kinds import KINDS, IdForm
 from reentra.directory.objects import ObjectRef, Relationship
@@ -112,6 +114,16 @@ def _run(world: World, example: Mapping[str, Any]) -> None:
         conditional_access_state=PolicyState.AS_BACKED_UP,
     )
     plan = world.plan(desired, selection, options)
+    if plan.refusals:
+        # What would harm is not applied; what may be overruled is, for the law.
+        options = dataclasses.replace(
+            options, overruled=frozenset(one.overrule for one in plan.refusals)
+        )
+        plan = world.plan(desired, selection, options)
+    if plan.open_refusals:
+        with pytest.raises(errors.Refused):
+            world.applier(plan)
+        return
     world.sandbox.options.replication_delay_seconds = example["delay_seconds"]
     for method, status, skip in example["faults"]:
         when = "before" if status == 429 or method == "GET" else "after"
