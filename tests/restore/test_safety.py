@@ -149,3 +149,36 @@ def test_looking_costs_a_handful_of_requests_and_never_lists_people(world: World
         lambda: planned(world, desired, selected("user", world.ids("user")["Ben Rossi"]))
     )
     assert not [one for one in counted if "conditionalAccess" in one or "roleManagement" in one]
+
+
+def test_who_holds_a_role_is_out_of_reach_and_the_report_says_what_to_do(world: World) -> None:
+    omar = world.ids("user")["Omar Haas"]
+    desired = world.captured()
+    world.client.patch(f"/users/{omar}", {"mobilePhone": "+1 1", "city": "Wrecked"})
+    world.sandbox.tenant.options.guard_privileged = True
+    report = world.applier(planned(world, desired, selected("user", omar))).run()
+    (failure,) = report.failures
+    assert "Privileged Authentication Administrator" in failure.detail["hint"]
+    assert failure.detail["refused"] == ["mobilePhone"]
+    assert world.live.load_objects("user", [omar])[omar].get("city") != "Wrecked"
+    purged = world.ids("user")["Lina Costa"]
+    world.sandbox.tenant.options.guard_privileged = False
+    desired = world.captured()
+    world.soft_delete("users", purged)
+    world.sandbox.tenant.options.guard_privileged = True
+    report = world.applier(planned(world, desired, selected("user", purged))).run()
+    hints = {entry.detail["hint"] for entry in report.failures if entry.detail.get("hint")}
+    assert any("Privileged Authentication Administrator" in hint for hint in hints)
+
+
+def test_the_report_says_which_policies_only_report(world: World) -> None:
+    policy = blocking_policy(world, excludeUsers=[world.ids("user")[BREAK_GLASS]])
+    desired = world.captured()
+    world.client.delete(f"{CA}/{policy}")
+    made = planned(world, desired, selected("conditionalAccessPolicy", policy), RestoreOptions())
+    report = world.applier(made).run()
+    assert report.to_json()["report_only"] == ["Block all"]
+    assert "report-only: Block all" in report.to_text()
+    (line,) = [row for row in report.to_csv().splitlines() if "Block all" in row]
+    assert "Created in report-only state" in line
+    assert report.entries[0].to_json()["message"].startswith("Created in report-only state")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     pass
 
 _MOST_LINES = 20
+_MOST_NAMES = 5
 
 
 def show(screen: Screen, job_id: str, task: str, result: TaskResult) -> None:
@@ -88,6 +89,13 @@ def _show_restore(screen: Screen, job_id: str, summary: Mapping[str, Any]) -> No
                        f"{escaped(item['what'])}")  # fmt: skip
     if summary["id_map"]:
         screen.say(f"  {plural(len(summary['id_map']), 'object')} got a new id from Microsoft")
+    if summary.get("report_only"):
+        made = summary["report_only"]
+        names = ", ".join(made[:_MOST_NAMES]) + (" ..." if len(made) > _MOST_NAMES else "")
+        screen.say(
+            f"  [yellow]![/] Conditional Access in report-only state, until a person enables it: "
+            f"{escaped(names)}"
+        )
     for item in summary["failures"][:_MOST_LINES]:
         screen.say(
             f"  [red]{item['status']}[/] {item['action']} {item['kind']} "

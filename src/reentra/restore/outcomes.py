@@ -37,7 +37,7 @@ def failed_records(
     steps: Sequence[Step], error: errors.Error, dropped: Sequence[str] = ()
 ) -> list[StepRecord]:
     """Return the records of steps that Graph, or we, refused for good."""
-    detail: dict[str, Any] = {"message": error.message, "hint": error.hint or _hint_for(error)}
+    detail: dict[str, Any] = {"message": error.message, "hint": _what_to_do(steps, error)}
     if isinstance(error, errors.GraphError):
         detail.update(
             status=error.status,
@@ -58,12 +58,14 @@ def partly_records(
     """Return the records of an update of which Graph refused some properties and took the rest."""
     records = []
     for record in failed_records(steps, error, dropped):
-        detail = {**record.detail, **refused_detail(error, refused)}
+        detail = {**record.detail, **refused_detail(steps, error, refused)}
         records.append(StepRecord(record.step_id, record.status, detail))
     return records
 
 
-def refused_detail(error: errors.GraphError, refused: Sequence[str]) -> dict[str, Any]:
+def refused_detail(
+    steps: Sequence[Step], error: errors.GraphError, refused: Sequence[str]
+) -> dict[str, Any]:
     """Return what a record says of properties that Graph refused while it took the rest."""
     return {
         "refused": list(refused),
@@ -71,10 +73,34 @@ def refused_detail(error: errors.GraphError, refused: Sequence[str]) -> dict[str
             f"{', '.join(refused)} could not be put back, the other properties were: "
             f"{error.message}"
         ),
-        "hint": _hint_for(error),
+        "hint": _what_to_do(steps, error),
         "graph_code": error.graph_code,
         "request_id": error.request_id,
     }
+
+
+def _what_to_do(steps: Sequence[Step], error: errors.Error) -> str:
+    """Return what a person can do about ``error``.
+
+    A permission is not enough to change those who hold roles, or what they hold them through:
+    learn.microsoft.com/graph/api/resources/users (who can perform sensitive actions).
+    """
+    is_licence = "licence" in error.hint
+    if isinstance(error, errors.Forbidden) and not is_licence:
+        kinds = {step.ref.kind for step in steps}
+        if "user" in kinds and not any(step.relationship for step in steps):
+            return (
+                "If the user holds a role, permissions are not enough: give the application's "
+                "service principal the role Privileged Authentication Administrator, and restore "
+                "the user again. `reentra tenant check NAME` tells whether a permission is missing."
+            )
+        if "group" in kinds:
+            return (
+                "A group that holds roles needs RoleManagement.ReadWrite.Directory as well, and "
+                "what is in a restricted administrative unit a role for that unit. `reentra tenant "
+                "check NAME` tells whether a permission is missing."
+            )
+    return error.hint or _hint_for(error)
 
 
 def _hint_for(error: errors.Error) -> str:

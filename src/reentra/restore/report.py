@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reentra.restore.creations import REPORT_ONLY
 from reentra.restore.followups import FollowUp
 from reentra.restore.identity import IdentityMap
 from reentra.restore.journal import StepRecord, StepStatus
 from reentra.restore.plan import RestorePlan
-from reentra.restore.steps import LEFT_OUT, Step, Unrestorable
+from reentra.restore.steps import LEFT_OUT, Action, Step, Unrestorable
 
 _COUNTED = (StepStatus.DONE, StepStatus.ALREADY, StepStatus.SKIPPED, StepStatus.FAILED)
 _COLUMNS = (
@@ -73,7 +74,25 @@ class StepReport:
 
     @property
     def message(self) -> str:
-        return str(self.detail.get("message") or self.detail.get("reason") or "")
+        return str(self.detail.get("message") or self.detail.get("reason") or self.note)
+
+    @property
+    def is_report_only(self) -> bool:
+        """Tell whether the step made a Conditional Access policy that is not enforced yet."""
+        return (
+            self.step.action is Action.CREATE
+            and self.step.ref.kind == "conditionalAccessPolicy"
+            and self.step.body.get("state") == REPORT_ONLY
+            and self.status is not None
+            and self.status.is_good
+        )
+
+    @property
+    def note(self) -> str:
+        """What a person must know of a step that went well."""
+        if self.is_report_only:
+            return "Created in report-only state: it keeps nobody out until a person enables it."
+        return ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the line of ``failures``: what failed or was skipped, why, and what to do."""
@@ -164,6 +183,11 @@ class RestoreReport:
         """What still names ids that are gone, and was not asked for."""
         return [one for one in self.plan.follow_ups if not one.is_chosen]
 
+    @property
+    def report_only(self) -> list[StepReport]:
+        """The Conditional Access policies that were made and are not enforced yet."""
+        return [entry for entry in self.entries if entry.is_report_only]
+
     def to_json(self) -> dict[str, Any]:
         return {
             "job": self.job,
@@ -174,6 +198,7 @@ class RestoreReport:
             "verification": self.verification.to_json(),
             "unrestorable": [item.to_json() for item in self.unrestorable],
             "warnings": list(self.plan.warnings),
+            "report_only": [entry.step.name for entry in self.report_only],
             "follow_ups": [one.to_json() for one in self.open_follow_ups],
         }
 
@@ -210,6 +235,11 @@ class RestoreReport:
                 f"  still names an old id: {one.id} {one.name}: {', '.join(one.properties)} "
                 f"(restore again with --follow-up {one.id})"
             )
+        lines += [
+            f"  report-only: {entry.step.name} [{entry.step.ref}]: {entry.note}"
+            for entry in self.report_only
+        ]
+        lines += [f"  note: {warning}" for warning in self.plan.warnings]
         for entry in self.failures:
             lines.append(
                 f"  {entry.status}: {entry.step.summary} [{entry.step.ref}]: {entry.message}"

@@ -71,7 +71,7 @@ class Judge:
         if work.step.makes_object and is_done:
             detail.update(outcomes.new_ids(work.step, outcome.body or {}))
         if work.refusal is not None:
-            detail.update(outcomes.refused_detail(work.refusal, work.refused))
+            detail.update(outcomes.refused_detail(work.steps, work.refusal, work.refused))
         status = StepStatus.DONE if is_done else StepStatus.ALREADY
         return _ended([StepRecord(step.id, status, detail) for step in work.steps])
 
