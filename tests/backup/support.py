@@ -52,6 +52,12 @@ class ReplayBase:
     ) -> list[Relationship]:
         return self.snapshot.load_relationships(relationship, source_ids)
 
+    def load_links(self, relationship: str, ends: Sequence[tuple[str, str]]) -> list[Relationship]:
+        wanted = set(ends)
+        sources = list(dict.fromkeys(source for source, _ in ends))
+        found = self.snapshot.load_relationships(relationship, sources)
+        return [link for link in found if (link.source_id, link.target_id) in wanted]
+
     def list_relationships(self, relationship: str) -> Iterator[Relationship]:
         return self.snapshot.list_relationships(relationship)
 

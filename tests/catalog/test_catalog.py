@@ -309,6 +309,12 @@ def test_a_state_answers_as_the_model_does(history: History, tenant: ModelTenant
         assert set(state.load_relationships("group.members", asked)) == set(
             tenant.load_relationships("group.members", asked)
         )
+        ends = [(source, target) for source in GROUPS for target in [*asked, *asked]]
+        assert sorted(state.load_links("group.members", ends)) == sorted(
+            link
+            for link in tenant.load_relationships("group.members", GROUPS)
+            if link.target_id in asked
+        )
     for name, values in (
         ("userPrincipalName", ["ADELEV@contoso.com"]),
         ("displayName", ["bob élan"]),

@@ -26,6 +26,9 @@ class Base(Protocol):
     ) -> list[Relationship]:
         """Return the links that start at ``source_ids``."""
 
+    def load_links(self, relationship: str, ends: Sequence[tuple[str, str]]) -> list[Relationship]:
+        """Return the links that go from a source to a target of ``ends``."""
+
     def list_relationships(self, relationship: str) -> Iterator[Relationship]:
         """Stream every link of a relationship."""
 
@@ -48,6 +51,10 @@ class EmptyBase:
         self, relationship: str, source_ids: Sequence[str]
     ) -> list[Relationship]:
         del relationship, source_ids
+        return []
+
+    def load_links(self, relationship: str, ends: Sequence[tuple[str, str]]) -> list[Relationship]:
+        del relationship, ends
         return []
 
     def list_relationships(self, relationship: str) -> Iterator[Relationship]:

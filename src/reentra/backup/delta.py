@@ -105,3 +105,26 @@ def looks_whole(row: ObjectKind, properties: Mapping[str, Any]) -> bool:
     """
     probe = row.title_property or "clientId"
     return probe in properties
+
+
+_NEVER_CHANGES = "createdDateTime"
+
+
+def is_whole(row: ObjectKind, properties: Mapping[str, Any]) -> bool:
+    """Tell whether properties of a known object are a full representation beyond doubt.
+
+    An entry that only tells what changed cannot hold a property that never changes.
+    """
+    return (
+        _NEVER_CHANGES in row.select
+        and _NEVER_CHANGES in properties
+        and looks_whole(row, properties)
+    )
+
+
+def lacks_some(properties: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    """Tell whether properties lack one that has a value in what is known: they are partial."""
+    return any(
+        name not in properties and canonical.canonical_value(value) is not None
+        for name, value in known.items()
+    )

@@ -6,14 +6,14 @@ Entries are merged over what is known and doubted where they contradict it; see
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reentra import clock as clocks
 from reentra import errors, progress
 from reentra.backup import reading
-from reentra.backup.changes import LinkKey, LinkTarget
-from reentra.backup.delta import DeltaEntry, looks_whole, parse_entry
+from reentra.backup.changes import LinkKey, LinkTarget, ToldLinks
+from reentra.backup.delta import DeltaEntry, is_whole, lacks_some, looks_whole, parse_entry
 from reentra.backup.findings import Findings
 from reentra.directory.kinds import KINDS
 from reentra.directory.objects import Relationship
@@ -21,6 +21,7 @@ from reentra.directory.relationships import Reading, RelationshipKind
 from reentra.directory.state import COMPLETE, Coverage, CoverageStatus
 
 _HIDDEN_PERMISSION = "Member.Read.Hidden"
+_PROOFS = 3  # entries of a round that seem whole and are held against what is known
 
 
 class DeltaReader:
@@ -34,6 +35,8 @@ class DeltaReader:
         self._refetch: set[str] = set()
         self._reappeared: set[str] = set()
         self._hidden: set[str] = set()  # objects that hide their members
+        self._are_whole = True  # whether entries that look whole were so as far as it was proved
+        self._proofs = 0
 
     def optional_properties(self) -> set[str]:
         """Return the relationships that only some servers know in a delta's ``$select``."""
@@ -162,25 +165,20 @@ class DeltaReader:
             if row.reading is Reading.DELTA or row.name in context.parent_tracked
         ]
         bodies: dict[str, dict[str, Any]] = {}
-        known_links: dict[str, dict[str, dict[LinkTarget, Relationship]]] = {
-            row.name: {} for row in tracked
-        }
+        told = {row.name: ToldLinks(row, context.base) for row in tracked}
         for page in reading.prefetched(context.graph.delta(link)):
             entries = [parse_entry(item, rows) for item in page.items]
-            ids = list(dict.fromkeys(entry.id for entry in entries))
-            objects.load_known(ids)
-            fresh = [one for one in ids if one not in bodies and objects.is_known(one)]
-            if fresh:
-                for object_id, known in context.base.load_objects(self._row.name, fresh).items():
-                    bodies[object_id] = dict(known.properties)
-            for row in tracked:
-                sources = [e.id for e in entries if row.name in e.added or row.name in e.removed]
-                fresh = [one for one in dict.fromkeys(sources) if one not in known_links[row.name]]
-                loaded = self._links[row.name].load_known(fresh)
-                for source in fresh:
-                    known_links[row.name][source] = loaded.get(source, {})
+            objects.load_known(dict.fromkeys(entry.id for entry in entries))
+            self._load_bodies(entries, bodies)
+            for name, links in told.items():
+                links.load(
+                    (entry.id, target_id)
+                    for entry in entries
+                    for ends in (entry.added, entry.removed)
+                    for target_id, _ in ends.get(name, ())
+                )
             for entry in entries:
-                self._apply_entry(entry, bodies, known_links)
+                self._apply_entry(entry, bodies, told)
             self._found.delta_link = page.delta_link
             self._found.advance()
         self._refetch_partial()
@@ -192,11 +190,43 @@ class DeltaReader:
         for row in tracked:
             self._found.coverage[row.name] = self._link_coverage(row)
 
+    def _load_bodies(self, entries: list[DeltaEntry], bodies: dict[str, dict[str, Any]]) -> None:
+        """Fetch the base's bodies that entries have to be merged over.
+
+        A few are fetched even for entries that seem whole: one that lacks a property which is
+        known shows that this server's entries are not.
+        """
+        partial: dict[str, None] = {}
+        whole: dict[str, DeltaEntry] = {}
+        for entry in entries:
+            if entry.id not in bodies and self._is_there(entry.id) and entry.has_properties:
+                if self._are_whole and is_whole(self._row, entry.properties):
+                    whole.setdefault(entry.id, entry)
+                else:
+                    partial[entry.id] = None
+        proofs = list(whole)[: max(0, _PROOFS - self._proofs)]
+        self._proofs += len(proofs)
+        self._add_bodies([*partial, *proofs], bodies)
+        if any(lacks_some(whole[one].properties, bodies[one]) for one in proofs if one in bodies):
+            self._are_whole = False
+            self._add_bodies([one for one in whole if one not in bodies], bodies)
+
+    def _add_bodies(self, ids: list[str], bodies: dict[str, dict[str, Any]]) -> None:
+        if ids:
+            for object_id, known in self._context.base.load_objects(self._row.name, ids).items():
+                bodies[object_id] = dict(known.properties)
+
+    def _is_there(self, object_id: str) -> bool:
+        objects = self._objects
+        if object_id in objects.deleted_ids:
+            return False
+        return object_id in objects.seen or objects.is_known(object_id)
+
     def _apply_entry(
         self,
         entry: DeltaEntry,
         bodies: dict[str, dict[str, Any]],
-        known_links: dict[str, dict[str, dict[LinkTarget, Relationship]]],
+        told: Mapping[str, ToldLinks],
     ) -> None:
         objects = self._objects
         self._note_hidden(entry)
@@ -206,10 +236,10 @@ class DeltaReader:
             self._reappeared.discard(entry.id)
             if objects.delete(entry.id):
                 self._found.removed_sources.append(entry.id)
-            for by_source in known_links.values():
-                by_source.pop(entry.id, None)
+            for links in told.values():
+                links.forget(entry.id)
             return
-        is_new = entry.id not in bodies
+        is_new = not self._is_there(entry.id)
         if entry.has_properties or is_new:
             # Absent means unchanged or never set; a cleared property is null. So merging is right
             # for servers that send everything and for those that send only what changed.
@@ -224,12 +254,11 @@ class DeltaReader:
             else:
                 self._refetch.add(entry.id)
                 self._reappeared.add(entry.id)
-        for name, by_source in known_links.items():
+        for name, known in told.items():
             added, removed = entry.links(name, entry.added), entry.links(name, entry.removed)
-            if added or removed:
-                known = by_source.setdefault(entry.id, {})
-                if not self._links[name].apply(known, added, removed):
-                    self._reappeared.add(entry.id)
+            is_told = bool(added or removed)
+            if is_told and not self._links[name].apply(known.of(entry.id), added, removed):
+                self._reappeared.add(entry.id)
 
     def _existed_before(self, created_at: str) -> bool:
         """Tell whether a new-looking object is older than the parent: it came back from the bin.

@@ -12,7 +12,7 @@ import orjson
 
 from reentra.catalog.reading import ALIVE
 from reentra.catalog.searchtext import SEARCHED
-from reentra.catalog.statements import Row, chunks, run, run_in
+from reentra.catalog.statements import Row, chunks, run, run_in, run_in_pairs
 from reentra.directory.kinds import KINDS
 from reentra.directory.objects import DirectoryObject, Relationship
 from reentra.directory.state import Coverage
@@ -36,6 +36,14 @@ _LINKS = """
     WHERE l.relationship_no = ? AND l.began <= ? AND (l.ended IS NULL OR l.ended > ?)
     AND l.source_no = s.no AND l.target_no = t.no
     AND {near}.tenant_no = ? AND {near}.id IN ({{items}})
+"""
+# The pairs are few and named first: SQLite then seeks each of them. Twice the same pair is once.
+_LINKS_OF_PAIRS = """
+    WITH pair(source_no, target_no) AS (VALUES {pairs})
+    SELECT DISTINCT l.source_no, l.target_no, l.qualifier, l.target_kind_no
+    FROM pair CROSS JOIN link_version l
+    WHERE l.relationship_no = ? AND l.source_no = pair.source_no AND l.target_no = pair.target_no
+    AND l.began <= ? AND (l.ended IS NULL OR l.ended > ?)
 """
 _ALL_LINKS = """
     SELECT l.source_no, l.target_no, l.qualifier, l.began, l.target_kind_no, s.id, t.id
@@ -159,6 +167,33 @@ class CatalogState:
         self, relationship: str, target_ids: Sequence[str]
     ) -> list[Relationship]:
         return self._links_at(relationship, target_ids, "t")
+
+    def load_links(self, relationship: str, ends: Sequence[tuple[str, str]]) -> list[Relationship]:
+        """Return the links that go from a source to a target of ``ends``."""
+        number, at = self._relationships.get(relationship), self.summary.ordinal
+        if number is None or not ends:
+            return []
+        kinds = {0: "", **self._kind_names}
+        with self._catalog.reading(self._tenant_id) as reader:
+            query = "SELECT id, no FROM identity WHERE tenant_no = ? AND id IN ({items})"
+            codes = {one: encoded(one) for pair in ends for one in pair}
+            numbers = {
+                bytes(code): no
+                for code, no in run_in(
+                    reader.connection, query, list(codes.values()), reader.tenant_no
+                )
+            }
+            pairs = {
+                (numbers.get(codes[source]), numbers.get(codes[target])): (source, target)
+                for source, target in ends
+            }
+            known = [pair for pair in pairs if None not in pair]
+            return [
+                Relationship(relationship, *pairs[source, target], kinds[kind_no], qualifier)
+                for source, target, qualifier, kind_no in run_in_pairs(
+                    reader.connection, _LINKS_OF_PAIRS, known, number, at, at
+                )
+            ]
 
     def load_names(self, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
         at = self.summary.ordinal

@@ -52,6 +52,20 @@ def run_in(
         yield from run(connection, sql.replace("{items}", marks), *values, *padded, *after).all()
 
 
+def run_in_pairs(
+    connection: sa.Connection, sql: str, pairs: Sequence[tuple[Any, Any]], *values: Any
+) -> Iterator[Row]:
+    """Run a query once per few hundred ``pairs``; they take the place of ``{pairs}``.
+
+    ``values`` fill the question marks that follow.
+    """
+    for piece in chunks(pairs, IN_CHUNK // 2):
+        padded = piece + [piece[-1]] * (_rounded(len(piece)) - len(piece))
+        marks = ",".join(["(?,?)"] * len(padded))
+        flat = [item for pair in padded for item in pair]
+        yield from run(connection, sql.replace("{pairs}", marks), *flat, *values).all()
+
+
 def chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
     """Yield lists of at most ``size`` items."""
     iterator = iter(items)

@@ -95,7 +95,11 @@ class SnapshotWriter:
 
     def remove_link(self, link: Relationship) -> None:
         """Record that the link is gone."""
-        self._append_links((link,), is_removed=True)
+        self.remove_links((link,))
+
+    def remove_links(self, links: Iterable[Relationship]) -> None:
+        """Record that the links are gone."""
+        self._append_links(links, is_removed=True)
 
     def seal(self) -> tuple[SegmentInfo, ...]:
         """Store everything taken in so far and return the segments since the last call.
