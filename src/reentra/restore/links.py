@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from reentra import errors
 from reentra.directory.objects import DirectoryObject, ObjectRef, Relationship
-from reentra.directory.relationships import RELATIONSHIPS, RelationshipKind
+from reentra.directory.relationships import RELATIONSHIPS, Adding, RelationshipKind
 from reentra.restore import unlinking
 from reentra.restore.draft import Draft, chunks, read_or_refuse
 from reentra.restore.link_sources import source_objects, source_refusal
@@ -45,7 +45,9 @@ def plan_links(draft: Draft) -> None:
                 f"cannot be restored{later}."
             )
         try:
-            sides = _sides(draft, row, draft.options.rolls_back_relationships and is_whole)
+            # What nobody can write is not looked for either.
+            is_rolled_back = is_whole and row.adding is not Adding.NOT_WRITABLE
+            sides = _sides(draft, row, draft.options.rolls_back_relationships and is_rolled_back)
             missing = _missing_links(draft, row, sides)
             _add_steps(draft, row, missing)
             unlinking.plan_removals(draft, row, sides.surplus(draft))

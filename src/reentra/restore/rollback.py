@@ -9,7 +9,7 @@ first. Reads through ``TenantState`` only.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from reentra import clock
 from reentra.directory.kinds import KINDS, ObjectKind
@@ -30,6 +30,7 @@ MICROSOFT_TENANTS = frozenset(
 )
 _MICROSOFT_MANAGED = "microsoft-managed"  # how the names of such policies begin
 _STAMP_PRECISION = dt.timedelta(seconds=1)  # Graph cuts createdDateTime to whole seconds
+_ROLE_ASSIGNMENT = "unifiedRoleAssignment"
 _STAYS = "Delete it by hand if it is not wanted."
 
 
@@ -64,39 +65,53 @@ def plan_link_deletions(draft: Draft) -> None:
     own_id = _own_principal(draft) if draft.linked_since else ""
     for kind, items in sorted(draft.linked_since.items()):
         row = KINDS[kind]
-        ends = {
-            item.id: [end for end, _kinds in matching.ends_of(row, item.properties)]
-            for item in items
-        }
-        draft.learn_live_titles({one for found in ends.values() for one in found})
+        ends = _ends(draft, row, items)
         planned = 0
         for item in sorted(items, key=lambda item: item.id):
-            name = " → ".join(draft.live_title(end) for end in ends[item.id]) or item.id
             if any(end in draft.deleted for end in ends[item.id]):
                 continue
             if own_id and ends[item.id][:1] == [own_id]:
+                name = _name_of_link(draft, item, ends[item.id])
                 _keep(draft, item, name, "It belongs to the application that restores.", "")
                 continue
             planned += 1
-            draft.steps.append(
-                Step(
-                    id=f"delete/{item.ref}",
-                    action=Action.DELETE,
-                    ref=item.ref,
-                    name=name,
-                    summary=f"Take away {name}, made since the snapshot",
-                    precondition=Precondition.PRESENT,
-                    phase=LINK_DELETION_PHASE,
-                    body={n: item.get(n) for n in row.natural_key if item.get(n) is not None},
-                    live_id=item.id,
-                )
-            )
-        if planned and kind == "unifiedRoleAssignment":
+            draft.steps.append(_link_deletion(draft, row, item, ends[item.id]))
+        if planned and kind == _ROLE_ASSIGNMENT:
             draft.warnings.append(
                 f"{planned:,} role assignments made since the snapshot are taken away. One that "
                 "is only activated for a time (Privileged Identity Management) cannot be told "
                 "apart; it ends sooner."
             )
+
+
+def _ends(draft: Draft, row: ObjectKind, items: Sequence[DirectoryObject]) -> dict[str, list[str]]:
+    """Return what each link joins, and learn the names of it."""
+    ends = {
+        item.id: [end for end, _kinds in matching.ends_of(row, item.properties)] for item in items
+    }
+    draft.learn_live_titles({one for found in ends.values() for one in found})
+    return ends
+
+
+def _name_of_link(draft: Draft, item: DirectoryObject, ends: Sequence[str]) -> str:
+    return " → ".join(draft.live_title(end) for end in ends) or item.id
+
+
+def _link_deletion(
+    draft: Draft, row: ObjectKind, item: DirectoryObject, ends: Sequence[str]
+) -> Step:
+    name = _name_of_link(draft, item, ends)
+    return Step(
+        id=f"delete/{item.ref}",
+        action=Action.DELETE,
+        ref=item.ref,
+        name=name,
+        summary=f"Take away {name}, made since the snapshot",
+        precondition=Precondition.PRESENT,
+        phase=LINK_DELETION_PHASE,
+        body={one: item.get(one) for one in row.natural_key if item.get(one) is not None},
+        live_id=item.id,
+    )
 
 
 def deletion_can_be_undone(row: ObjectKind) -> str:
@@ -106,7 +121,7 @@ def deletion_can_be_undone(row: ObjectKind) -> str:
 
 def _plan_kind(draft: Draft, row: ObjectKind, items: list[DirectoryObject]) -> None:
     known = _of_the_snapshot(draft, row, items)
-    count = 0
+    going = []
     for item in sorted(items, key=lambda item: item.id):
         if item.id in known:
             _keep(draft, item, name_of(item), known[item.id], "")
@@ -115,9 +130,12 @@ def _plan_kind(draft: Draft, row: ObjectKind, items: list[DirectoryObject]) -> N
         if why is not None:
             _keep(draft, item, name_of(item), *why)
             continue
-        count += 1
-        _delete(draft, row, item)
-    if count:
+        going.append(item)
+    depending = _assignments_of(draft, going) if row.name == "unifiedRoleDefinition" else {}
+    for item in going:
+        _delete(draft, row, item, depending.get(item.id, ()))
+    if going:
+        count = len(going)
         objects = f"{count:,} object{'' if count == 1 else 's'} of kind {row.name}"
         after = (
             "For 30 days the recycle bin can give them back, with their ids."
@@ -128,10 +146,29 @@ def _plan_kind(draft: Draft, row: ObjectKind, items: list[DirectoryObject]) -> N
         draft.warnings.append(f"{objects} created since the snapshot are deleted. {after}")
 
 
-def _delete(draft: Draft, row: ObjectKind, item: DirectoryObject) -> None:
+def _assignments_of(draft: Draft, roles: Sequence[DirectoryObject]) -> dict[str, list[str]]:
+    """Take the assignments of roles away, and return the steps that do, by role.
+
+    A role is deleted only when nobody holds it.
+    """
+    row = KINDS[_ROLE_ASSIGNMENT]
+    steps: dict[str, list[str]] = {}
+    for chunk in chunks([role.id for role in roles]):
+        items = draft.live.find_objects(row.name, "roleDefinitionId", chunk)
+        ends = _ends(draft, row, items)
+        for item in sorted(items, key=lambda item: item.id):
+            step = _link_deletion(draft, row, item, ends[item.id])
+            draft.steps.append(step)
+            steps.setdefault(str(item.get("roleDefinitionId")), []).append(step.id)
+    return steps
+
+
+def _delete(
+    draft: Draft, row: ObjectKind, item: DirectoryObject, after: Sequence[str] = ()
+) -> None:
     name = name_of(item)
     phase = _DELETION_PHASE - row.phase
-    depends_on: tuple[str, ...] = ()
+    depends_on = tuple(after)
     if row.name == "namedLocation" and item.get("isTrusted") is True:
         # Graph deletes no trusted location: learn.microsoft.com/graph/api/namedlocation-delete
         depends_on = (f"update/{item.ref}",)

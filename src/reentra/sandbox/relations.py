@@ -185,6 +185,7 @@ _COMPUTED: Mapping[str, Callable[[Call, Record], list[Record]]] = {
     "*.transitiveMemberOf": transitive_member_of,
     "group.transitiveMembers": _transitive_members,
     "user.directReports": _sources("user.manager"),
+    "user.sponsorOf": _sources("user.sponsors"),
     "user.ownedObjects": _sources(
         "group.owners", "application.owners", "servicePrincipal.owners", "device.registeredOwners"
     ),

@@ -436,8 +436,8 @@ READ_ROUTES: tuple[tuple[str, str, Handle], ...] = (
         ("GET", f"/{path}/{{id}}/{name}", list_related(type_, name))
         for type_, path, names in (
             ("user", "users",
-             """directReports sponsors memberOf transitiveMemberOf ownedObjects ownedDevices
-             registeredDevices appRoleAssignments oauth2PermissionGrants"""),
+             """directReports sponsors sponsorOf memberOf transitiveMemberOf ownedObjects
+             ownedDevices registeredDevices appRoleAssignments oauth2PermissionGrants"""),
             ("group", "groups",
              """members owners memberOf transitiveMembers transitiveMemberOf appRoleAssignments
              settings"""),
