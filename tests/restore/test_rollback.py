@@ -282,10 +282,11 @@ def test_scopes_granted_since_are_kept_or_taken_away(world: World) -> None:
         (found,) = world.live.load_objects("oAuth2PermissionGrant", [grant.id]).values()
         return set(str(found.get("scope")).split())
 
-    world.restore(desired)
+    client = Selection(refs=frozenset({ObjectRef("servicePrincipal", str(grant.get("clientId")))}))
+    world.restore(desired, client)
     assert scopes() == {*before, "Mail.Read"}
-    assert world.plan(desired).is_empty
-    done(world, rolled_back(world, desired))
+    assert world.plan(desired, client).is_empty
+    done(world, rolled_back(world, desired, client))
     assert scopes() == set(before)
 
 

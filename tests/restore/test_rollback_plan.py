@@ -314,17 +314,20 @@ def test_assignments_of_a_partial_kind_stay(desired: ModelTenant) -> None:
     assert rolled_back(desired, live).is_empty
 
 
-def test_scopes_granted_since_stay_in_a_merge_and_go_in_a_rollback(desired: ModelTenant) -> None:
+def test_scopes_granted_since_stay_where_a_grant_is_merged_as_a_link(desired: ModelTenant) -> None:
     principals(desired)
     ends = {"clientId": PRINCIPAL, "resourceId": RESOURCE, "consentType": "AllPrincipals"}
     desired.put("oAuth2PermissionGrant", "g", scope="User.Read openid", **ends)
     live = desired.copied("live")
     live.change("oAuth2PermissionGrant", "g", scope=" openid Mail.Read")
-    (merged,) = plan(desired, live).steps
+    client = Selection(refs=frozenset({ObjectRef("servicePrincipal", PRINCIPAL)}))
+    (merged,) = plan(desired, live, client).steps
     assert set(merged.body["scope"].split()) == {"User.Read", "openid", "Mail.Read"}
     for made in (
-        rolled_back(desired, live),
+        plan(desired, live),
         plan(desired, live, Selection(kinds=frozenset({"oAuth2PermissionGrant"}))),
+        rolled_back(desired, live, client),
+        rolled_back(desired, live),
     ):
         (step,) = made.steps
         assert set(step.body["scope"].split()) == {"User.Read", "openid"}

@@ -300,6 +300,96 @@ def _organization(harm: Harm, first: int, _second: int) -> None:
 _CA = "identity/conditionalAccess"
 
 
+def _new_user(harm: Harm, first: int, second: int) -> None:
+    """Somebody comes, joins a group, and leads somebody else."""
+    domain = str(harm.one("user", first)["userPrincipalName"]).partition("@")[2]
+    made = harm.client.post(
+        "/users",
+        {
+            "displayName": "Came later",
+            "mailNickname": f"later{second}",
+            "userPrincipalName": f"later{second}@{domain}",
+            "accountEnabled": True,
+            "passwordProfile": {"password": "Some-Pass-1-Word"},
+        },
+    )
+    assert made is not None
+    _link(harm, f"groups/{harm.id('group', first)}/members", made["id"])
+    harm.client.put(
+        f"/users/{harm.id('user', second)}/manager/$ref",
+        {"@odata.id": harm.client.url(f"users/{made['id']}")},
+    )
+
+
+def _new_application(harm: Harm, first: int, second: int) -> None:
+    """An application comes with its principal, its owner and a role of another one."""
+    made = harm.client.post("/applications", {"displayName": f"Came later {second}"})
+    assert made is not None
+    principal = harm.client.post("/servicePrincipals", {"appId": made["appId"]})
+    assert principal is not None
+    _link(harm, f"applications/{made['id']}/owners", harm.id("user", first))
+    _assign(harm, str(principal["id"]))
+
+
+def _assign(harm: Harm, principal_id: str) -> None:
+    roles = {str(role["displayName"]): role["id"] for role in harm.all("unifiedRoleDefinition")}
+    harm.client.post(
+        "/roleManagement/directory/roleAssignments",
+        {
+            "principalId": principal_id,
+            "roleDefinitionId": roles["Global Reader"],
+            "directoryScopeId": "/",
+        },
+    )
+
+
+def _assign_directory_role(harm: Harm, first: int, _second: int) -> None:
+    _assign(harm, harm.id("user", first))
+
+
+def _assign_app_role(harm: Harm, first: int, second: int) -> None:
+    """Somebody gets the default access to an application."""
+    resource = harm.id("servicePrincipal", second)
+    harm.client.post(
+        f"/servicePrincipals/{resource}/appRoleAssignedTo",
+        {
+            "principalId": harm.id("user", first),
+            "resourceId": resource,
+            "appRoleId": "00000000-0000-0000-0000-000000000000",
+        },
+    )
+
+
+def _new_policy(harm: Harm, first: int, second: int) -> None:
+    """A policy comes, with a trusted location of its own."""
+    place = harm.client.post(
+        f"/{_CA}/namedLocations",
+        {
+            "@odata.type": "#microsoft.graph.ipNamedLocation",
+            "displayName": f"Came later {second}",
+            "isTrusted": True,
+            "ipRanges": [
+                {"@odata.type": "#microsoft.graph.iPv4CidrRange", "cidrAddress": "203.0.113.0/24"}
+            ],
+        },
+    )
+    assert place is not None
+    harm.client.post(
+        f"/{_CA}/policies",
+        {
+            "displayName": f"Came later {second}",
+            "state": "disabled",
+            "conditions": {
+                "clientAppTypes": ["all"],
+                "applications": {"includeApplications": ["All"]},
+                "users": {"includeUsers": [harm.id("user", first)]},
+                "locations": {"includeLocations": [place["id"]]},
+            },
+            "grantControls": {"operator": "OR", "builtInControls": ["mfa"]},
+        },
+    )
+
+
 def _part(harm: Harm, kind: str, number: int) -> str:
     part = harm.one(kind, number)
     collection = {
@@ -346,6 +436,11 @@ MISHAPS: dict[str, Mishap] = {
     "user added anew": _add_anew,
     "change group": _patch("group", "groups", _GROUP_VALUES),
     "new group": _new_group,
+    "new user": _new_user,
+    "new application": _new_application,
+    "new policy": _new_policy,
+    "assign directory role": _assign_directory_role,
+    "assign app role": _assign_app_role,
     "change application": _patch("application", "applications", _APPLICATION_VALUES),
     "change app roles": _app_roles,
     "change servicePrincipal": _patch("servicePrincipal", "servicePrincipals", _PRINCIPAL_VALUES),

@@ -2,7 +2,8 @@
 
 For any two states of a tenant and any selection, applying the plan makes the live tenant equal the
 desired one inside the selection, up to new ids and to what is declared unrestorable, and changes
-nothing outside; a second plan is empty.
+nothing outside; a second plan is empty. What was added since stays in a merge; rolled back, nothing
+of it is left inside the selection.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ from reentra import errors
 from reentra.directory import canonical, references
 from reentra.directory.kinds import KINDS, IdForm
 from reentra.directory.objects import ObjectRef, Relationship
-from reentra.directory.relationships import RELATIONSHIPS
+from reentra.directory.relationships import RELATIONSHIPS, Adding
 from reentra.directory.selection import EVERYTHING, Selection
 from reentra.restore import prerequisites
-from reentra.restore.draft import PolicyState, RestoreOptions
-from reentra.restore.identity import IdentityMap
+from reentra.restore.choices import can_roll_back
+from reentra.restore.draft import PolicyState, RelationshipsBehavior, RestoreOptions
+from reentra.restore.identity import NO_IDENTITY, IdentityMap
 from reentra.restore.journal import StepStatus
+from reentra.restore.matching import ends_of
 from reentra.restore.plan import RestorePlan
+from reentra.restore.steps import Action
 from reentra.sandbox.app import SandboxServer
 from tests.models import ModelTenant
 from tests.restore.support import World, new_world
@@ -54,6 +58,7 @@ _EXAMPLE = st.fixed_dictionaries(
         "after": st.lists(_MISHAP, min_size=1, max_size=8),
         "selection": _SELECTION,
         "relationships": st.booleans(),
+        "rollback": st.sampled_from(["", "", "links", "kinds"]),
         "delay_seconds": st.sampled_from([0.0, 0.0, 7.0]),
         "faults": st.lists(
             st.tuples(
@@ -110,8 +115,16 @@ def _run(world: World, example: Mapping[str, Any]) -> None:
     world.sandbox.clock.advance(600)
     harmed = world.captured()
     options = RestoreOptions(
-        relationships=example["relationships"],
+        relationships=example["relationships"] or bool(example["rollback"]),
         conditional_access_state=PolicyState.AS_BACKED_UP,
+        relationships_behavior=RelationshipsBehavior(
+            "rollback" if example["rollback"] else "merge"
+        ),
+        rollback_kinds=frozenset(
+            kind
+            for kind, row in KINDS.items()
+            if example["rollback"] == "kinds" and can_roll_back(row) and selection.takes_whole(kind)
+        ),
     )
     plan = world.plan(desired, selection, options)
     if plan.refusals:
@@ -152,8 +165,18 @@ def _run(world: World, example: Mapping[str, Any]) -> None:
     after = world.captured()
     lost = {step.ref for step in plan.steps if step.id in dead_apps}
     check_inside(plan, desired, after, selection, world.identity, lost)
-    check_outside(plan, harmed, after, selection, world.identity)
+    check_outside(plan, desired, harmed, after, selection, world.identity)
+    check_added(plan, desired, harmed, after, selection, world.identity)
     again = world.plan(desired, selection, options)
+    if (
+        any(step.action is Action.UNDELETE for step in plan.steps)
+        and options.rolls_back_relationships
+    ):
+        # What left the recycle bin brought links along that nobody could see before.
+        assert all(step.removes_link or step.ref in lost for step in again.steps)
+        world.applier(again).run()
+        world.sandbox.clock.advance(600)
+        again = world.plan(desired, selection, options)
     assert {step.ref for step in again.steps} <= lost, [step.to_json() for step in again.steps]
 
 
@@ -253,8 +276,91 @@ def _check_links_inside(
         assert key in present, f"{link} is missing"
 
 
+def check_added(
+    plan: RestorePlan,
+    desired: ModelTenant,
+    harmed: ModelTenant,
+    after: ModelTenant,
+    selection: Selection,
+    identity: IdentityMap,
+) -> None:
+    """Merged, what was added since is still there; rolled back, nothing of it is left inside."""
+    declared = {(item.ref.id, item.what) for item in plan.unrestorable}
+    if not plan.deletions:
+        for kind, bodies in harmed.objects.items():
+            lost = bodies.keys() - after.objects.get(kind, {}).keys()
+            if not KINDS[kind].is_link or not plan.options.rolls_back_relationships:
+                assert not lost, f"{kind} {lost} went away"
+    for kind in plan.options.rollback_kinds:
+        known = {identity.current(one) for one in desired.objects.get(kind, {})}
+        left = {
+            one
+            for one in after.objects.get(kind, {}).keys() - known
+            if (one, "deletion") not in declared
+        }
+        assert not left, f"{kind} {left} came later and is still there"
+    if not plan.options.rolls_back_relationships:
+        return
+    ends = _live_ends(desired, selection, identity)
+    brought_back = {step.live_id for step in plan.steps if step.action is Action.UNDELETE}
+    known_links = {
+        (one.kind, identity.current(one.source_id), identity.current(one.target_id), one.qualifier)
+        for one in desired.links.values()
+    }
+    dynamic = _dynamic(after)
+    for key, link in after.links.items():
+        if (
+            key in known_links
+            or RELATIONSHIPS[link.kind].adding is Adding.NOT_WRITABLE
+            or link.source_id in dynamic
+            or not {link.source_id, link.target_id} & ends
+            or {link.source_id, link.target_id} & brought_back
+            or (link.source_id, link.kind) in declared
+        ):
+            continue
+        raise AssertionError(f"{link} came later and is still there")
+    for kind, row in KINDS.items():
+        if not row.is_link:
+            continue
+        known_keys = {
+            _link_key(kind, body, identity) for body in desired.objects.get(kind, {}).values()
+        }
+        for object_id, body in after.objects.get(kind, {}).items():
+            joined = {end for end, _kinds in ends_of(row, body)}
+            if (
+                joined & ends
+                and not joined & brought_back
+                and (object_id, "deletion") not in declared
+            ):
+                assert _link_key(kind, body, NO_IDENTITY) in known_keys, (
+                    f"{kind}/{object_id} is still there"
+                )
+
+
+def _live_ends(desired: ModelTenant, selection: Selection, identity: IdentityMap) -> set[str]:
+    """Return the live ids of the selected objects of the snapshot."""
+    return {
+        identity.current(one)
+        for kind, bodies in desired.objects.items()
+        for one in bodies
+        if not KINDS[kind].is_link and selection.contains(kind, one)
+    }
+
+
+def _dynamic(*states: ModelTenant) -> set[str]:
+    return {
+        object_id
+        for state in states
+        for kind in ("group", "administrativeUnit")
+        for object_id, body in state.objects.get(kind, {}).items()
+        if "DynamicMembership" in (body.get("groupTypes") or ())
+        or body.get("membershipType") == "Dynamic"
+    }
+
+
 def check_outside(
     plan: RestorePlan,
+    desired: ModelTenant,
     harmed: ModelTenant,
     after: ModelTenant,
     selection: Selection,
@@ -268,6 +374,12 @@ def check_outside(
     def is_outside(kind: str, object_id: str) -> bool:
         return not selection.contains(kind, object_id) and object_id not in selected_live
 
+    # An application takes its service principal along when it is deleted.
+    along = {
+        ("servicePrincipal", str(harmed.objects["application"][step.ref.id].get("appId")))
+        for step in plan.steps
+        if step.action is Action.DELETE and step.ref.kind == "application"
+    }
     for kind, row in KINDS.items():
         if row.is_link:
             continue
@@ -276,6 +388,8 @@ def check_outside(
             if not is_outside(kind, object_id):
                 continue
             have = after.objects.get(kind, {}).get(object_id)
+            if have is None and (kind, str(body.get("appId"))) in along:
+                continue
             assert have is not None, f"{kind}/{object_id} went away"
             left = canonical.canonical_properties(kind, body)
             right = canonical.canonical_properties(kind, have)
@@ -287,19 +401,18 @@ def check_outside(
                 assert any(selection.contains(kind, old) for old in olds), (
                     f"{kind}/{object_id} was made outside the selection"
                 )
-    dynamic = {
-        object_id
-        for state in (harmed, after)
-        for kind in ("group", "administrativeUnit")
-        for object_id, body in state.objects.get(kind, {}).items()
-        if "DynamicMembership" in (body.get("groupTypes") or ())
-        or body.get("membershipType") == "Dynamic"
-    }
+    dynamic = _dynamic(harmed, after)
     before_links = {link.key: link for link in harmed.links.values()}
     after_links = {link.key: link for link in after.links.values()}
+    ends = _live_ends(desired, selection, identity)
     for key, link in before_links.items():
-        if key not in after_links and link.source_id not in dynamic:
-            assert RELATIONSHIPS[link.kind].is_single, f"{link} was removed"
+        if key in after_links or link.source_id in dynamic or RELATIONSHIPS[link.kind].is_single:
+            continue
+        is_meant = plan.options.rolls_back_relationships and (
+            not (_exists(after, link.source_id) and _exists(after, link.target_id))
+            or {link.source_id, link.target_id} & ends
+        )
+        assert is_meant, f"{link} was removed"
     for key, link in after_links.items():
         if key in before_links or link.source_id in dynamic:
             continue

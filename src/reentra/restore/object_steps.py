@@ -191,9 +191,7 @@ def _keeps_later_scopes(draft: Draft, item: DirectoryObject) -> bool:
 
     A grant that is selected itself is put back like any other object.
     """
-    is_selected_itself = not draft.selection.is_everything and draft.selection.contains(
-        item.kind, item.id
-    )
+    is_selected_itself = draft.selection.contains(item.kind, item.id)
     return not is_selected_itself and not draft.options.rolls_back_relationships
 
 

@@ -318,7 +318,7 @@ def ensure_deletions_confirmed(plan: RestorePlan, confirmed: int | None) -> None
     if confirmed == deletions or (confirmed is None and not deletions):
         return
     objects = f"{deletions:,} object{'' if deletions == 1 else 's'}"
-    said = "nobody has confirmed it" if confirmed is None else f"{confirmed:,} were confirmed"
+    said = "nobody has confirmed it" if confirmed is None else f"the number given is {confirmed:,}"
     raise errors.Refused(
         f"The plan deletes {objects}{' for good' if plan.undoes else ''}, and {said}; nothing was "
         "written.",
