@@ -13,7 +13,6 @@ from typing import Any
 
 from reentra import progress
 from reentra.app import Application
-from reentra.directory.objects import ObjectRef
 from reentra.directory.selection import Selection
 from reentra.graph import client
 from reentra.graph.client import GraphClient
@@ -42,7 +41,7 @@ def plan(home: Path, with_relationships: int) -> Numbers:
             TENANT_NAME,
             oldest,
             Selection(kinds=frozenset({"user"})),
-            RestoreOptions(relationships=bool(with_relationships)),
+            RestoreOptions(relationships=bool(with_relationships), max_changed_share=1.0),
             progress.ignore,
         )
         numbers = {"make_wall_seconds": watch.wall_seconds, "steps": len(made.steps)}
@@ -54,21 +53,21 @@ def plan(home: Path, with_relationships: int) -> Numbers:
         }
 
 
-def apply(home: Path, refs_file: str, seconds: int) -> Numbers:
-    """Restore what the file names, as a job.
+def apply(home: Path, selection_file: str, seconds: int) -> Numbers:
+    """Restore a selection, as a job.
 
     Without ``seconds`` our own pace is out of the way; with them it is Graph's, and the job is
     stopped after so many.
     """
-    refs = [ObjectRef(*one) for one in json.loads(Path(refs_file).read_text(encoding="utf-8"))]
+    selection = Selection.from_json(json.loads(Path(selection_file).read_text(encoding="utf-8")))
     factor = 1 if seconds else 10_000
     with opened(home) as application, _watched_writes() as writes, _clients(factor) as clients:
         made = make_plan(
             application,
             TENANT_NAME,
             _oldest(application),
-            Selection(refs=frozenset(refs)),
-            RestoreOptions(),
+            selection,
+            RestoreOptions(max_changed_share=1.0),
             progress.ignore,
         )
         keep_plan(application, made)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from reentra.directory.objects import ObjectRef
+from reentra.directory.selection import Selection
 from reentra.sandbox import seed, seed_people
 
 from . import child, tenant
@@ -36,13 +38,13 @@ def measure_rate(folder: Path, numbers: Numbers, say: Callable[[str], None]) -> 
         users = [seed_people.bulk_guid("user", index) for index in range(UPDATED + CREATED)]
         say("restore: updates")
         tenant.edit(it, "user", users[:UPDATED], "department", "Blanked by a script")
-        updates = _applied(folder, home, [("user", one) for one in users[:UPDATED]])
+        updates = _applied(folder, home, _refs("user", users[:UPDATED]))
         say("restore: links")
         lost = tenant.unlink_members(it, range(GROUPS), LINKS_A_GROUP, 8_000)
-        links = _applied(folder, home, [("group", one) for one in lost])
+        links = _applied(folder, home, _refs("group", lost))
         say("restore: purged users")
         tenant.purge(it, users[UPDATED:])
-        creations = _applied(folder, home, [("user", one) for one in users[UPDATED:]])
+        creations = _applied(folder, home, _refs("user", users[UPDATED:]))
     for name, found in (("updates", updates), ("links", links), ("creations", creations)):
         numbers.update({f"restore_{name}_{key}": value for key, value in found.items()})
         numbers[f"restore_{name}_per_second"] = found["steps"] / found["apply_wall_seconds"]
@@ -65,12 +67,16 @@ def measure_quota(folder: Path, numbers: Numbers) -> None:
         child.run("back_up", home)
         users = [seed_people.bulk_guid("user", index) for index in range(QUOTA_USERS)]
         tenant.edit(it, "user", users, "department", "Blanked by a script")
-        found = _applied(folder, home, [("user", one) for one in users], int(QUOTA_SECONDS))
+        found = _applied(folder, home, Selection(kinds=frozenset({"user"})), int(QUOTA_SECONDS))
     numbers.update({f"restore_quota_{key}": value for key, value in found.items()})
     numbers["restore_quota_share"] = found["writes_in_window"] / QUOTA_WRITES
 
 
-def _applied(folder: Path, home: Path, refs: list[tuple[str, str]], seconds: int = 0) -> Numbers:
-    file = folder / "refs.json"
-    file.write_text(json.dumps(refs), encoding="utf-8")
+def _refs(kind: str, ids: Sequence[str]) -> Selection:
+    return Selection(refs=frozenset(ObjectRef(kind, one) for one in ids))
+
+
+def _applied(folder: Path, home: Path, selection: Selection, seconds: int = 0) -> Numbers:
+    file = folder / "selection.json"
+    file.write_text(json.dumps(selection.to_json()), encoding="utf-8")
     return child.run("apply_restore", home, file, seconds)

@@ -14,6 +14,7 @@ from reentra.graph import writer
 from reentra.graph.client import connect
 from reentra.graph.pace import Limits
 from reentra.graph.reader import LiveTenant
+from reentra.restore.draft import RestoreOptions
 from reentra.restore.journal import MemoryJournal, StepStatus
 from reentra.restore.report import RestoreStatus
 from reentra.sandbox import seed
@@ -22,6 +23,7 @@ from tests.models import ModelTenant
 from tests.restore.support import PASSWORD, World, connection_of, new_world
 
 MANY = 90  # five batches
+ALL_OF_THEM = RestoreOptions(max_changed_share=1.0)
 
 
 @pytest.fixture
@@ -160,7 +162,7 @@ def test_putting_users_back_writes_each_of_them_once_and_nothing_else(
         assert record is not None
         world.sandbox.tenant.update(record, {"department": None})
     before = world.captured()
-    plan = world.plan(desired)
+    plan = world.plan(desired, options=ALL_OF_THEM)
     world.sandbox.counters.reset()
     report = world.applier(plan).run()
     assert report.status is RestoreStatus.SUCCEEDED, report.to_text()
@@ -211,6 +213,6 @@ def _restored_at_quota(
     connection = connection_of(world.server)
     with connect(connection, lambda: seed.SANDBOX_SECRET, limits=limits, clock=world.clock) as one:
         other = dataclasses.replace(world, client=one, live=LiveTenant(one))
-        report = other.applier(other.plan(desired, selecting(ids))).run()
+        report = other.applier(other.plan(desired, selecting(ids), ALL_OF_THEM)).run()
         assert {entry.status for entry in report.entries} == {StepStatus.DONE}, report.to_text()
         return report.status

@@ -103,9 +103,16 @@ class CatalogState:
             yield from self._read(kind, [(bytes(row[1]), row[2], row[3]) for row in rows])
 
     def load_objects(self, kind: str, ids: Sequence[str]) -> dict[str, DirectoryObject]:
+        return {item.id: item for item in self.stream_objects(kind, ids)}
+
+    def stream_objects(self, kind: str, ids: Sequence[str]) -> Iterator[DirectoryObject]:
+        """Yield those of ``ids`` that exist, in the order in which they are stored.
+
+        However many they are, each part of a segment is read once.
+        """
         kind_no, at = self._kinds.get(kind), self.summary.ordinal
         if kind_no is None or not ids:
-            return {}
+            return
         query = f"SELECT i.id, v.segment_no, v.row_no {_NAMED}"
         with self._catalog.reading(self._tenant_id) as reader:
             places = {
@@ -114,8 +121,7 @@ class CatalogState:
                     reader.connection, query, _codes(ids), kind_no, at, at, reader.tenant_no
                 )
             }
-        wanted = [(code, *place) for code, place in places.items()]
-        return {item.id: item for item in self._read(kind, wanted)}
+        yield from self._read(kind, [(code, *place) for code, place in places.items()])
 
     def find_objects(
         self, kind: str, property_name: str, values: Sequence[str]

@@ -6,26 +6,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from reentra.compare.changes import Candidates, Change, Digests, RelationshipChange
 from reentra.compare.identity import Identities, comparable_body, natural_key, title
 from reentra.directory import canonical
 from reentra.directory.objects import DirectoryObject
 from reentra.directory.selection import Selection
-from reentra.directory.state import TenantState
+from reentra.directory.state import KnowsDigests, TenantState
 
 LOADED_AT_ONCE = 500
 
 _Digest = tuple[str, bytes, str | None]  # id, digest, name
-
-
-@runtime_checkable
-class KnowsDigests(Protocol):
-    """A state that can tell digests without reading bodies."""
-
-    def load_digests(self, kind: str, ids: Sequence[str] | None = None) -> Mapping[str, bytes]:
-        """Return id -> ``canonical.digest``, for ``ids`` or for the whole kind."""
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from reentra.directory.objects import DirectoryObject, Relationship
 
@@ -97,6 +97,22 @@ class TenantState(Protocol):
 
     def load_names(self, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
         """Return id -> (kind, display name) for those of ``ids`` that this state can name."""
+
+
+@runtime_checkable
+class KnowsDigests(Protocol):
+    """A state that can tell digests without reading bodies."""
+
+    def load_digests(self, kind: str, ids: Sequence[str] | None = None) -> Mapping[str, bytes]:
+        """Return id -> ``canonical.digest``, for ``ids`` or for the whole kind."""
+
+
+@runtime_checkable
+class StreamsObjects(Protocol):
+    """A state that reads many objects in the order in which they are stored."""
+
+    def stream_objects(self, kind: str, ids: Sequence[str]) -> Iterator[DirectoryObject]:
+        """Yield those of ``ids`` that exist, each once, without holding them all."""
 
 
 class LiveState(TenantState, Protocol):

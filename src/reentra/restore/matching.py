@@ -8,15 +8,17 @@ and keeps bodies only of what differs.
 from __future__ import annotations
 
 import itertools
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from reentra.directory import references
+from reentra.directory import canonical, references
 from reentra.directory.kinds import KINDS, IdForm, ObjectKind
 from reentra.directory.objects import DirectoryObject, canonical_id
+from reentra.directory.state import KnowsDigests
 from reentra.restore import bodies
 from reentra.restore.draft import Draft, chunks
 
@@ -27,17 +29,26 @@ _GROUP = 500
 class KindMatch:
     """The result for one kind. Ids are the snapshot's.
 
-    Live bodies are kept as bytes: a plan for a hundred thousand changed objects fits in memory.
+    Live bodies are kept packed: a plan for a hundred thousand changed objects fits in memory.
     """
 
     kind: str
-    differing: dict[str, tuple[str, bytes]] = field(default_factory=dict)  # live id, live body
+    differing: dict[str, tuple[str, bytes]] = field(default_factory=dict)  # live id, packed body
     absent: list[str] = field(default_factory=list)
     in_bin: dict[str, str] = field(default_factory=dict)  # id in the recycle bin
+    _likeness: bytes = b""  # a body of the kind: what others repeat of it takes no room
+
+    def keep_live(self, old_id: str, live: DirectoryObject) -> None:
+        """Keep the live object of one that differs."""
+        body = orjson.dumps(dict(live.properties))
+        self._likeness = self._likeness or body
+        packer = zlib.compressobj(level=1, zdict=self._likeness)
+        self.differing[old_id] = (live.id, packer.compress(body) + packer.flush())
 
     def take_live(self, old_id: str) -> DirectoryObject:
         """Return the live object, and keep it no longer."""
-        live_id, body = self.differing.pop(old_id)
+        live_id, packed = self.differing.pop(old_id)
+        body = zlib.decompressobj(zdict=self._likeness).decompress(packed)
         return DirectoryObject(self.kind, live_id, orjson.loads(body))
 
 
@@ -46,16 +57,10 @@ def match_objects(draft: Draft, kind: str) -> KindMatch:
     row = KINDS[kind]
     result = KindMatch(kind)
     expected: dict[str, tuple[str, bytes]] = {}
-    for item in _selected_objects(draft, kind):
-        if row.references and row.can_update:
-            for reference, identifier in references.references_in(kind, item.properties):
-                name = reference.pointer.partition("/")[0]
-                draft.referrers.setdefault(identifier, {})[kind, item.id] = name
-        properties = draft.identity.rewritten(kind, item.properties)
-        live_id = draft.identity.current(item.id)
-        if live_id in expected and live_id != item.id:
-            continue
-        expected[live_id] = (item.id, bodies.digest(kind, properties))
+    for old_id, digest in _selected_digests(draft, row):
+        live_id = draft.identity.current(old_id)
+        if live_id not in expected or live_id == old_id:
+            expected[live_id] = (old_id, digest)
     is_rolled_back = kind in draft.options.rollback_kinds and draft.knows_whole(kind)
     if not expected and not is_rolled_back:
         return result
@@ -78,6 +83,30 @@ def match_objects(draft: Draft, kind: str) -> KindMatch:
     if unknown:
         draft.created_since[kind] = [one for one in unknown if one.id not in draft.selected_live]
     return result
+
+
+def _selected_digests(draft: Draft, row: ObjectKind) -> Iterator[tuple[str, bytes]]:
+    """Yield the selected objects' ids and canonical digests, with references brought up to date.
+
+    Where the snapshot knows its digests, and nothing in the kind names other objects, no body is
+    read. Objects with one digest are equal; others may still be, as far as a restore goes.
+    """
+    kind, desired = row.name, draft.desired
+    if (
+        draft.selection.takes_whole(kind)
+        and not row.references
+        and not (row.has_extensions and draft.identity.apps)
+        and isinstance(desired, KnowsDigests)
+    ):
+        yield from desired.load_digests(kind).items()
+        return
+    for item in _selected_objects(draft, kind):
+        if row.references and row.can_update:
+            for reference, identifier in references.references_in(kind, item.properties):
+                name = reference.pointer.partition("/")[0]
+                draft.referrers.setdefault(identifier, {})[kind, item.id] = name
+        properties = draft.identity.rewritten(kind, item.properties)
+        yield item.id, canonical.digest(kind, properties)
 
 
 def match_links(draft: Draft, kind: str) -> KindMatch:
@@ -120,7 +149,7 @@ def match_links(draft: Draft, kind: str) -> KindMatch:
         if bodies.differing(kind, {}, item.properties) and known[1] != bodies.digest(
             kind, item.properties
         ):
-            result.differing[known[0]] = (item.id, orjson.dumps(dict(item.properties)))
+            result.keep_live(known[0], item)
     result.absent = sorted([*result.absent, *(old_id for old_id, _digest in wanted.values())])
     if unknown:
         draft.linked_since[kind] = _without_known(draft, row, unknown)
@@ -211,8 +240,8 @@ def _pair(draft: Draft, result: KindMatch, known: tuple[str, bytes], item: Direc
     old_id, digest = known
     draft.present[old_id] = item.id
     draft.selected_live[item.id] = item.kind
-    if bodies.digest(item.kind, item.properties) != digest:
-        result.differing[old_id] = (item.id, orjson.dumps(dict(item.properties)))
+    if draft.live.digest_of(item) != digest:
+        result.keep_live(old_id, item)
 
 
 def _selected_objects(draft: Draft, kind: str) -> Iterator[DirectoryObject]:

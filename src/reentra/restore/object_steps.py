@@ -7,12 +7,14 @@ Reads the tenant through ``TenantState`` only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reentra import errors
 from reentra.directory.kinds import KINDS, ObjectKind, is_extension_name
 from reentra.directory.objects import DirectoryObject, canonical_id
+from reentra.directory.state import StreamsObjects
 from reentra.restore import (
     bodies,
     extensions,
@@ -48,6 +50,8 @@ from reentra.restore.steps import (
     Precondition,
     Step,
 )
+
+_GROUP = 500
 
 
 def plan_kind(draft: Draft, kind: str, licences: LicencePlanner) -> None:
@@ -148,14 +152,10 @@ def _put_back(draft: Draft, row: ObjectKind, found: matching.KindMatch) -> list[
         return pairs
     paths = (draft.paths or {}).get(row.name, frozenset()) if found.differing else frozenset()
     unseen = {path for path in paths if len(path) > 1}
-    for chunk in chunks(sorted(found.differing)):
-        loaded = draft.desired.load_objects(row.name, chunk)
-        prerequisites.resolve_references(draft, row, loaded)
-        for old_id in chunk:
-            item = loaded.get(old_id)
-            if item is None:
-                continue
-            live = found.take_live(old_id)
+    for group in _as_they_were(draft, row.name, sorted(found.differing)):
+        prerequisites.resolve_references(draft, row, {item.id: item for item in group})
+        for item in group:
+            live = found.take_live(item.id)
             unseen -= {
                 path
                 for path in unseen
@@ -173,6 +173,21 @@ def _put_back(draft: Draft, row: ObjectKind, found: matching.KindMatch) -> list[
             f"No object of kind {row.name} that differs has {listed}; look at the spelling."
         )
     return pairs
+
+
+def _as_they_were(
+    draft: Draft, kind: str, ids: Sequence[str]
+) -> Iterator[Sequence[DirectoryObject]]:
+    """Yield objects of the snapshot in groups, in the order that is cheapest to read."""
+    desired = draft.desired
+    if isinstance(desired, StreamsObjects):
+        items = desired.stream_objects(kind, ids)
+        while group := list(itertools.islice(items, _GROUP)):
+            yield group
+        return
+    for chunk in chunks(ids):
+        loaded = desired.load_objects(kind, chunk)
+        yield [loaded[one] for one in chunk if one in loaded]
 
 
 def _wanted(draft: Draft, item: DirectoryObject, live: DirectoryObject) -> dict[str, Any]:

@@ -65,11 +65,12 @@ class ObservedTenant:
     """
 
     __slots__ = (
-        "_deleted", "_found", "_from", "_links", "_listed", "_live", "_loaded", "_to",
+        "_deleted", "_found", "_from", "_last", "_links", "_listed", "_live", "_loaded", "_to",
     )  # fmt: skip
 
     def __init__(self, live: LiveState) -> None:
         self._live = live
+        self._last: tuple[DirectoryObject | None, bytes] = (None, b"")
         self._listed: dict[str, int] = {}
         self._links: dict[str, int] = {}
         self._loaded: dict[str, dict[str, int]] = {}
@@ -92,9 +93,16 @@ class ObservedTenant:
     def list_objects(self, kind: str) -> Iterator[DirectoryObject]:
         total = 0
         for item in self._live.list_objects(kind):
-            total += _object_digest(item)
+            digest = canonical.digest(kind, item.properties)
+            total += _number(item.id, digest)
+            self._last = (item, digest)
             yield item
         self._listed[kind] = total % _MODULUS
+
+    def digest_of(self, item: DirectoryObject) -> bytes:
+        """Return ``canonical.digest`` of an object; of the one that came last it is known."""
+        known, digest = self._last
+        return digest if known is item else canonical.digest(item.kind, item.properties)
 
     def load_objects(self, kind: str, ids: Sequence[str]) -> dict[str, DirectoryObject]:
         objects = self._live.load_objects(kind, ids)
@@ -215,8 +223,11 @@ def digest_again(live: LiveState, reads: Reads) -> str:
 
 
 def _object_digest(item: DirectoryObject) -> int:
-    body = canonical.canonical_bytes(item.kind, item.properties)
-    state = hashlib.blake2b(item.id.encode() + b"\0" + body, digest_size=16)
+    return _number(item.id, canonical.digest(item.kind, item.properties))
+
+
+def _number(object_id: str, digest: bytes) -> int:
+    state = hashlib.blake2b(object_id.encode() + b"\0" + digest, digest_size=16)
     return int.from_bytes(state.digest(), "big")
 
 
