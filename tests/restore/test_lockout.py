@@ -294,3 +294,24 @@ def test_an_administrator_in_the_group_of_administrators_is_found() -> None:
     live.link("group.members", ADMINS, CAT, "user")
     _, (refusal,), _ = judged(live, create(users={"includeRoles": [GLOBAL_ADMINISTRATOR]}))
     assert refusal.numbers["administrators"] == 1
+
+
+def test_nothing_is_taken_from_the_application_that_restores() -> None:
+    live = tenant()
+    registered = guid(0xD1)
+    live.put("servicePrincipal", PRINCIPAL, displayName="Reentra", appId=APP_ID)
+    live.put("application", registered, displayName="Reentra", appId=APP_ID)
+    grant = step(Action.DELETE, "appRoleAssignment", "g", phase=300, principalId=PRINCIPAL)
+    for harm in (
+        step(Action.UPDATE, "servicePrincipal", PRINCIPAL, phase=70, accountEnabled=False),
+        step(Action.DELETE, "servicePrincipal", PRINCIPAL, phase=300),
+        step(Action.DELETE, "application", registered, phase=300),
+        grant,
+    ):
+        _, (refusal,), _ = judged(live, harm, client_id=APP_ID)
+        assert refusal.code == refusal.overrule == "restoring_identity_locked_out"
+        assert refusal.numbers == {"steps": 1}
+        assert harm.summary in refusal.message
+        assert judged(live, harm, client_id=guid(0xD9))[1] == []
+    live.change("servicePrincipal", PRINCIPAL, appId=guid(0xD9))
+    assert judged(live, grant, client_id=APP_ID)[1] == []

@@ -14,6 +14,7 @@ repository, no database.
 Read in this order: ``steps``, ``identity``, ``bodies``, ``observed``, ``choices``, ``matching``,
 ``links``, ``unlinking``, ``subscriptions``, ``licences``, ``prerequisites``, ``object_steps``,
 ``repairs``, ``followups``, ``rollback``, ``plan``, ``order``, ``refusals``, ``administrators``,
-``conditional_access``, ``lockout``, ``break_glass``, ``safety``, ``journal``, ``capture``,
-``look``, ``apply``, ``verify``, ``report``, ``deeds``, ``undo``.
+``conditional_access``, ``principals``, ``lockout``, ``break_glass``, ``own_application``,
+``safety``, ``journal``, ``capture``, ``look``, ``apply``, ``verify``, ``report``, ``deeds``,
+``undo``.
 """

@@ -79,7 +79,8 @@ CODES = (
     ),
     RefusalCode(
         IDENTITY_LOCKED_OUT,
-        "Conditional Access would certainly block the application that restores.",
+        "Conditional Access would certainly block the application that restores, or the plan would "
+        "disable or delete it or take its permissions.",
         "`--overrule restoring_identity_locked_out`",
     ),
     RefusalCode(

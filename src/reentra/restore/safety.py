@@ -15,7 +15,7 @@ from typing import TypeVar
 from reentra import errors
 from reentra.directory import kinds
 from reentra.directory.relationships import RELATIONSHIPS
-from reentra.restore import administrators, break_glass, lockout, order
+from reentra.restore import administrators, break_glass, lockout, order, own_application
 from reentra.restore.administrators import Administration, Person
 from reentra.restore.draft import Draft
 from reentra.restore.lockout import Policies
@@ -71,9 +71,20 @@ def judged(
             result = order.ordered(administrators.waiting(result, waits))
     if safeguards.break_glass and result:
         refusals += _break_glass_refusals(draft, result, safeguards.break_glass, policies)
+    refusals += _own_refusals(draft, result, safeguards.client_id)
     if policies is not None:
         refusals += _lockout_refusals(draft, result, policies, administration, safeguards)
     return result, refusals
+
+
+def _own_refusals(draft: Draft, steps: Sequence[Step], client_id: str) -> list[Refusal]:
+    found = _looked_at(
+        draft,
+        lambda: own_application.application_refusals(draft, steps, client_id),
+        "Whether the plan harms the application that restores",
+        "servicePrincipal",
+    )
+    return found or []
 
 
 def _policies(draft: Draft, steps: Sequence[Step]) -> Policies | None:
