@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from reentra.catalog.statements import run, run_in, run_many
+from reentra.catalog.statements import insert_columns, run, run_in
 from reentra.snapshots.identifiers import CodeNumbers
 
 _INSERTED_AT_ONCE = 16 * 1024
@@ -46,12 +46,14 @@ class IdentityNumbers:
     def _insert(self, fresh: list[bytes]) -> dict[bytes, int]:
         numbers = range(self.next_no, self.next_no + len(fresh))
         self.next_no += len(fresh)
-        sql = "INSERT INTO identity (no, tenant_no, id) VALUES (?, ?, ?)"
         for start in range(0, len(fresh), _INSERTED_AT_ONCE):
             piece = fresh[start : start + _INSERTED_AT_ONCE]
-            own = numbers[start : start + _INSERTED_AT_ONCE]
-            tenants = [self._tenant_no] * len(piece)
-            run_many(self._connection, sql, list(zip(own, tenants, piece, strict=True)))
+            insert_columns(
+                self._connection,
+                "INSERT INTO identity (no, tenant_no, id) VALUES {rows}",
+                f"(?, {self._tenant_no}, ?)",
+                (numbers[start : start + len(piece)], piece),
+            )
         return dict(zip(fresh, numbers, strict=True)) if self._kept is None else {}
 
 

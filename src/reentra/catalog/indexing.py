@@ -11,6 +11,7 @@ says so.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Protocol
 
 import orjson
@@ -22,15 +23,16 @@ from reentra import progress
 from reentra.catalog.identities import IdentityNumbers
 from reentra.catalog.indexes import left_for_the_end
 from reentra.catalog.searchtext import SEPARATOR, extra_text
-from reentra.catalog.statements import run, run_many
+from reentra.catalog.statements import insert_columns, run, run_many
 from reentra.directory.kinds import KINDS
 from reentra.repository import Manifest, SegmentInfo
+from reentra.snapshots.columns import last_rows
 from reentra.snapshots.identifiers import GUID_BYTES, encoded, stored_codes
 from reentra.snapshots.schema import OBJECTS_TABLE, RELATIONSHIPS_TABLE
 
 _OBJECT_COLUMNS = ["kind", "id", "deleted", "digest", "name", "body"]
 _LINK_COLUMNS = ["relationship", "source_id", "target_id", "qualifier", "target_kind", "removed"]
-_LINK_ORDER = ("relationship_no", "source_no", "target_no", "qualifier")
+_LINK_KEYS = ("relationship_no", "source_no", "target_no", "qualifier")
 _LINK_KEY = "relationship_no = ? AND source_no = ? AND target_no = ? AND qualifier = ?"
 _OBJECT_KEY = "kind_no = ? AND object_no = ?"
 # The full-text index sorts this much in memory before it writes; four bytes a trigram.
@@ -39,11 +41,12 @@ _TEXT_BUFFER_BYTES = 32 * 1024 * 1024
 _PUT_OBJECT = """
 INSERT INTO object_version (no, kind_no, object_no, began, ended, was_deleted, digest, name, extra,
                             segment_no, row_no)
-VALUES (?, ?, ?, ?, NULL, 0, ?, ?, ?, ?, ?)
+VALUES {rows}
 ON CONFLICT (kind_no, object_no, began) DO UPDATE SET digest = excluded.digest,
     name = excluded.name, extra = excluded.extra, segment_no = excluded.segment_no,
     row_no = excluded.row_no
 """
+_OBJECT_ROW = "(?, ?, ?, ?, NULL, 0, ?, ?, ?, ?, ?)"
 _END_OBJECT = f"""
 UPDATE object_version SET ended = ?, was_deleted = ?
 WHERE {_OBJECT_KEY} AND began < ? AND (ended IS NULL OR ended = ?)
@@ -58,13 +61,15 @@ WHERE NOT EXISTS (SELECT 1 FROM link_version WHERE {_LINK_KEY} AND ended IS NULL
 _PUT_FIRST_LINK = """
 INSERT INTO link_version
     (relationship_no, source_no, target_no, qualifier, target_kind_no, began, ended)
-VALUES (?, ?, ?, ?, ?, 0, NULL)
+VALUES {rows}
 ON CONFLICT (relationship_no, source_no, target_no, qualifier, began)
 DO UPDATE SET target_kind_no = excluded.target_kind_no
 """
+_FIRST_LINK_ROW = "(?, ?, ?, ?, ?, 0, NULL)"
 # So many links are sorted at once, so that the table grows nearly in its own order.
 _LINKS_AT_ONCE = 128 * 1024
 _ROWS_AT_ONCE = 16 * 1024
+_GUID_LETTERS = 36
 # Made in order at the end, an index is made faster, and dense.
 _LATE_INDEXES = ("identity_id", "object_version_name", "object_version_text", "link_version_target")
 
@@ -169,11 +174,11 @@ class SnapshotIndexer:
             )  # fmt: skip
             first_row = 0
             for batch in self._repository.scan(segment, _OBJECT_COLUMNS):
-                kinds, ids, *columns = (batch.column(name) for name in _OBJECT_COLUMNS)
+                kinds, ids, *columns, bodies = (batch.column(name) for name in _OBJECT_COLUMNS)
                 own = numbers.slice(at, batch.num_rows).to_pylist()
                 self._apply_objects(
                     segment_no, first_row, own, kinds.to_pylist(), stored_codes(ids).to_pylist(),
-                    *(column.to_pylist() for column in columns),
+                    [column.to_pylist() for column in columns], _views(bodies),
                 )  # fmt: skip
                 first_row += batch.num_rows
                 at += batch.num_rows
@@ -196,11 +201,10 @@ class SnapshotIndexer:
         numbers: list[int],
         kinds: list[str],
         codes: list[bytes],
-        deleted: list[bool],
-        digests: list[bytes],
-        names: list[str | None],
-        bodies: list[bytes | None],
+        columns: list[list[Any]],
+        bodies: list[memoryview],
     ) -> None:
+        deleted, digests, names = columns
         at = self._ordinal
         puts: dict[tuple[int, int], tuple[Any, ...]] = {}
         gone: dict[tuple[int, int], None] = {}
@@ -212,7 +216,7 @@ class SnapshotIndexer:
                 gone[key] = None
                 continue
             gone.pop(key, None)
-            name, extra = _texts(kind, codes[index], names[index], bodies[index] or b"{}")
+            name, extra = _texts(kind, codes[index], names[index], bodies[index])
             puts[key] = (
                 self._next_version, *key, at, digests[index], name, extra,
                 segment_no, first_row + index,
@@ -230,7 +234,9 @@ class SnapshotIndexer:
             _END_OBJECT,
             [(at, 0, *key, at, at) for key in puts if key[1] < first_new],
         )
-        run_many(self._connection, _PUT_OBJECT, list(puts.values()))
+        if puts:
+            put_columns = list(zip(*puts.values(), strict=True))
+            insert_columns(self._connection, _PUT_OBJECT, _OBJECT_ROW, put_columns)
 
     def _index_text(self) -> None:
         if not self._is_sqlite:
@@ -283,18 +289,19 @@ class SnapshotIndexer:
 
     def _apply_links(self, batches: Sequence[pa.RecordBatch]) -> None:
         table = pa.Table.from_batches(batches).combine_chunks()
-        for place, (own, name) in enumerate((("source", "source_no"), ("target", "target_no")), 1):
-            numbers = self._identities.numbers(table.column(own).chunk(0))
-            table = table.set_column(place, name, numbers)
-        removed = table.column("removed")
-        table = table.drop_columns("removed")
-        if self._ordinal == 0 and not pc.any(removed).as_py():
-            order = pc.sort_indices(table, [(name, "ascending") for name in _LINK_ORDER])
-            for piece in table.take(order).to_batches(max_chunksize=_ROWS_AT_ONCE):
-                columns = (column.to_pylist() for column in piece.columns)
-                run_many(self._connection, _PUT_FIRST_LINK, list(zip(*columns, strict=True)))
+        # Both ends at once: what costs is to look among all that are known.
+        ends = [table.column(name).chunk(0) for name in ("source", "target")]
+        numbers = self._identities.numbers(pa.concat_arrays(ends))
+        for place, name in enumerate(("source_no", "target_no")):
+            own = numbers.slice(place * table.num_rows, table.num_rows)
+            table = table.set_column(1 + place, name, own)
+        if self._ordinal == 0 and not pc.any(table.column("removed")).as_py():
+            for piece in last_rows(table, _LINK_KEYS).to_batches(max_chunksize=_ROWS_AT_ONCE):
+                columns = [column.to_pylist() for column in piece.columns]
+                insert_columns(self._connection, _PUT_FIRST_LINK, _FIRST_LINK_ROW, columns)
         else:
-            self._apply_changed_links(table, removed.to_pylist())
+            removed = table.column("removed").to_pylist()
+            self._apply_changed_links(table.drop_columns("removed"), removed)
 
     def _apply_changed_links(self, table: pa.Table, removed: list[bool]) -> None:
         at = self._ordinal
@@ -333,11 +340,22 @@ def _mapped(column: pa.Array, names: Names) -> pa.Array:
     return pa.array(numbers, pa.int64()).take(few.indices)
 
 
-def _texts(kind: str, code: bytes, name: str | None, body: bytes) -> tuple[str | None, str]:
+def _views(column: pa.BinaryArray) -> list[memoryview]:
+    """Return the values of a column where they are; empty for null."""
+    _, ends, data = column.buffers()
+    if not len(column) or data is None:
+        return [memoryview(b"")] * len(column)
+    places = memoryview(ends).cast("i")[column.offset : column.offset + len(column) + 1].tolist()
+    view = memoryview(data)
+    return [view[begin:end] for begin, end in pairwise(places)]
+
+
+def _texts(kind: str, code: bytes, name: str | None, body: memoryview) -> tuple[str | None, str]:
     """Return the name to store (``None``: the id) and the text that is searched beside it."""
     row = KINDS.get(kind)
     if row is not None and row.is_link:
         return (None if name is None or encoded(name) == code else name), ""
-    if name is not None and len(code) == GUID_BYTES and encoded(name) == code:
+    is_guid = name is not None and len(name) == _GUID_LETTERS and len(code) == GUID_BYTES
+    if is_guid and encoded(name or "") == code:
         name = None
     return name, extra_text(name, orjson.loads(body))

@@ -15,6 +15,7 @@ Row: TypeAlias = sa.Row[*tuple[Any, ...]]
 Rows: TypeAlias = sa.CursorResult[*tuple[Any, ...]]
 
 IN_CHUNK = 500
+INSERTED_ROWS = 50
 
 
 def run(connection: sa.Connection, sql: str, *values: Any) -> Rows:
@@ -31,6 +32,25 @@ def run_many(connection: sa.Connection, sql: str, rows: Sequence[Sequence[Any]])
         cursor.executemany(_translated(connection, sql), rows)
     finally:
         cursor.close()
+
+
+def insert_columns(
+    connection: sa.Connection, sql: str, row: str, columns: Sequence[Sequence[Any]]
+) -> None:
+    """Insert rows that are given by the column, fifty a statement: that is twice as fast.
+
+    ``row`` is one row's values with a question mark for each column; the rows take the place of
+    ``{rows}``.
+    """
+    width, count = len(columns), len(columns[0])
+    values: list[Any] = [None] * (width * count)
+    for place, column in enumerate(columns):
+        values[place::width] = column
+    whole = count - count % INSERTED_ROWS
+    for size, begin, end in ((INSERTED_ROWS, 0, whole), (1, whole, count)):
+        step = size * width
+        rows = [values[at : at + step] for at in range(begin * width, end * width, step)]
+        run_many(connection, sql.replace("{rows}", ", ".join([row] * size)), rows)
 
 
 def run_in(

@@ -223,7 +223,6 @@ def _sqlite_settings(synchronous: str) -> Any:
             f"PRAGMA synchronous={synchronous}",
             "PRAGMA foreign_keys=ON",
             f"PRAGMA cache_size=-{_PAGE_CACHE_KIB}",
-            f"PRAGMA mmap_size={_MAPPED_BYTES}",
         ):
             cursor.execute(statement)
         cursor.close()
@@ -237,7 +236,13 @@ def _folded(text: str | None) -> str | None:
 
 
 def _begin(connection: sa.Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+    statement = connection.get_execution_options().get(_BEGIN, "BEGIN")
+    # Who fills a catalog walks through all of it: mapped, that would count as memory of its own.
+    mapped_bytes = _MAPPED_BYTES if statement == "BEGIN" else 0
+    if connection.info.get("mapped_bytes") != mapped_bytes:
+        connection.exec_driver_sql(f"PRAGMA mmap_size={mapped_bytes}")
+        connection.info["mapped_bytes"] = mapped_bytes
+    connection.exec_driver_sql(statement)
 
 
 def _current_revision(connection: sa.Connection, part: Part) -> str | None:
