@@ -18,7 +18,7 @@ from reentra.graph import writer
 from reentra.repository import KdfCost, Repository, open_storage
 from reentra.restore.capture import find_capture, list_captures, load_capture, take_capture
 from reentra.restore.deeds import deeds_of
-from reentra.restore.draft import PolicyState, RestoreOptions
+from reentra.restore.draft import PolicyState, RelationshipsBehavior, RestoreOptions
 from reentra.restore.identity import IdentityMap
 from reentra.restore.journal import MemoryJournal, StepRecord, StepStatus
 from reentra.restore.plan import RestorePlan
@@ -268,6 +268,79 @@ def test_a_creation_that_was_cut_off_is_told_and_not_guessed_at(vault: Vault) ->
     plan = vault.undo_plan(cut_off)
     assert plan.is_empty
     assert "it was cut off, and nobody knows whether it happened" in plan.warnings[0]
+
+
+def test_what_a_rollback_deleted_and_removed_is_undone_too(vault: Vault) -> None:
+    world = vault.world
+    users, groups = world.ids("user"), world.ids("group")
+    principals = world.ids("servicePrincipal")
+    desired = world.captured()
+    made = world.client.post(
+        "/groups",
+        {
+            "displayName": "Made later",
+            "mailEnabled": False,
+            "mailNickname": "later",
+            "securityEnabled": True,
+        },
+    )
+    later = str((made or {})["id"])
+    for one in (users["Lina Costa"], users["Omar Haas"]):
+        link(world, "group.members", later, one)
+    link(world, "group.owners", later, users["Ada Berg"])
+    location = world.client.post(
+        "/identity/conditionalAccess/namedLocations",
+        {
+            "@odata.type": "#microsoft.graph.ipNamedLocation",
+            "displayName": "Later place",
+            "isTrusted": True,
+            "ipRanges": [
+                {"@odata.type": "#microsoft.graph.iPv4CidrRange", "cidrAddress": "192.0.2.0/24"}
+            ],
+        },
+    )
+    assert location is not None
+    group = groups["Sales"]
+    members = {one.target_id for one in world.live.load_relationships("group.members", [group])}
+    joined = next(one for one in users.values() if one not in members)
+    link(world, "group.members", group, joined)
+    portal = world.live.load_objects("servicePrincipal", [principals["Expense Portal"]])
+    (role, *_rest) = portal[principals["Expense Portal"]].properties["appRoles"]
+    world.client.post(
+        f"/servicePrincipals/{principals['Expense Portal']}/appRoleAssignedTo",
+        {
+            "principalId": users["Lina Costa"],
+            "resourceId": principals["Expense Portal"],
+            "appRoleId": role["id"],
+        },
+    )
+    before = seen(world)
+    options = RestoreOptions(
+        conditional_access_state=PolicyState.AS_BACKED_UP,
+        relationships_behavior=RelationshipsBehavior.ROLLBACK,
+        rollback_kinds=frozenset({"group", "namedLocation"}),
+    )
+    done = vault.restore(desired, options=options)
+    assert done.report.status is RestoreStatus.SUCCEEDED, done.report.to_text()
+    assert seen(world) != before
+    undone = vault.undo(done)
+    assert undone.report.status is RestoreStatus.SUCCEEDED, undone.report.to_text()
+    # A named location may have to be made anew, and an assignment has a new id of its own.
+    now = seen(world)
+    with_ids = ("namedLocation/", "appRoleAssignment/")
+    for state in (before, now):
+        state["objects"] = {
+            name
+            if not name.startswith(with_ids)
+            else f"{name.partition('/')[0]}/{nameless(body)}": nameless(body)
+            for name, body in state["objects"].items()
+        }
+    assert now == before
+
+
+def nameless(body: dict[str, Any]) -> str:
+    own = {"id", "createdDateTime", "modifiedDateTime", "principalDisplayName"}
+    return repr(sorted((key, repr(value)) for key, value in body.items() if key not in own))
 
 
 def test_a_capture_holds_no_password_and_is_found_by_its_job(vault: Vault) -> None:

@@ -80,6 +80,9 @@ def deeds_of(
     for ref, body in deeds.made.items():
         deeds.made[ref] = {**body, **deeds.changed.pop(ref, {})}  # it goes with the object
         deeds.licensed.pop(ref, None)
+    for ref in deeds.deleted:
+        deeds.changed.pop(ref, None)  # the capture holds all of it
+        deeds.licensed.pop(ref, None)
     return deeds
 
 
