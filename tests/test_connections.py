@@ -13,6 +13,7 @@ from reentra.connections import Connections
 from reentra.graph.connection import Cloud, TenantConnection
 from reentra.identities import Identities, learnt_since
 from reentra.repository import KdfCost, Repository, open_storage
+from reentra.repository.documents import document_path
 from reentra.restore.identity import IdentityMap
 
 BEGAN = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
@@ -115,6 +116,54 @@ def test_adding_the_same_again_or_more_under_one_number_loses_nothing(
     identities.add(TENANT, "job", BEGAN, 1, learnt("a", "b"))
     identities.add(TENANT, "job", BEGAN, 1, learnt("c", "d"))
     assert identities.load(TENANT).flat() == {"a": "b", "c": "d"}
+
+
+def damage_first(repository: Repository) -> None:
+    """Flip a byte of the oldest document of an identity map."""
+    (name, *_rest) = repository.list_documents("identities")
+    (stored,) = (
+        one
+        for one in repository.storage.list_stored("documents/identities")
+        if one.path == document_path(repository.keyring, "identities", name)
+    )
+    file = Path(repository.url) / stored.path
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.chmod(0o600)
+    file.write_bytes(bytes(data))
+
+
+def test_a_damaged_identity_map_says_how_to_go_on(repository: Repository) -> None:
+    identities = Identities(repository)
+    identities.add(TENANT, "job", BEGAN, 1, learnt("a", "b"))
+    damage_first(repository)
+    with pytest.raises(errors.RepositoryDamaged) as told:
+        identities.load(TENANT)
+    assert "check --repair" in told.value.hint
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_damaged_identity_map_is_learnt_again_or_set_aside(
+    repository: Repository, tmp_path: Path, is_known: bool
+) -> None:
+    identities = Identities(repository)
+    identities.add(TENANT, "first", BEGAN, 1, learnt("a", "b"))
+    identities.add(TENANT, "second", BEGAN + dt.timedelta(hours=1), 1, learnt("b", "c"))
+    damage_first(repository)
+    asked: list[str] = []
+
+    def relearn(job_id: str) -> IdentityMap | None:
+        asked.append(job_id)
+        return learnt("a", "b") if is_known else None
+
+    (mended,) = identities.mend(relearn, tmp_path / "aside")
+    assert asked == ["first"]
+    assert mended.is_relearnt is is_known
+    assert ("are lost" in mended.sentence) is not is_known
+    assert Path(mended.kept_in).stat().st_size > 0
+    now = identities.load(TENANT).flat()
+    assert now == ({"a": "c", "b": "c"} if is_known else {"b": "c"})
+    assert identities.mend(relearn, tmp_path / "aside") == []
 
 
 def test_only_what_is_new_is_added() -> None:

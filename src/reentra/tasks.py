@@ -131,10 +131,14 @@ class CatalogBases:
 
 
 def check(run: Run) -> TaskResult:
-    """Verify the repository against every promise of its format."""
+    """Verify the repository against every promise of its format, and repair what can be."""
     from reentra.repository import check_repository
 
     application = run.context.application
+    mended = []
+    if run.parameters.get("repair"):
+        relearn = functools.partial(_relearnt, application)
+        mended = application.identities.mend(relearn, application.home / "set-aside")
     report = check_repository(
         application.repository,
         read_data=not run.parameters.get("quick"),
@@ -142,8 +146,22 @@ def check(run: Run) -> TaskResult:
         listener=listening(run),
     )
     return TaskResult(
-        TaskStatus.SUCCEEDED if report.is_whole else TaskStatus.FAILED, report.to_json()
+        TaskStatus.SUCCEEDED if report.is_whole else TaskStatus.FAILED,
+        {**report.to_json(), "mended": [one.to_json() for one in mended]},
     )
+
+
+def _relearnt(application: Application, job_id: str) -> IdentityMap | None:
+    """Return the new ids that a restore gave, or ``None`` when its journal is not there."""
+    from reentra.restore.deeds import identity_of
+
+    try:
+        job = application.jobs.load_job(job_id)
+        plan = load_plan(application, str(job.parameters["plan"]))
+    except (errors.NotFound, errors.RepositoryDamaged):
+        return None
+    records = StoredJournal(application.jobs, job.id).load_records()
+    return identity_of(plan, records) if records else None
 
 
 def rebuild(run: Run) -> TaskResult:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from reentra.directory.objects import DirectoryObject, Relationship
     from reentra.directory.selection import Selection
     from reentra.directory.state import TenantState
+    from reentra.restore.identity import IdentityMap
     from reentra.snapshots import KindSummary
 
 LIVE = "live"
@@ -54,6 +55,29 @@ def state_of(application: Application, tenant_id: str, text: str) -> TenantState
         if not capture:
             raise
         return load_capture(application.repository, tenant_id, capture)
+
+
+def identity_of(application: Application, tenant_id: str) -> IdentityMap:
+    """Return the tenant's identity map for looking at things; without it when it is damaged.
+
+    Only restores must not go on without it.
+    """
+    from reentra.restore.identity import NO_IDENTITY
+
+    try:
+        return application.identities.load(tenant_id)
+    except errors.RepositoryDamaged:
+        return NO_IDENTITY
+
+
+def known_as(
+    state: TenantState, identity: IdentityMap, kind: str, object_id: str
+) -> DirectoryObject | None:
+    """Return the object that ``object_id`` names in a state, by whichever id it has there."""
+    ids = [object_id, identity.current(object_id)]
+    ids += identity.olds_of(identity.current(object_id))
+    found = state.load_objects(kind, list(dict.fromkeys(ids)))
+    return next((found[one] for one in ids if one in found), None)
 
 
 def is_capture(state: TenantState) -> bool:
@@ -175,7 +199,7 @@ def comparison(
         second = state_of(application, tenant_id, after)
         if not is_capture(first) and not is_capture(second):
             candidates = application.catalog.candidates(tenant_id, first.label, second.label)
-    known = application.identities.load(tenant_id)
+    known = identity_of(application, tenant_id)
     chosen = _selection([first, second], kinds, ids)
     if chosen.is_everything:
         # A capture says nothing of what it does not hold.

@@ -111,3 +111,40 @@ def test_without_its_journal_an_undo_points_to_the_capture(
     capture = cli.json("snapshots", TENANT, "--captures")[0]
     assert capture["job"] == job
     assert f"compare {TENANT} {capture['id']} live" in lost.err.replace("\n", " ")
+
+
+def test_an_object_that_was_made_anew_is_known_by_both_ids(
+    home: tuple[Cli, str], sandbox: SandboxServer
+) -> None:
+    cli, first = home
+    tenant = sandbox.sandbox.tenant
+    group = next(
+        one.id for one in tenant.collection("group").values() if one.props["displayName"] == "Sales"
+    )
+    tenant.purge(tenant.get("group", group))
+    job = cli.json("restore", TENANT, "--snapshot", first, "--id", f"group/{group}", "--yes")
+    new_id = job["id_map"][group]
+    later = cli.json("backup", TENANT)["snapshot"]
+    found = cli.json("search", TENANT, "Sales", "--kind", "group")
+    assert {hit["id"] for hit in found if hit["id_now"] == new_id} == {group, new_id}
+    assert cli.json("browse", TENANT, "group", group, "--snapshot", later)["id"] == new_id
+    assert cli.json("browse", TENANT, "group", new_id, "--snapshot", first)["id"] == group
+    again = ("restore", TENANT, "--snapshot", first, "--preview", "--id")
+    assert cli.json(*again, f"group/{group}")["steps"] == []
+    assert cli.json(*again, f"group/{new_id}")["steps"] == []
+    compared = cli.json("compare", TENANT, first, later, "--id", f"group/{group}")
+    assert [(one["change"], one["new_id"]) for one in compared] == [("modified", new_id)]
+
+    for file in (cli.home / "repository" / "documents" / "identities").iterdir():
+        data = file.read_bytes()
+        file.chmod(0o600)
+        file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    damaged = cli("restore", TENANT, "--snapshot", first, "--kind", "group", "--preview", expect=5)
+    assert "check --repair" in damaged.err
+    assert cli.json("browse", TENANT, "group", new_id, "--snapshot", later)["id"] == new_id
+    told = cli("check", expect=5)
+    assert "check --repair" in told.out
+    repaired = cli("check", "--repair")
+    assert "learnt again from its journal" in " ".join(repaired.out.split())
+    assert cli.json(*again, f"group/{group}")["steps"] == []
+    assert cli.json("check")["problems"] == []

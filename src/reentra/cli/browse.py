@@ -46,7 +46,7 @@ def browse(
     with session.opened(common) as application:
         seen = viewing.open_snapshot(application, screen, name, snapshot)
         if id:
-            _show_object(screen, seen, kind, id)
+            _show_object(application, screen, seen, kind, id)
         elif kind:
             _show_kind(application, screen, seen, kind, text, offset, limit)
         else:
@@ -119,13 +119,23 @@ def _show_kind(
     )
 
 
-def _show_object(screen: Screen, seen: viewing.SeenSnapshot, kind: str, object_id: str) -> None:
-    found = seen.state.load_objects(kind, [object_id]).get(object_id)
+def _show_object(
+    application: Application,
+    screen: Screen,
+    seen: viewing.SeenSnapshot,
+    kind: str,
+    object_id: str,
+) -> None:
+    identity = viewing.identity_of(application, seen.tenant_id)
+    found = viewing.known_as(seen.state, identity, kind, object_id)
     if found is None:
         raise errors.NotFound(
             f"Snapshot {seen.snapshot_id} has no {kind} {object_id}.",
             hint=f"`reentra search` finds objects; `reentra browse NAME {kind}` lists them.",
         )
+    if found.id != object_id:
+        screen.say(f"[dim]{object_id} goes by the id {found.id} in this snapshot.[/]")
+        object_id = found.id
     links = viewing.links_of(seen.state, kind, object_id)
     title = viewing.title_of(found)
     screen.say(f"[bold]{escaped(title)}[/]  {kind}  {object_id}")

@@ -120,6 +120,9 @@ def _show_restore(screen: Screen, job_id: str, summary: Mapping[str, Any]) -> No
 
 
 def _show_check(screen: Screen, summary: Mapping[str, Any]) -> None:
+    for one in summary.get("mended", ()):
+        colour = "green" if one["relearnt"] else "yellow"
+        screen.say(f"[{colour}]{'✓' if one['relearnt'] else '!'}[/] {escaped(one['what'])}")
     for problem in summary["problems"]:
         colour = {"damage": "red", "warning": "yellow"}.get(problem["severity"], "dim")
         touched = f" (snapshots {', '.join(problem['snapshots'])})" if problem["snapshots"] else ""
@@ -132,6 +135,11 @@ def _show_check(screen: Screen, summary: Mapping[str, Any]) -> None:
         f"{plural(summary['segments'], 'segment')}, "
         f"{plural(summary['documents'], 'document')}, {_size(summary['bytes_read'])} read"
     )
+    if any(one["path"].startswith("documents/identities/") for one in summary["problems"]):
+        screen.say(
+            "[yellow]![/] A damaged identity map keeps restores from running: "
+            "`reentra check --repair` puts it right, or says what is lost."
+        )
     if summary["whole"]:
         screen.say(f"[green]✓[/] The repository is whole: {counts}")
     else:

@@ -37,7 +37,8 @@ def search(
 ) -> int:
     """Find objects over all snapshots of a tenant, newest version first.
 
-    Search looks at changes in properties, not in relationships.
+    Search looks at changes in properties, not in relationships. An object that a restore had to
+    create anew is found under both ids, and the one that it has now is told.
 
     Example: reentra search contoso "adele" --kind user --deleted-only
     """
@@ -56,6 +57,8 @@ def search(
     with session.opened(common) as application:
         tenant_id = viewing.synced_tenant(application, screen, name)
         page = application.catalog.search(tenant_id, query)
+        identity = viewing.identity_of(application, tenant_id)
+    now = {hit.id: identity.current(hit.id) for hit in page.hits}
     screen.table(
         ("", "Object", "Kind", "Id", "Snapshot", "Modified (UTC)"),
         (
@@ -63,7 +66,7 @@ def search(
                 "deleted" if hit.is_deleted else "",
                 hit.name,
                 hit.kind,
-                hit.id,
+                hit.id if now[hit.id] == hit.id else f"{hit.id} (now {now[hit.id]})",
                 hit.snapshot_id,
                 clocks.iso(hit.modified_at)[:19].replace("T", " "),
             )
@@ -79,6 +82,7 @@ def search(
             {
                 "kind": hit.kind,
                 "id": hit.id,
+                "id_now": now[hit.id],
                 "display_name": hit.name,
                 "snapshot": hit.snapshot_id,
                 "modified_at": clocks.iso(hit.modified_at),

@@ -13,8 +13,10 @@ from reentra.viewing import (
     comparison,
     find_kind,
     held_by,
+    identity_of,
     is_capture,
     kind_document,
+    known_as,
     links_of,
     snapshot_of,
     state_of,
@@ -25,9 +27,9 @@ if TYPE_CHECKING:
     from reentra.app import Application
 
 __all__ = [
-    "LIVE", "SeenSnapshot", "SnapshotName", "comparison", "find_kind", "held_by", "is_capture",
-    "kind_document", "links_of", "open_snapshot", "snapshot_of", "state_of", "synced_tenant",
-    "title_of",
+    "LIVE", "SeenSnapshot", "SnapshotName", "comparison", "find_kind", "held_by", "identity_of",
+    "is_capture", "kind_document", "known_as", "links_of", "open_snapshot", "snapshot_of",
+    "state_of", "synced_tenant", "title_of",
 ]  # fmt: skip
 
 SnapshotName = Annotated[

@@ -51,14 +51,18 @@ def put_document(
 
 def load_document(storage: Storage, keyring: Keyring, collection: str, name: str) -> Any:
     """See ``Repository.load_document``."""
-    path = document_path(keyring, collection, name)
+    data = load_document_bytes(storage, keyring, collection, name)
+    return parse_document(keyring, document_path(keyring, collection, name), data, name)
+
+
+def load_document_bytes(storage: Storage, keyring: Keyring, collection: str, name: str) -> bytes:
+    """See ``Repository.load_document_bytes``."""
     try:
-        data = storage.get(path)
+        return storage.get(document_path(keyring, collection, name))
     except NotStored as error:
         raise errors.NotFound(
             f"There is no document {collection}/{name} in the repository."
         ) from error
-    return parse_document(keyring, path, data, name)
 
 
 def list_documents(storage: Storage, keyring: Keyring, collection: str, prefix: str) -> list[str]:

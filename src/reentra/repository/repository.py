@@ -452,6 +452,13 @@ class Repository:
         """Remove a document; nothing happens when there is none."""
         documents.delete_document(self._storage, self._keyring, collection, name)
 
+    def load_document_bytes(self, collection: str, name: str) -> bytes:
+        """Fetch a document as it is stored, whether it can be read or not.
+
+        Raises: ``errors.NotFound``.
+        """
+        return documents.load_document_bytes(self._storage, self._keyring, collection, name)
+
     # ---------------------------------------------------------------- locks
 
     def lock_shared(self, purpose: str, *, wait_seconds: float = 0) -> AbstractContextManager[Lock]:

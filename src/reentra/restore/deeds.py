@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reentra.directory.kinds import KINDS
 from reentra.directory.objects import ObjectRef
 from reentra.restore.identity import IdentityMap
 from reentra.restore.journal import StepRecord, StepStatus
@@ -84,6 +85,25 @@ def deeds_of(
         deeds.changed.pop(ref, None)  # the capture holds all of it
         deeds.licensed.pop(ref, None)
     return deeds
+
+
+def identity_of(plan: RestorePlan, records: Mapping[str, StepRecord]) -> IdentityMap:
+    """Return the new ids that a restore gave, from its journal alone."""
+    made = [
+        (step, record)
+        for step in plan.steps
+        if (record := records.get(step.id)) is not None
+        and record.status.is_good
+        and record.new_id
+        and not KINDS[step.ref.kind].is_link
+    ]
+    identity = plan.matched.with_objects(
+        [(step.ref.kind, step.ref.id, record.new_id) for step, record in made]
+    )
+    for step, record in made:
+        if step.app_id and record.new_app_id:
+            identity = identity.with_app(step.app_id, record.new_app_id)
+    return identity
 
 
 def _may_have_written(record: StepRecord) -> bool:
