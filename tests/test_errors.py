@@ -27,6 +27,7 @@ PINNED = {
     "DeltaExpired": ("delta_expired", 1, 502, False),
     "Throttled": ("throttled", 1, 503, True),
     "Unavailable": ("unavailable", 1, 503, True),
+    "GraphDown": ("graph_down", 1, 503, True),
     "OutcomeUnknown": ("outcome_unknown", 1, 502, False),
     "UntrustedLink": ("untrusted_link", 1, 502, False),
     "RepositoryError": ("repository", 1, 500, False),

@@ -24,6 +24,7 @@
     │   ├── DeltaExpired             1   502  the delta token is no longer good (410)
     │   ├── Throttled                1   503  still throttled after all waiting
     │   ├── Unavailable              1   503  Graph failed (5xx) or could not be reached
+    │   │   └── GraphDown            1   503  nothing but failures has come for minutes
     │   ├── OutcomeUnknown           1   502  a write was sent and its reply was lost
     │   └── UntrustedLink            1   502  a link leads away from the configured Graph host
     └── RepositoryError              1   500  the repository could not be used
@@ -274,6 +275,16 @@ class Unavailable(GraphError):
     http_status = 503
     is_retryable = True
     default_hint = "Try again; if it lasts, look at the network and at Microsoft's service health."
+
+
+class GraphDown(Unavailable):
+    """For minutes nothing but failures has come from Graph, whatever was asked.
+
+    Unlike ``Unavailable`` it is not about one request: asking for something else is in vain too.
+    """
+
+    code = "graph_down"
+    default_hint = "Run it again when Graph is well: it goes on where it can."
 
 
 class OutcomeUnknown(GraphError):

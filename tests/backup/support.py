@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from reentra import clock as clocks
 from reentra import progress
 from reentra.backup import BackupOptions, BackupResult, run_backup
 from reentra.directory import canonical
@@ -113,7 +114,12 @@ PATIENCE = Limits().scaled(50)
 IMPATIENCE = dataclasses.replace(PATIENCE, max_failures=2)
 
 
-def connected(server: SandboxServer, role: str, limits: Limits = PATIENCE) -> GraphClient:
+def connected(
+    server: SandboxServer,
+    role: str,
+    limits: Limits = PATIENCE,
+    clock: clocks.Clock = clocks.SYSTEM,
+) -> GraphClient:
     """Return a client of a running sandbox as one of its registered applications."""
     connection = TenantConnection(
         name="test",
@@ -123,13 +129,15 @@ def connected(server: SandboxServer, role: str, limits: Limits = PATIENCE) -> Gr
         graph_endpoint=server.base_url,
         authority=server.base_url,
     )
-    return connect(connection, lambda: seed.SANDBOX_SECRET, limits=limits)
+    return connect(connection, lambda: seed.SANDBOX_SECRET, limits=limits, clock=clock)
 
 
-def new_world(server: SandboxServer, limits: Limits = PATIENCE) -> World:
+def new_world(
+    server: SandboxServer, limits: Limits = PATIENCE, clock: clocks.Clock = clocks.SYSTEM
+) -> World:
     """Connect to a running sandbox and make a repository in memory."""
     repository, _ = Repository.create(open_storage("memory://"), PASSPHRASE, cost=CHEAP)
-    client = connected(server, "backup", limits)
+    client = connected(server, "backup", limits, clock)
     return World(server, repository, client, LiveTenant(client), connected(server, "both"))
 
 

@@ -9,8 +9,10 @@ import pytest
 from reentra import errors
 from reentra.backup.engine import BackupStatus
 from reentra.directory.state import CoverageStatus
+from reentra.graph.pace import Limits
 from reentra.sandbox.app import SandboxServer
 from tests.backup.support import IMPATIENCE, World, assert_same_state, new_world, objects_of
+from tests.graph.scripted import FakeClock
 
 
 def test_a_refused_kind_marks_that_kind_and_nothing_else(world: World) -> None:
@@ -123,6 +125,26 @@ def test_a_passing_failure_costs_time_and_nothing_else(world: World, what: int |
     result = world.backup()
     assert result.status is BackupStatus.COMPLETE
     assert_same_state(world.snapshot(result), world.live)
+
+
+def test_a_graph_that_fails_at_everything_ends_the_backup_soon_with_one_error(
+    server: SandboxServer,
+) -> None:
+    clock = FakeClock()
+    world = new_world(server, Limits(), clock)
+    world.backup()
+    before, waited = world.repository.list_snapshot_ids(world.client.tenant_id), sum(clock.slept)
+    # It begins when the backup is under way: kind after kind is asked for.
+    outage = world.faults.script(("*", "^(?!/directoryObjects/getAvailable)"), 503, 10_000)
+    with pytest.raises(errors.GraphDown) as caught:
+        world.backup()
+    assert caught.value.is_retryable
+    assert "nothing but failures" in caught.value.message
+    assert 120 <= sum(clock.slept) - waited < 240
+    assert outage.struck < 100
+    world.faults.clear()
+    assert world.repository.list_snapshot_ids(world.client.tenant_id) == before
+    assert world.backup().status is BackupStatus.UNCHANGED
 
 
 @pytest.mark.parametrize("what", ["throttled", "throttled_date"])

@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
-from reentra import progress
+from reentra import errors, progress
 from reentra.graph import throttle
 from reentra.graph.client import connect
 from reentra.graph.pace import scopes_of
-from tests.graph.scripted import SECRET, FakeClock, Reply, ScriptedGraph, problem
+from tests.graph.scripted import SECRET, FakeClock, Reply, ScriptedGraph, Seen, problem
 
 READ, WRITE = throttle.Scope.READ, throttle.Scope.WRITE
 
@@ -73,6 +73,46 @@ def test_a_pause_holds_for_every_client_of_the_application(
     assert sum(clock.slept) == pytest.approx(30)
     one.close()
     two.close()
+
+
+def test_one_error_is_told_when_nothing_but_failures_comes_for_two_minutes(
+    graph: ScriptedGraph, clock: FakeClock
+) -> None:
+    graph.otherwise = problem(503, "ServiceUnavailable")
+    with graph.client(clock) as client:
+        told: list[type[errors.GraphError]] = []
+        while errors.GraphDown not in told and len(told) < 20:
+            with pytest.raises(errors.Unavailable) as caught:
+                client.get("users/a")
+            told.append(type(caught.value))
+        assert 120 <= clock.seconds - 1_000 < 200
+        assert told[:2] == [errors.Unavailable] * 2
+        # A write is never sent again; whether it happened is not known, as ever.
+        with pytest.raises(errors.OutcomeUnknown):
+            client.patch("users/a", {"city": "Ulm"})
+        # One answer, and everything begins anew.
+        graph.script = [Reply(200, {"id": "a"})]
+        client.get("users/a")
+        with pytest.raises(errors.Unavailable) as again:
+            client.get("users/a")
+        assert not isinstance(again.value, errors.GraphDown)
+
+
+def test_a_kind_that_fails_among_others_that_do_not_is_no_outage(
+    graph: ScriptedGraph, clock: FakeClock
+) -> None:
+    def answer(seen: Seen) -> Reply:
+        bad = "devices" in seen.path
+        return problem(503, "ServiceUnavailable") if bad else Reply(200, {"id": "a"})
+
+    graph.otherwise = answer
+    with graph.client(clock) as client:
+        for _ in range(10):
+            client.get("users/a")
+            with pytest.raises(errors.Unavailable) as caught:
+                client.get("devices/a")
+            assert not isinstance(caught.value, errors.GraphDown)
+    assert clock.seconds - 1_000 > 240
 
 
 def test_a_throttled_write_does_not_hold_back_reads(graph: ScriptedGraph, clock: FakeClock) -> None:

@@ -124,7 +124,7 @@ def run_backup(
     Guarantees: nothing is visible before the manifest; a failed kind is told in its coverage and
     keeps what was known; a killed run is continued by the next one with the same options.
     Raises: ``errors.RepositoryLocked`` when another backup of the tenant runs,
-    ``errors.Unauthenticated``, ``errors.RepositoryError``.
+    ``errors.Unauthenticated``, ``errors.GraphDown``, ``errors.RepositoryError``.
     """
     options = options or BackupOptions()
     tenant_id = graph.tenant_id
@@ -238,7 +238,7 @@ class _Run:
                 continue
             try:
                 found = self._live.load_relationships_to(row.name, ids)
-            except errors.Unauthenticated:
+            except (errors.Unauthenticated, errors.GraphDown):
                 raise
             except errors.GraphError as error:
                 reason = f"Links of {kind}s that came back from the bin: {error.message}"

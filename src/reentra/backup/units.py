@@ -36,8 +36,8 @@ def kinds_of_unit(head: str) -> tuple[str, ...]:
 def read_unit(head: str, context: UnitContext) -> UnitResult:
     """Read one unit into the writer. A failed read is told in the coverage and never raised.
 
-    Raises: ``errors.Unauthenticated``, ``errors.UntrustedLink`` and ``errors.RepositoryError``:
-    then nothing of the backup can be trusted to go on.
+    Raises: ``errors.Unauthenticated``, ``errors.GraphDown``, ``errors.UntrustedLink`` and
+    ``errors.RepositoryError``: then nothing of the backup can be trusted to go on.
     """
     with reading.rare_collection():
         return _Unit(KINDS[head], context).read()
@@ -250,7 +250,7 @@ class _Unit:
         """Run a read; turn its failure into coverage, except where going on makes no sense."""
         try:
             read()
-        except (errors.Unauthenticated, errors.UntrustedLink):
+        except (errors.Unauthenticated, errors.GraphDown, errors.UntrustedLink):
             raise
         except errors.Forbidden as error:
             missing = self._missing(permissions)
@@ -312,7 +312,7 @@ class _Unit:
             return None
         try:
             return context.graph.count(self._row.list_path)
-        except errors.Unauthenticated:
+        except (errors.Unauthenticated, errors.GraphDown):
             raise
         except errors.GraphError:
             return None  # it is only for a progress bar

@@ -38,6 +38,8 @@ _PARALLEL_BATCHES = 4
 # Future members of evolvable enumerations come back as unknownFutureValue without it
 # (learn.microsoft.com/graph/best-practices-concept).
 _KNOW_ALL_ENUM_MEMBERS = "include-unknown-enum-members"
+ENDS_A_LIST = (errors.Unauthenticated, errors.Throttled, errors.GraphDown)
+"""What is not about one request: sending more of them would be in vain."""
 EVENTUAL: Headers = {"ConsistencyLevel": "eventual"}
 """What advanced queries need, together with ``$count=true``."""
 
@@ -263,8 +265,8 @@ class GraphClient:
         the longest wait that any of them was told, parts that failed with 5xx only when they are
         reads. ``is_serial`` runs the parts one after the other and stops at the first failure of
         each group of twenty (424). Batches of reads go four at a time. After a refusal of the
-        token, or throttling beyond all patience, the rest of a list with writes is not sent and
-        carries that error.
+        token, throttling beyond all patience, or minutes of failures, the rest of a list with
+        writes is not sent and carries that error.
         """
         chunks = list(chunked(parts))
         if len(chunks) > 1 and not is_serial and all(part.may_be_repeated for part in parts):
@@ -279,7 +281,7 @@ class GraphClient:
                 continue
             found = self._batch_or_errors(chunk, is_serial)
             responses.extend(found)
-            if isinstance(found[0].error, errors.Unauthenticated | errors.Throttled) and all(
+            if isinstance(found[0].error, ENDS_A_LIST) and all(
                 response.error is found[0].error for response in found
             ):
                 stop = found[0].error

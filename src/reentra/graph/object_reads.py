@@ -11,7 +11,7 @@ from reentra import errors
 from reentra.directory import canonical, kinds, objects
 from reentra.graph import addresses, odata
 from reentra.graph.batch import BatchRequest
-from reentra.graph.client import GraphClient
+from reentra.graph.client import ENDS_A_LIST, GraphClient
 
 _PAGE_SIZE = 999
 # Kinds whose collections take $top=999; others page as they please or not at all
@@ -341,7 +341,7 @@ class ObjectReads:
             [entry for entry in paths if entry[0] in is_slow],
         ):
             for name, _, _, error in self.answers(group, {}):
-                if isinstance(error, errors.Unauthenticated | errors.Throttled):
+                if isinstance(error, ENDS_A_LIST):
                     raise error
                 if error is not None:
                     found[name] = error

@@ -44,6 +44,7 @@ class Limits:
     backoff_most_seconds: float = 60
     max_waiting_seconds: float = 600  # waiting for 429s, per request
     max_failures: int = 6  # answers 5xx, lost answers and refused connections, per request
+    max_down_seconds: float = 120  # nothing but failures, of all requests together
 
     def scaled(self, factor: float) -> Limits:
         """Return limits that allow ``factor`` times as much and wait as much less.
@@ -135,7 +136,10 @@ class TenantThrottle:
     limit. Get it from ``throttle_of``.
     """
 
-    __slots__ = ("_app", "_gap_seconds", "_gap_until", "_next_at", "_tenant", "clock", "limits")
+    __slots__ = (
+        "_app", "_down_since", "_failed_at", "_gap_seconds", "_gap_until", "_next_at", "_tenant",
+        "clock", "limits",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -154,6 +158,8 @@ class TenantThrottle:
             }
         )
         self._tenant = tenant_wide or _tenant_wide_buckets(limits, now)
+        self._down_since: float | None = None
+        self._failed_at = now
         self._gap_seconds = 0.0
         self._gap_until = now
         self._next_at = now
@@ -216,6 +222,23 @@ class TenantThrottle:
                 self._gap_seconds = self.limits.slow_down_seconds * (1 + 10 * over)
                 self._gap_until = now + self.limits.read_window_seconds
                 self._next_at = max(self._next_at, now)
+
+    def note_failure(self) -> float:
+        """Take note of a 5xx, or of no answer; return for how many seconds there was nothing else.
+
+        A failure long after the one before begins anew: nobody asked in between.
+        """
+        now = self.clock.monotonic_seconds()
+        with self._app.lock:
+            is_stale = now - self._failed_at > self.limits.max_down_seconds
+            if self._down_since is None or is_stale:
+                self._down_since = now
+            self._failed_at = now
+            return now - self._down_since
+
+    def note_answer(self) -> None:
+        """Take note that Graph answers."""
+        self._down_since = None
 
     def pause(self, scopes: Sequence[Scope], seconds: float, headers: Mapping[str, str]) -> None:
         """Hold back everything that draws on the limit that was hit."""

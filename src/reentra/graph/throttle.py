@@ -9,6 +9,7 @@ what happened                               a read                a write
 ==========================================  ====================  ============================
 429                                         waits, repeats        waits, repeats (not executed)
 500, 502, 503, 504, lost or torn answer     backs off, repeats    ``OutcomeUnknown``
+nothing else for two minutes, any request   ``GraphDown``         ``OutcomeUnknown``
 connection refused, name not found          backs off, repeats    backs off, repeats (not sent)
 other 4xx                                   the answer, as it is  the answer, as it is
 ==========================================  ====================  ============================
@@ -183,6 +184,7 @@ class ThrottlePolicy(HTTPPolicy[HttpRequest, HttpResponse]):
         host = addresses.origin(http.url)[1]
         fate = _fate_of(failure)
         reason = _reason_of(failure)
+        down_seconds = self._throttle.note_failure()
         if _is_bad_certificate(failure):
             raise errors.Unavailable(
                 f"{host} showed a TLS certificate that is not trusted ({what}).",
@@ -193,6 +195,8 @@ class ThrottlePolicy(HTTPPolicy[HttpRequest, HttpResponse]):
                 f"{what} was sent to {host}, but its reply was lost: {reason}.",
                 hint="Look whether it happened before sending it again.",
             ) from None
+        if down_seconds >= self._throttle.limits.max_down_seconds:
+            raise _down(host, down_seconds, f"{what}: {reason}") from None
         if not patience.may_fail_again():
             raise errors.Unavailable(f"{host} could not be reached for {what}: {reason}.") from None
         patience.wait(patience.backoff_seconds(), f"{host} did not answer")
@@ -214,19 +218,28 @@ class ThrottlePolicy(HTTPPolicy[HttpRequest, HttpResponse]):
         self._throttle.settle(cost, units, headers)
         self._usage.add(resource_units=units or 0.0)
         if status == 429:
+            self._throttle.note_answer()
             self._wait_out(answer, http, scopes, patience)
             return False
         if status in _REPEATABLE or (status > 504 and status < 600):
+            down_seconds = self._throttle.note_failure()
             if not is_read:
                 raise self._lost(answer, http)
+            told = retry_after_seconds(headers, self._throttle.clock)
+            # Who is told when to come again is waited for as long as for a 429.
+            limits = self._throttle.limits
+            if down_seconds >= (limits.max_waiting_seconds if told else limits.max_down_seconds):
+                what = f"{http.method} {addresses.short_path(http.url)}: {status}"
+                request_id = header(headers, "request-id")
+                raise _down(addresses.origin(http.url)[1], down_seconds, what, request_id)
             if status not in _REPEATABLE or not patience.may_fail_again():
                 return True
-            told = retry_after_seconds(headers, self._throttle.clock)
             pause = told or patience.backoff_seconds()
             if patience.has_waited_enough_for(pause):
                 return True
             patience.wait(pause, f"Microsoft Graph answered {status}")
             return False
+        self._throttle.note_answer()
         body = answer.content
         # Some actions answer a write with a word of plain text; that is no torn JSON.
         is_text = (
@@ -387,6 +400,13 @@ def _cost_of(
             cost[scope] = cost.get(scope, 0.0) + 1.0
     order = (Scope.CONDITIONAL_ACCESS, Scope.KEY_CREDENTIALS, Scope.WRITE, Scope.READ)
     return tuple(scope for scope in order if scope in cost), cost
+
+
+def _down(host: str, seconds: float, what: str, request_id: str = "") -> errors.GraphDown:
+    return errors.GraphDown(
+        f"For {seconds:.0f} s nothing but failures has come from {host} (last: {what}).",
+        request_id=request_id,
+    )
 
 
 def _causes(failure: BaseException) -> list[BaseException]:

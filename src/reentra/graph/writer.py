@@ -17,7 +17,7 @@ from reentra import errors
 from reentra.directory import kinds, relationships
 from reentra.graph import addresses, odata
 from reentra.graph.batch import BatchRequest, BatchResponse
-from reentra.graph.client import GraphClient, reference_path
+from reentra.graph.client import ENDS_A_LIST, GraphClient, reference_path
 from reentra.graph.in_flight import Flight, SideBySide
 
 MAX_BIND = 20
@@ -272,12 +272,12 @@ class TenantWriter:
     def send(self, request: WriteRequest) -> WriteOutcome:
         """Send one change and say how it ended.
 
-        Raises: ``Unauthenticated`` and ``Throttled``, which say nothing about this change but that
+        Raises: ``ENDS_A_LIST``'s, which say nothing about this change but that
         it was not executed and that the next would not be either.
         """
         try:
             body = self._send(request)
-        except (errors.Unauthenticated, errors.Throttled):
+        except ENDS_A_LIST:
             raise
         except errors.GraphError as error:
             return outcome_of(request, error)
@@ -306,7 +306,7 @@ class TenantWriter:
         Changes of the same object run one after the other, in the order given; a failed one does
         not stop those behind it. Conditional Access goes one by one: it is limited to a request a
         second. Nothing is raised; after a lost reply the changes of that batch are ``UNKNOWN``.
-        When the token is refused, or throttling outlasts all patience, what was not sent yet
+        When the token is refused, or Graph is out of reach for long, what was not sent yet
         carries that error.
         """
         outcomes: dict[int, WriteOutcome] = {}
@@ -384,9 +384,7 @@ def _outcome_of_response(request: WriteRequest, response: BatchResponse) -> Writ
 def _is_in_vain(outcomes: Sequence[WriteOutcome]) -> bool:
     """Tell whether a whole batch was turned away, as any further one would be."""
     first = outcomes[0].error
-    return isinstance(first, errors.Unauthenticated | errors.Throttled) and all(
-        outcome.error is first for outcome in outcomes
-    )
+    return isinstance(first, ENDS_A_LIST) and all(outcome.error is first for outcome in outcomes)
 
 
 def _cause(outcomes: Sequence[WriteOutcome]) -> errors.GraphError:

@@ -93,8 +93,9 @@ class Applier:
     def apply_wave(self, wave: Wave) -> list[StepRecord]:
         """Apply what of the wave has no outcome yet, and record it.
 
-        Raises: ``errors.Unauthenticated`` when Graph no longer takes the credential; what was
-        under way stays intended, and is looked at when the restore goes on.
+        Raises: ``errors.Unauthenticated`` when Graph no longer takes the credential, and
+        ``errors.GraphDown`` when it fails at everything for minutes; what was under way stays
+        intended, and is looked at when the restore goes on.
         """
         standing = self._standing
         standing.save_identity()

@@ -29,7 +29,8 @@ class Sender:
     def send_all(self, works: Sequence[Work]) -> None:
         """Send until every request has an outcome. Outcomes are recorded round by round.
 
-        Raises: ``errors.Unauthenticated``, after the round's outcomes were recorded.
+        Raises: ``errors.Unauthenticated`` and ``errors.GraphDown``, after the round's outcomes
+        were recorded.
         """
         left = list(works)
         while left:
@@ -48,7 +49,7 @@ class Sender:
         unknown: list[Work] = []
         for (work, _request), outcome in zip(sendable, answers, strict=True):
             work.sends += 1
-            if isinstance(outcome.error, errors.Unauthenticated):
+            if isinstance(outcome.error, errors.Unauthenticated | errors.GraphDown):
                 fatal = outcome.error
             elif outcome.kind is OutcomeKind.UNKNOWN:
                 unknown.append(work)
