@@ -220,6 +220,45 @@ def test_objects_created_since_are_deleted_and_can_be_had_back(world: World) -> 
     assert members == {ann}  # what was in it comes back with it
 
 
+def test_a_credential_added_since_to_an_application_goes(world: World) -> None:
+    own = world.live.find_objects("application", "appId", [seed.BOTH_CLIENT_ID])
+    (application, other) = [
+        one for one in sorted(world.ids("application").values()) if one not in {i.id for i in own}
+    ][:2]
+
+    def trust(application_id: str, name: str) -> str:
+        made = world.client.post(
+            f"/applications/{application_id}/federatedIdentityCredentials",
+            {
+                "name": name,
+                "issuer": "https://issuer.example",
+                "subject": name,
+                "audiences": ["api://AzureADTokenExchange"],
+            },
+        )
+        assert made is not None
+        return str(made["id"])
+
+    again = trust(application, "again")
+    trust(other, "stays")
+    desired = world.captured()
+    world.client.delete(f"/applications/{application}/federatedIdentityCredentials/{again}")
+    trust(application, "again")
+    intruder = trust(application, "intruder")
+    fresh = world.client.post("/applications", {"displayName": "Fresh"})
+    assert fresh is not None
+    trust(str(fresh["id"]), "goes-along")
+    trust(own[0].id, "our-own")
+    plan = rolled_back(world, desired, Selection(kinds=frozenset({"application"})), "application")
+    deleted = {step.live_id for step in plan.steps if step.action is Action.DELETE}
+    assert deleted == {intruder, fresh["id"]}
+    assert plan.deletions == 1
+    done(world, plan)
+    left = {str(one.get("name")) for one in world.live.list_objects("federatedIdentityCredential")}
+    assert {"again", "stays", "our-own"} <= left
+    assert not left & {"intruder", "goes-along"}
+
+
 def test_the_restoring_application_survives_a_rollback_to_before_it_was_there(
     world: World,
 ) -> None:

@@ -306,6 +306,16 @@ def test_the_restoring_application_keeps_what_it_was_given_since(desired: ModelT
     assert [item.code for item in made.unrestorable] == [NOT_DELETED]
 
 
+def test_an_extension_added_since_stays_because_of_its_values(desired: ModelTenant) -> None:
+    desired.put("application", APP, displayName="App", appId=APP_ID)
+    live = desired.copied("live")
+    live.put("extensionProperty", "e", name="extension_x_code", applicationId=APP)
+    live.put("federatedIdentityCredential", "f", name="intruder", applicationId=APP)
+    made = rolled_back(desired, live)
+    assert deleted(made) == {"f"}
+    assert [(item.ref.id, item.code) for item in made.unrestorable] == [("e", NOT_DELETED)]
+
+
 def test_assignments_of_a_partial_kind_stay(desired: ModelTenant) -> None:
     principals(desired)
     live = desired.copied("live")

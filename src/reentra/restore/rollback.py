@@ -31,6 +31,7 @@ MICROSOFT_TENANTS = frozenset(
 _MICROSOFT_MANAGED = "microsoft-managed"  # how the names of such policies begin
 _STAMP_PRECISION = dt.timedelta(seconds=1)  # Graph cuts createdDateTime to whole seconds
 _ROLE_ASSIGNMENT = "unifiedRoleAssignment"
+_HOLDS_VALUES = "The values that users, groups and others have of it would go with it, for good."
 _STAYS = "Delete it by hand if it is not wanted."
 
 
@@ -62,7 +63,7 @@ def plan_link_deletions(draft: Draft) -> None:
 
     What leads to something that is deleted goes with it.
     """
-    own_id = _own_principal(draft) if draft.linked_since else ""
+    own_ids = _own_ids(draft) if draft.linked_since else frozenset()
     for kind, items in sorted(draft.linked_since.items()):
         row = KINDS[kind]
         ends = _ends(draft, row, items)
@@ -70,9 +71,12 @@ def plan_link_deletions(draft: Draft) -> None:
         for item in sorted(items, key=lambda item: item.id):
             if any(end in draft.deleted for end in ends[item.id]):
                 continue
-            if own_id and ends[item.id][:1] == [own_id]:
+            if own_ids & set(ends[item.id][:1]):
                 name = _name_of_link(draft, item, ends[item.id])
                 _keep(draft, item, name, "It belongs to the application that restores.", "")
+                continue
+            if kind == "extensionProperty":
+                _keep(draft, item, name_of(item), _HOLDS_VALUES, _STAYS)
                 continue
             planned += 1
             draft.steps.append(_link_deletion(draft, row, item, ends[item.id]))
@@ -262,12 +266,15 @@ def _created_at(item: DirectoryObject) -> dt.datetime | None:
         return None
 
 
-def _own_principal(draft: Draft) -> str:
-    """Return the id of the restoring application's service principal, or ``""``."""
+def _own_ids(draft: Draft) -> frozenset[str]:
+    """Return the ids of the restoring application and of its service principal."""
     if not draft.own_app_id:
-        return ""
-    found = draft.live.find_objects("servicePrincipal", "appId", [draft.own_app_id])
-    return found[0].id if found else ""
+        return frozenset()
+    return frozenset(
+        item.id
+        for kind in ("application", "servicePrincipal")
+        for item in draft.live.find_objects(kind, "appId", [draft.own_app_id])
+    )
 
 
 def _keep(draft: Draft, item: DirectoryObject, name: str, reason: str, instead: str) -> None:

@@ -126,7 +126,10 @@ def _expectations(
         expectation = result.setdefault(step.ref, _Expectation(step.ref, step.name, live_id))
         expectation.live_id = live_id
         expectation.is_absent = step.action is Action.DELETE
-        if step.action in (Action.INVITE, Action.DELETE):
+        if step.action is Action.DELETE:
+            expectation.values.update(step.body)  # by which it is addressed
+            continue
+        if step.action is Action.INVITE:
             continue
         if step.action is Action.CREATE and record.status is StepStatus.ALREADY:
             continue
