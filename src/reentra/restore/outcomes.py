@@ -7,6 +7,7 @@ from typing import Any
 
 from reentra import errors
 from reentra.directory.objects import canonical_id
+from reentra.restore.advice import advice_for
 from reentra.restore.journal import StepRecord, StepStatus
 from reentra.restore.look import Finding
 from reentra.restore.steps import Action, Step
@@ -100,12 +101,4 @@ def _what_to_do(steps: Sequence[Step], error: errors.Error) -> str:
                 "what is in a restricted administrative unit a role for that unit. `reentra tenant "
                 "check NAME` tells whether a permission is missing."
             )
-    return error.hint or _hint_for(error)
-
-
-def _hint_for(error: errors.Error) -> str:
-    if isinstance(error, errors.GraphNotFound):
-        return "The object or what it refers to is gone: make a new plan."
-    if isinstance(error, errors.InvalidRequest | errors.Conflict):
-        return "Graph refuses the value: put right what it names, then restore this object again."
-    return "Restore this object again."
+    return advice_for(error)
