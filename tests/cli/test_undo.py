@@ -71,7 +71,7 @@ def test_an_undo_is_shown_applied_and_told_like_any_restore(
     assert tenant.get("user", lina).props["department"] == before
     shown = cli("jobs", "undo", job, "--preview")
     assert f"undoes restore {job}" in shown.out
-    assert "Delete Omar Haas again, into the recycle bin" in shown.out
+    assert "Delete Omar Haas into the recycle bin; the restore had brought it back" in shown.out
     refused = cli("jobs", "undo", job, expect=4)
     assert "--yes" in refused.err
     undone = cli.json("jobs", "undo", job, *CONFIRMED)

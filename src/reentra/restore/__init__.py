@@ -15,6 +15,6 @@ Read in this order: ``steps``, ``identity``, ``bodies``, ``observed``, ``choices
 ``links``, ``unlinking``, ``subscriptions``, ``licences``, ``prerequisites``, ``object_steps``,
 ``repairs``, ``followups``, ``rollback``, ``plan``, ``order``, ``refusals``, ``administrators``,
 ``conditional_access``, ``principals``, ``lockout``, ``break_glass``, ``own_application``,
-``safety``, ``journal``, ``capture``, ``look``, ``advice``, ``outcomes``, ``apply``, ``verify``, ``report``, ``deeds``,
-``undo``.
+``safety``, ``journal``, ``capture``, ``look``, ``advice``, ``outcomes``, ``apply``, ``verify``,
+``report``, ``deeds``, ``wanted``, ``undo``.
 """

@@ -32,6 +32,7 @@ _MICROSOFT_MANAGED = "microsoft-managed"  # how the names of such policies begin
 _STAMP_PRECISION = dt.timedelta(seconds=1)  # Graph cuts createdDateTime to whole seconds
 _ROLE_ASSIGNMENT = "unifiedRoleAssignment"
 _HOLDS_VALUES = "The values that users, groups and others have of it would go with it, for good."
+_SINCE = "made since the snapshot"
 _STAYS = "Delete it by hand if it is not wanted."
 
 
@@ -79,7 +80,8 @@ def plan_link_deletions(draft: Draft) -> None:
                 _keep(draft, item, name_of(item), _HOLDS_VALUES, _STAYS)
                 continue
             planned += 1
-            draft.steps.append(_link_deletion(draft, row, item, ends[item.id]))
+            name = _name_of_link(draft, item, ends[item.id])
+            draft.steps.append(link_deletion(item, name, _SINCE))
         if planned and kind == _ROLE_ASSIGNMENT:
             draft.warnings.append(
                 f"{planned:,} role assignments made since the snapshot are taken away. One that "
@@ -101,16 +103,15 @@ def _name_of_link(draft: Draft, item: DirectoryObject, ends: Sequence[str]) -> s
     return " → ".join(draft.live_title(end) for end in ends) or item.id
 
 
-def _link_deletion(
-    draft: Draft, row: ObjectKind, item: DirectoryObject, ends: Sequence[str]
-) -> Step:
-    name = _name_of_link(draft, item, ends)
+def link_deletion(item: DirectoryObject, name: str, why: str) -> Step:
+    """Return the step that takes a link with an id of its own away."""
+    row = KINDS[item.kind]
     return Step(
         id=f"delete/{item.ref}",
         action=Action.DELETE,
         ref=item.ref,
         name=name,
-        summary=f"Take away {name}, made since the snapshot",
+        summary=f"Take away {name}, {why}",
         precondition=Precondition.PRESENT,
         phase=LINK_DELETION_PHASE,
         body={one: item.get(one) for one in row.natural_key if item.get(one) is not None},
@@ -137,7 +138,8 @@ def _plan_kind(draft: Draft, row: ObjectKind, items: list[DirectoryObject]) -> N
         going.append(item)
     depending = _assignments_of(draft, going) if row.name == "unifiedRoleDefinition" else {}
     for item in going:
-        _delete(draft, row, item, depending.get(item.id, ()))
+        first = depending.get(item.id, ())
+        add_deletion(draft, item, name_of(item), "it was created since the snapshot", first)
     if going:
         count = len(going)
         objects = f"{count:,} object{'' if count == 1 else 's'} of kind {row.name}"
@@ -161,24 +163,25 @@ def _assignments_of(draft: Draft, roles: Sequence[DirectoryObject]) -> dict[str,
         items = draft.live.find_objects(row.name, "roleDefinitionId", chunk)
         ends = _ends(draft, row, items)
         for item in sorted(items, key=lambda item: item.id):
-            step = _link_deletion(draft, row, item, ends[item.id])
+            step = link_deletion(item, _name_of_link(draft, item, ends[item.id]), _SINCE)
             draft.steps.append(step)
             steps.setdefault(str(item.get("roleDefinitionId")), []).append(step.id)
     return steps
 
 
-def _delete(
-    draft: Draft, row: ObjectKind, item: DirectoryObject, after: Sequence[str] = ()
+def add_deletion(
+    draft: Draft, item: DirectoryObject, name: str, why: str, after: Sequence[str] = ()
 ) -> None:
-    name = name_of(item)
+    """Add the deletion of a live object to the draft, with what has to be done before it."""
+    row = KINDS[item.kind]
     phase = _DELETION_PHASE - row.phase
     depends_on = tuple(after)
     if row.name == "namedLocation" and item.get("isTrusted") is True:
         # Graph deletes no trusted location: learn.microsoft.com/graph/api/namedlocation-delete
-        depends_on = (f"update/{item.ref}",)
+        depends_on = (*depends_on, f"update/{item.ref}")
         draft.steps.append(
             Step(
-                id=depends_on[0],
+                id=depends_on[-1],
                 action=Action.UPDATE,
                 ref=item.ref,
                 name=name,
@@ -199,7 +202,7 @@ def _delete(
             action=Action.DELETE,
             ref=item.ref,
             name=name,
-            summary=f"Delete {name} {where}; it was created since the snapshot.{along}",
+            summary=f"Delete {name} {where}; {why}.{along}",
             precondition=Precondition.PRESENT,
             phase=phase,
             depends_on=depends_on,

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from reentra import errors
@@ -20,20 +19,19 @@ from reentra.directory.kinds import KINDS
 from reentra.directory.objects import DirectoryObject, ObjectRef, Relationship
 from reentra.directory.relationships import RELATIONSHIPS
 from reentra.directory.selection import Selection
-from reentra.directory.state import COMPLETE, Coverage, LiveState, TenantState
+from reentra.directory.state import LiveState, TenantState
 from reentra.restore import bodies
 from reentra.restore.deeds import Deeds, LinkKey
 from reentra.restore.draft import Draft, RestoreOptions, chunks, name_of
-from reentra.restore.existing import load_existing, load_links_to
+from reentra.restore.existing import load_links_to, load_written
 from reentra.restore.identity import IdentityMap
 from reentra.restore.licences import direct_licences, group_licences
-from reentra.restore.matching import end_properties
 from reentra.restore.plan import RestorePlan, plan_restore
+from reentra.restore.rollback import REMOVAL_PHASE, add_deletion, link_deletion
 from reentra.restore.safety import NO_SAFEGUARDS, Safeguards
 from reentra.restore.steps import CHANGED_SINCE, Action, Precondition, Step, Unrestorable
+from reentra.restore.wanted import SeenTenant, WantedState
 
-REMOVAL_PHASE = 200
-_LAST_PHASE = 1000  # objects are deleted in the reverse of the order in which they are created
 _LOOKED_AT = 500  # created objects of which it is told whether they were used since
 _LICENCES = "assignedLicenses"
 _STATES = "licenseAssignmentStates"
@@ -86,92 +84,6 @@ def ensure_undoable(deeds: Deeds) -> None:
         )
 
 
-class _SeenTenant:
-    """The live tenant, answering for single objects what it answered the first time.
-
-    What is wanted is made from what was seen; a change between two reads would look like one to
-    be taken back.
-    """
-
-    def __init__(self, live: LiveState) -> None:
-        self._live = live
-        self._objects: dict[str, dict[str, DirectoryObject | None]] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._live, name)
-
-    def load_objects(self, kind: str, ids: Sequence[str]) -> dict[str, DirectoryObject]:
-        known = self._objects.setdefault(kind, {})
-        fresh = [one for one in ids if one not in known]
-        if fresh:
-            found = load_existing(self._live, kind, fresh)
-            known.update({one: found.get(one) for one in fresh})
-        return {one: item for one in ids if (item := known[one]) is not None}
-
-
-@dataclass(slots=True)
-class _WantedState:
-    """The tenant as it is to be: as it is now, but for what is taken back."""
-
-    seen: _SeenTenant
-    capture: TenantState
-    objects: dict[str, dict[str, DirectoryObject]] = field(default_factory=dict)
-    links: dict[str, list[Relationship]] = field(default_factory=dict)
-
-    @property
-    def tenant_id(self) -> str:
-        return str(self.seen.tenant_id)
-
-    @property
-    def label(self) -> str:
-        return self.capture.label
-
-    def coverage(self) -> Mapping[str, Coverage]:
-        return dict.fromkeys((*KINDS, *RELATIONSHIPS), COMPLETE)
-
-    def list_objects(self, kind: str) -> Iterator[DirectoryObject]:
-        yield from self.objects.get(kind, {}).values()
-
-    def load_objects(self, kind: str, ids: Sequence[str]) -> dict[str, DirectoryObject]:
-        own = self.objects.get(kind, {})
-        rest = [one for one in ids if one not in own]
-        found = self.seen.load_objects(kind, rest) if rest else {}
-        return {**found, **{one: own[one] for one in ids if one in own}}
-
-    def find_objects(
-        self, kind: str, property_name: str, values: Sequence[str]
-    ) -> list[DirectoryObject]:
-        wanted = {value.lower() for value in values}
-        return [
-            item
-            for item in self.objects.get(kind, {}).values()
-            if str(item.get(property_name) or "").lower() in wanted
-        ]
-
-    def list_relationships(self, relationship: str) -> Iterator[Relationship]:
-        yield from self.links.get(relationship, ())
-
-    def load_relationships(
-        self, relationship: str, source_ids: Sequence[str]
-    ) -> list[Relationship]:
-        wanted = set(source_ids)
-        return [link for link in self.links.get(relationship, ()) if link.source_id in wanted]
-
-    def load_relationships_to(
-        self, relationship: str, target_ids: Sequence[str]
-    ) -> list[Relationship]:
-        wanted = set(target_ids)
-        return [link for link in self.links.get(relationship, ()) if link.target_id in wanted]
-
-    def load_names(self, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
-        """Name what is live or captured, and every end of a link: none of them is passed over."""
-        ends = {link.target_id: link.target_kind for held in self.links.values() for link in held}
-        names = {one: (ends[one], one) for one in ids if one in ends}
-        names.update(self.capture.load_names(ids))
-        names.update(self.seen.load_names(ids))
-        return names
-
-
 class _Undoing:
     """Works out what is wanted, and the steps that a comparison of states does not give."""
 
@@ -187,14 +99,14 @@ class _Undoing:
         self._capture = capture
         self._identity = identity
         self._is_overwriting = is_overwriting
-        self.seen: Any = _SeenTenant(live)
+        self.seen: Any = SeenTenant(live)
         self.selected: set[ObjectRef] = set(deeds.made)
         self._conflicts: list[Unrestorable] = []
         self._removals: list[LinkKey] = []
         self._renewed: list[str] = []  # what named a dead id before, and names its new one
 
-    def wanted(self) -> _WantedState:
-        state = _WantedState(self.seen, self._capture)
+    def wanted(self) -> WantedState:
+        state = WantedState(self.seen, self._capture)
         for kind, members in _by_kind(self._deeds.changed).items():
             for chunk in chunks(sorted(members)):
                 before = self._capture.load_objects(kind, chunk)
@@ -344,7 +256,18 @@ class _Undoing:
         for relationship, keys in sorted(by_relationship.items()):
             self._remove(draft, relationship, keys)
         for ref, item in sorted(doomed.items()):
-            draft.steps.append(self._deletion(ref, item))
+            name = self._deeds.names[ref]
+            if ref.kind == "extensionProperty":
+                draft.warnings.append(
+                    f"The directory extension {name} is taken away again; the values that users, "
+                    "groups and others have of it go with it, for good."
+                )
+            if KINDS[ref.kind].is_link:
+                draft.steps.append(link_deletion(item, name, "which the restore had made"))
+            else:
+                is_back = ref in self._deeds.undeleted
+                why = "the restore had brought it back" if is_back else "the restore had created it"
+                add_deletion(draft, item, name, why)
         self._tell_use(draft, doomed)
 
     def _goes_along(self, key: LinkKey, doomed: Mapping[ObjectRef, DirectoryObject]) -> bool:
@@ -361,43 +284,18 @@ class _Undoing:
         for kind, members in _by_kind(self._deeds.made).items():
             row = KINDS[kind]
             for chunk in chunks(sorted(members)):
-                loaded: Iterable[DirectoryObject]
-                if row.per_source_of:  # addressed through its ends only
-                    first = end_properties(row)[0]
-                    values = {
-                        str(self._identity.rewritten(kind, body).get(first) or "")
-                        for one in chunk
-                        if (body := self._deeds.made[ObjectRef(kind, one)])
-                    }
-                    loaded = draft.live.find_objects(kind, first, sorted(values))
-                else:
-                    loaded = draft.live.load_objects(kind, chunk).values()
-                for item in loaded:
+                wanted = {
+                    one: self._identity.rewritten(kind, self._deeds.made[ObjectRef(kind, one)])
+                    for one in chunk
+                }
+                for item in load_written(draft.live, kind, wanted).values():
                     if item.id not in members:
                         continue
                     if row.can_delete:
                         found[item.ref] = item
                     else:
                         draft.refuse(item, "object", "Graph cannot delete it.", row.reason)
-        return found
-
-    def _deletion(self, ref: ObjectRef, item: DirectoryObject) -> Step:
-        row = KINDS[ref.kind]
-        name = self._deeds.names[ref]
-        where = "into the recycle bin" if row.has_recycle_bin else "for good"
-        names = row.natural_key if row.is_link else ()  # by which it is looked for afterwards
-        body = {one: item.get(one) for one in names if item.get(one) is not None}
-        return Step(
-            id=f"delete/{ref}",
-            action=Action.DELETE,
-            ref=ref,
-            name=name,
-            summary=f"Take {name} away again" if row.is_link else f"Delete {name} again, {where}",
-            precondition=Precondition.PRESENT,
-            phase=_LAST_PHASE - row.phase,
-            body=body,
-            live_id=ref.id,
-        )
+        return {ref: item for ref, item in found.items() if not _is_part_of_one(item, found)}
 
     def _remove(self, draft: Draft, relationship: str, keys: list[LinkKey]) -> None:
         row = RELATIONSHIPS[relationship]
@@ -478,6 +376,15 @@ class _Undoing:
                     f"{ref.kind} {name_of(item)} ({ref.id}) was changed since it was created anew: "
                     f"{', '.join(sorted(changed))}."
                 )
+
+
+def _is_part_of_one(item: DirectoryObject, doomed: Mapping[ObjectRef, DirectoryObject]) -> bool:
+    """Tell whether an object belongs to another one that is deleted, and goes with it."""
+    row = KINDS[item.kind]
+    if not row.is_owned:
+        return False
+    owner = str(item.get(row.source_property) or "")
+    return ObjectRef(row.per_source_of, owner) in doomed
 
 
 def _only(properties: Mapping[str, Any], name: str) -> dict[str, Any]:
