@@ -24,11 +24,25 @@ ENTITIES = (
     "domain", "subscribedSku", "organization", "policyBase", "authorizationPolicy",
     "federatedIdentityCredential", "extensionProperty", "scopedRoleMembership",
     "directoryRole", "directoryRoleTemplate", "invitation", "authenticationStrengthPolicy",
-    "licenseDetails", "orgContact",
+    "licenseDetails", "orgContact", "claimsMappingPolicy", "tokenLifetimePolicy",
+    "tokenIssuancePolicy", "homeRealmDiscoveryPolicy", "activityBasedTimeoutPolicy",
+    "authenticationContextClassReference", "groupLifecyclePolicy",
+    "identitySecurityDefaultsEnforcementPolicy", "adminConsentRequestPolicy",
+    "deviceRegistrationPolicy", "authenticationMethodsPolicy",
+    "emailAuthenticationMethodConfiguration", "fido2AuthenticationMethodConfiguration",
+    "microsoftAuthenticatorAuthenticationMethodConfiguration",
+    "smsAuthenticationMethodConfiguration", "softwareOathAuthenticationMethodConfiguration",
+    "temporaryAccessPassAuthenticationMethodConfiguration",
+    "voiceAuthenticationMethodConfiguration",
+    "x509CertificateAuthenticationMethodConfiguration", "crossTenantAccessPolicy",
+    "crossTenantAccessPolicyConfigurationDefault", "crossTenantAccessPolicyConfigurationPartner",
 )  # fmt: skip
 
 # Complex types that are only named by their base in properties.tsv.
-DERIVED = ("iPv4CidrRange", "iPv6CidrRange")
+DERIVED = (
+    "iPv4CidrRange", "iPv6CidrRange", "allDeviceRegistrationMembership",
+    "enumeratedDeviceRegistrationMembership", "noDeviceRegistrationMembership",
+)  # fmt: skip
 
 # Returned or accepted by the service although the v1.0 metadata does not declare them.
 # servicePrincipal.createdDateTime: observed in real exports; device.extensionAttributes:
@@ -36,6 +50,11 @@ DERIVED = ("iPv4CidrRange", "iPv6CidrRange")
 UNDECLARED = {
     "servicePrincipal": {"createdDateTime": "DateTimeOffset"},
     "device": {"extensionAttributes": "onPremisesExtensionAttributes"},
+    # Contained in the metadata, inside the object on the wire (observed in real exports).
+    "authenticationMethodsPolicy": {
+        "authenticationMethodConfigurations": "Collection(Json)",
+    },
+    "authenticationStrengthPolicy": {"combinationConfigurations": "Collection(Json)"},
 }
 
 # Declared in the metadata, absent from the table.

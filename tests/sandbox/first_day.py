@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from reentra.sandbox import schema
+from reentra.sandbox import schema, seed_policies
 from reentra.sandbox.clock import Clock
 from reentra.sandbox.rules_principals import GRAPH_APP, microsoft_application
 from reentra.sandbox.rules_settings import GUEST_ROLES, GUEST_SETTINGS
@@ -56,6 +56,7 @@ def new_tenant(
     add_domain(tenant, domain, initial=True)
     tenant.create("organization", _organization(name, domain, moment), tenant_id)
     tenant.create("authorizationPolicy", _authorization_policy(), "authorizationPolicy")
+    seed_policies.plant_policies(tenant)
     for role in schema.builtin_roles():
         tenant.create("unifiedRoleDefinition", _role(role), role.id)
         described = {"description": f"Built-in role {role.display_name}."}

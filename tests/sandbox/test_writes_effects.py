@@ -743,6 +743,59 @@ def test_what_graph_filled_in_may_be_sent_back_to_make_the_object_again(
 # --- every operation, once, with its documented status ---
 
 
+def walk_policies(go: Any, new: Any, ids: dict[str, str]) -> None:
+    """Perform every operation on the policies of a tenant."""
+    links = {
+        "claimsMappingPolicies": ("servicePrincipals",),
+        "homeRealmDiscoveryPolicies": ("servicePrincipals",),
+        "tokenLifetimePolicies": ("servicePrincipals", "applications"),
+        "tokenIssuancePolicies": ("applications",),
+        "activityBasedTimeoutPolicies": (),
+    }
+    for name, sources in links.items():
+        path = f"/policies/{name}"
+        policy = new(path, {"displayName": "x", "definition": ["{}"]})
+        for source in sources:
+            own = ids["sp" if source == "servicePrincipals" else "app"]
+            url = {"@odata.id": f"{GRAPH}/policies/{name}/{policy}"}
+            go("POST", f"/{source}/{{id}}/{name}/$ref", url, id=own)
+            go("DELETE", f"/{source}/{{id}}/{name}/{{target}}/$ref", target=policy)
+        go("PATCH", path + "/{id}", {"displayName": "y"}, id=policy)
+        go("DELETE", path + "/{id}")
+    path = "/policies/authenticationStrengthPolicies"
+    strength = {"displayName": "x", "allowedCombinations": ["fido2"]}
+    go("PATCH", path + "/{id}", {"description": "y"}, id=new(path, strength))
+    combinations = {"allowedCombinations": ["password, sms"]}
+    go("POST", path + "/{id}/updateAllowedCombinations", combinations)
+    go("DELETE", path + "/{id}")
+    path = "/identity/conditionalAccess/authenticationContextClassReferences/{id}"
+    go("PATCH", path, {"displayName": "x"}, id="c9")
+    go("DELETE", path)
+    path = "/groupLifecyclePolicies"
+    lifetime = {"groupLifetimeInDays": 99, "managedGroupTypes": "All"}
+    go("PATCH", path + "/{id}", {"groupLifetimeInDays": 98}, id=new(path, lifetime))
+    go("DELETE", path + "/{id}")
+    path = "/policies/crossTenantAccessPolicy"
+    go("PATCH", path, {"allowedCloudEndpoints": ["x"]})
+    go("PATCH", path + "/default", {"inboundTrust": {"isMfaAccepted": True}})
+    partner = "0fabc1a5-77aa-4a6e-9c1f-3c9a5d1b7e42"
+    new(path + "/partners", {"tenantId": partner})
+    go("PATCH", path + "/partners/{id}", {"isServiceProvider": True}, id=partner)
+    go("DELETE", path + "/partners/{id}")
+    go("PATCH", "/policies/identitySecurityDefaultsEnforcementPolicy", {"isEnabled": False})
+    go("PUT", "/policies/adminConsentRequestPolicy", {
+        "isEnabled": True, "notifyReviewers": False, "remindersEnabled": False, "reviewers": [
+            {"query": f"/users/{ids['ann']}", "queryType": "MicrosoftGraph"}]})  # fmt: skip
+    go("PUT", "/policies/deviceRegistrationPolicy", {
+        "azureADJoin": {"isAdminConfigurable": True},
+        "azureADRegistration": {"isAdminConfigurable": True}})  # fmt: skip
+    path = "/policies/authenticationMethodsPolicy"
+    go("PATCH", path, {"reconfirmationInDays": 10})
+    method = {"@odata.type": "#microsoft.graph.smsAuthenticationMethodConfiguration"}
+    go("PATCH", path + "/authenticationMethodConfigurations/{id}",
+       {**method, "state": "enabled"}, id="SMS")  # fmt: skip
+
+
 def walk(world: World) -> dict[tuple[str, str], int]:
     """Perform every operation that can succeed; return the status of each."""
     ids, seen = world.ids, {}
@@ -762,6 +815,7 @@ def walk(world: World) -> dict[tuple[str, str], int]:
         assert record is not None
         return record.id
 
+    walk_policies(go, new, ids)
     go("POST", "/invitations", {
         "invitedUserEmailAddress": "a@b.org", "inviteRedirectUrl": "https://x"})  # fmt: skip
     person = new("/users", world.user("walker", usageLocation="DE"))

@@ -22,6 +22,7 @@ _COLLECTIONS = {
     "administrativeUnit": "directory/administrativeUnits",
 }
 _SKUS = "subscribedSku"
+_STRENGTH = "authenticationStrengthPolicy"
 
 
 class Harm:
@@ -59,7 +60,8 @@ def _is_harmable(kind: str, item: dict[str, Any]) -> bool:
     name = str(item.get("displayName") or "")
     if name.startswith("Reentra Sandbox") or name == "Microsoft Graph":
         return False  # deleting ourselves is a mishap of another kind
-    return not (kind == "unifiedRoleDefinition" and item.get("isBuiltIn"))
+    is_built_in = item.get("isBuiltIn") or item.get("policyType") == "builtIn"
+    return not (kind in ("unifiedRoleDefinition", _STRENGTH) and is_built_in)
 
 
 def _soft_delete(kind: str) -> Mishap:
@@ -419,6 +421,139 @@ def _extension_value(harm: Harm, first: int, second: int) -> None:
     harm.client.patch(f"/users/{harm.id('user', first)}", {name: value})
 
 
+_TOKEN_POLICIES = (
+    ("claimsMappingPolicy", "policies/claimsMappingPolicies"),
+    ("tokenLifetimePolicy", "policies/tokenLifetimePolicies"),
+    ("tokenIssuancePolicy", "policies/tokenIssuancePolicies"),
+    ("homeRealmDiscoveryPolicy", "policies/homeRealmDiscoveryPolicies"),
+    ("activityBasedTimeoutPolicy", "policies/activityBasedTimeoutPolicies"),
+)
+_POLICY_LINKS = (
+    ("servicePrincipal", "claimsMappingPolicies", "claimsMappingPolicy"),
+    ("servicePrincipal", "homeRealmDiscoveryPolicies", "homeRealmDiscoveryPolicy"),
+    ("servicePrincipal", "tokenLifetimePolicies", "tokenLifetimePolicy"),
+    ("application", "tokenLifetimePolicies", "tokenLifetimePolicy"),
+    ("application", "tokenIssuancePolicies", "tokenIssuancePolicy"),
+)
+
+
+def _token_policy(deletes: bool) -> Mishap:
+    def mishap(harm: Harm, first: int, second: int) -> None:
+        kind, path = _TOKEN_POLICIES[first % len(_TOKEN_POLICIES)]
+        object_id = harm.id(kind, second)
+        if deletes:
+            harm.client.delete(f"/{path}/{object_id}")
+        else:
+            harm.client.patch(f"/{path}/{object_id}", {"displayName": f"harm {second}"})
+
+    return mishap
+
+
+def _policy_link(adds: bool) -> Mishap:
+    """Give an application or principal a policy, or take away what it has."""
+
+    def mishap(harm: Harm, first: int, second: int) -> None:
+        source_kind, navigation, target_kind = _POLICY_LINKS[first % len(_POLICY_LINKS)]
+        if adds:
+            path = f"{_COLLECTIONS[source_kind]}/{harm.id(source_kind, second)}/{navigation}"
+            target = harm.client.url(f"policies/{navigation}/{harm.id(target_kind, first)}")
+            harm.client.post(f"/{path}/$ref", {"@odata.id": target})
+            return
+        name = f"{source_kind}.{navigation}"
+        links = sorted(harm.world.live.list_relationships(name))
+        if links:
+            link = links[second % len(links)]
+            path = f"{_COLLECTIONS[source_kind]}/{link.source_id}/{navigation}"
+            harm.client.remove_reference(f"/{path}/{link.target_id}/$ref")
+
+    return mishap
+
+
+def _strength(harm: Harm, first: int, second: int) -> None:
+    path = f"/policies/authenticationStrengthPolicies/{harm.id(_STRENGTH, first)}"
+    if second % 3 == 0:
+        harm.client.delete(path)
+    elif second % 3 == 1:
+        harm.client.patch(path, {"description": "harm"})
+    else:
+        combinations = {"allowedCombinations": ["password,sms"]}
+        harm.client.post(f"{path}/updateAllowedCombinations", combinations)
+
+
+def _context(harm: Harm, first: int, second: int) -> None:
+    kind = "authenticationContextClassReference"
+    path = f"/{_CA}/authenticationContextClassReferences/{harm.id(kind, first)}"
+    harm.client.patch(path, {"description": "harm", "isAvailable": bool(second % 2)})
+    if second % 2 == 0:
+        harm.client.delete(path)
+
+
+def _lifetime(harm: Harm, first: int, second: int) -> None:
+    path = f"/groupLifecyclePolicies/{harm.id('groupLifecyclePolicy', first)}"
+    if second % 2:
+        harm.client.patch(path, {"groupLifetimeInDays": 100 + second})
+        return
+    harm.client.delete(path)
+    if second % 4 == 0:
+        body = {"groupLifetimeInDays": 200, "managedGroupTypes": "None"}
+        harm.client.post("/groupLifecyclePolicies", body)
+
+
+def _partner(harm: Harm, first: int, second: int) -> None:
+    kind = "crossTenantAccessPolicyConfigurationPartner"
+    path = f"/policies/crossTenantAccessPolicy/partners/{harm.id(kind, first)}"
+    if second % 2:
+        harm.client.patch(path, {"b2bCollaborationOutbound": None})
+    else:
+        harm.client.delete(path)
+
+
+def _cross_tenant_default(harm: Harm, _first: int, second: int) -> None:
+    trust = {
+        "isMfaAccepted": bool(second % 2),
+        "isCompliantDeviceAccepted": True,
+        "isHybridAzureADJoinedDeviceAccepted": False,
+    }
+    harm.client.patch("/policies/crossTenantAccessPolicy/default", {"inboundTrust": trust})
+
+
+def _method(harm: Harm, first: int, second: int) -> None:
+    item = harm.one("authenticationMethodConfiguration", first)
+    body: dict[str, Any] = {"@odata.type": item["@odata.type"], "state": "disabled"}
+    if second % 2:
+        group = {"targetType": "group", "id": harm.id("group", second)}
+        body["includeTargets"] = [{**group, "isRegistrationRequired": False}]
+    path = "/policies/authenticationMethodsPolicy/authenticationMethodConfigurations"
+    harm.client.patch(f"{path}/{item['id']}", body)
+
+
+def _consent(harm: Harm, first: int, second: int) -> None:
+    query = f"/users/{harm.id('user', first)}"
+    reviewer = {"query": query, "queryType": "MicrosoftGraph", "queryRoot": None}
+    body = {
+        "isEnabled": bool(second % 2),
+        "notifyReviewers": False,
+        "remindersEnabled": False,
+        "requestDurationInDays": second,
+        "reviewers": [reviewer] if second % 3 else [],
+    }
+    harm.client.put("/policies/adminConsentRequestPolicy", body)
+
+
+def _device_registration(harm: Harm, first: int, second: int) -> None:
+    allowed = {
+        "@odata.type": "#microsoft.graph.enumeratedDeviceRegistrationMembership",
+        "users": [harm.id("user", first)],
+        "groups": [],
+    }
+    body = {
+        "userDeviceQuota": second,
+        "azureADJoin": {"isAdminConfigurable": True, "allowedToJoin": allowed},
+        "azureADRegistration": {"isAdminConfigurable": False},
+    }
+    harm.client.put("/policies/deviceRegistrationPolicy", body)
+
+
 MISHAPS: dict[str, Mishap] = {
     "soft-delete user": _soft_delete("user"),
     "soft-delete group": _soft_delete("group"),
@@ -489,5 +624,17 @@ MISHAPS: dict[str, Mishap] = {
     "change credential": _change_credential,
     "delete extension": _delete_part("extensionProperty"),
     "set extension value": _extension_value,
+    "delete token policy": _token_policy(True),
+    "change token policy": _token_policy(False),
+    "assign policy": _policy_link(True),
+    "unassign policy": _policy_link(False),
+    "harm strength": _strength,
+    "harm context": _context,
+    "harm lifetime": _lifetime,
+    "harm partner": _partner,
+    "change cross-tenant default": _cross_tenant_default,
+    "change method": _method,
+    "change consent requests": _consent,
+    "change device registration": _device_registration,
     "delete group setting": _delete("groupSetting", "groupSettings"),
 }

@@ -33,7 +33,8 @@ class ReadAhead:
 
     def prepare(self, lists: list[tuple[str, Params]]) -> None:
         """Fetch the first pages of ``lists``: paths and their queries."""
-        paths = [_address(path, params) for path, params in lists if not path.startswith(_PACED)]
+        wanted = (_address(path, params) for path, params in lists if not path.startswith(_PACED))
+        paths = list(dict.fromkeys(wanted))
         if len(paths) < 2:
             return
         requests = [batch.BatchRequest("GET", path) for path in paths]
@@ -71,7 +72,7 @@ def lists_of_unit(
     if head in _LARGE:
         return []
     lists: list[tuple[str, Params]] = []
-    if row.is_singleton:
+    if row.is_singleton or row.embedded_in:
         lists.append((row.list_path, {}))
     elif not row.delta_path:
         lists.append((row.list_path, queries.list_params(row, row.select)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -36,6 +36,9 @@ class ReadsLive(Protocol):
 
     def forget_extensions(self) -> None:
         """Let those names be fetched anew."""
+
+    def list_relationships(self, relationship: str) -> Iterator[Relationship]:
+        """Stream every link of a relationship."""
 
     def load_names(self, ids: list[str]) -> dict[str, tuple[str, str]]:
         """Fetch kind and name of objects."""

@@ -9,20 +9,13 @@ from reentra.directory.relationships import RelationshipKind
 
 PAGE_OBJECTS = 999  # the most that Graph gives (learn.microsoft.com/graph/paging)
 
-# Lists that answer in one piece or with a page size of their own; they may refuse $top
-# (learn.microsoft.com/graph/paging).
-_WITHOUT_TOP = frozenset({
-    "authorizationPolicy", "conditionalAccessPolicy", "domain", "groupSetting", "namedLocation",
-    "organization", "subscribedSku", "unifiedRoleAssignment", "unifiedRoleDefinition",
-})  # fmt: skip
-
 
 def list_params(row: ObjectKind, select: Sequence[str]) -> dict[str, str | int]:
     """Return the query of a kind's list."""
     params: dict[str, str | int] = {}
     if select:
         params["$select"] = ",".join(select)
-    if row.name not in _WITHOUT_TOP:
+    if row.takes_top:
         params["$top"] = PAGE_OBJECTS
     return params
 

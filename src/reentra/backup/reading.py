@@ -88,6 +88,9 @@ def list_kind(
         # Older versions of some policies answer with a collection of one.
         yield body["value"] if isinstance(body.get("value"), list) else [body]
         return
+    if row.embedded_in:
+        yield object_reads.embedded(row, lists.get(row.list_path))
+        return
     is_first = True
     try:
         for page in lists.pages(row.list_path, queries.list_params(row, select)):

@@ -154,7 +154,7 @@ class _Unit:
             reading.list_kind(self._context.lists, self._row, self._found.select)
         ):
             for item in items:
-                object_id = item.get("id")
+                object_id = item.get(self._row.id_property)
                 if object_id is None and self._row.is_singleton:
                     object_id = self._row.name
                 if not isinstance(object_id, str) or not object_id:
@@ -168,7 +168,9 @@ class _Unit:
 
     def _read_links(self, changes: LinkChanges) -> None:
         row = changes.row
-        if row.reading is Reading.EXPAND:
+        if row.reading is Reading.PER_TARGET:
+            self._read_per_target(changes)
+        elif row.reading is Reading.EXPAND:
             if row.name in self._context.parent_tracked and self._found.was_followed:
                 return
             try:
@@ -177,6 +179,14 @@ class _Unit:
                 self._read_per_source(changes, self._objects.current_ids())
         else:
             self._read_per_source(changes, self._objects.current_ids())
+
+    def _read_per_target(self, changes: LinkChanges) -> None:
+        row = changes.row
+        found: dict[str, dict[LinkTarget, Relationship]] = {}
+        for link in self._context.live.list_relationships(row.name):
+            found.setdefault(link.source_id, {})[link.target_id, link.qualifier] = link
+        current = set(self._objects.current_ids()) if found else set()
+        changes.replace_all({one: links for one, links in found.items() if one in current})
 
     def _read_expanded(self, changes: LinkChanges) -> None:
         row = changes.row

@@ -78,6 +78,14 @@ class ObjectKind:
     can_update: bool = True
     can_delete: bool = True
     has_recycle_bin: bool = False
+    is_only_one: bool = False  # a tenant has one at most: whichever is there, it is it
+    embedded_in: str = ""  # property of list_path's answer that holds them all
+    id_property: str = "id"
+    is_upserted: bool = False  # created by PATCH at its own address, under the id that it had
+    is_replaced: bool = False  # an update is a PUT of the whole object
+    actions: tuple[tuple[str, str], ...] = ()  # property, and the action that alone writes it
+    is_typed: bool = False  # every write has to say its @odata.type
+    takes_top: bool = False  # its list takes $top: learn.microsoft.com/graph/paging
     create_path: str = ""  # where it differs from list_path
     object_path: str = ""  # where it differs from {list_path}/{id}
     reason: str = ""  # why something cannot be done, and what to do instead
@@ -133,6 +141,45 @@ def own_extension_name(name: str) -> str:
 _ON_PREMISES = frozenset({"onPremisesLastSyncDateTime"})
 _APP_PRINCIPALS = ("user", "group", "servicePrincipal")
 
+
+def _targets(*pointers: str) -> tuple[Reference, ...]:
+    """Return the places of sign-in method policies that name groups and users."""
+    return tuple(Reference(pointer, ("group", "user")) for pointer in pointers)
+
+
+def _access_references() -> tuple[Reference, ...]:
+    """Return the places of other tenants' access that name users, groups and applications."""
+    found = []
+    for name in _ACCESS_SETTINGS:
+        found.append(Reference(f"{name}/usersAndGroups/targets/*/target", ("group", "user")))
+        found.append(
+            Reference(f"{name}/applications/targets/*/target", ("application",), IdForm.APP_ID)
+        )
+    return tuple(found)
+
+
+_ACCESS_SETTINGS = (
+    "b2bCollaborationInbound", "b2bCollaborationOutbound", "b2bDirectConnectInbound",
+    "b2bDirectConnectOutbound", "tenantRestrictions",
+)  # fmt: skip
+
+
+def _token_policy(name: str, title: str, path: str, phase: int) -> ObjectKind:
+    """Return the row of one of the kinds that derive from ``stsPolicy``: they are alike."""
+    return ObjectKind(
+        name=name,
+        title=title,
+        list_path=path,
+        phase=phase,
+        writable=frozenset({"definition", "description", "displayName", "isOrganizationDefault"}),
+        required=frozenset({"definition", "displayName"}),
+        ordered=frozenset({"definition"}),
+        references=(Reference("definition/*", (), IdForm.TEXT),),
+        read_permissions=("Policy.Read.All",),
+        write_permissions=("Policy.ReadWrite.ApplicationConfiguration",),
+    )
+
+
 _ROWS = (
     ObjectKind(
         name="user",
@@ -187,6 +234,7 @@ _ROWS = (
         has_recycle_bin=True,
         reason="",
         has_extensions=True,
+        takes_top=True,
         read_permissions=("User.Read.All",),
         write_permissions=(
             "User.ReadWrite.All", "User.DeleteRestore.All", "User.EnableDisableAccount.All",
@@ -232,6 +280,7 @@ _ROWS = (
         references=(Reference("membershipRule", (), IdForm.TEXT),),
         has_recycle_bin=True,
         has_extensions=True,
+        takes_top=True,
         read_permissions=("Group.Read.All",),
         write_permissions=("Group.ReadWrite.All",),
         odata_type="#microsoft.graph.group",
@@ -264,6 +313,7 @@ _ROWS = (
         ),
         has_recycle_bin=True,
         has_extensions=True,
+        takes_top=True,
         read_permissions=("Application.Read.All",),
         write_permissions=("Application.ReadWrite.All",),
         odata_type="#microsoft.graph.application",
@@ -339,6 +389,7 @@ _ROWS = (
             "A managed identity lives and dies with its Azure resource: create the resource "
             "again, then its assignments can be restored."
         ),
+        takes_top=True,
         read_permissions=("Application.Read.All",),
         write_permissions=("Application.ReadWrite.All",),
         odata_type="#microsoft.graph.servicePrincipal",
@@ -369,6 +420,7 @@ _ROWS = (
             "Join or register the device again."
         ),
         has_extensions=True,
+        takes_top=True,
         read_permissions=("Device.Read.All",),
         write_permissions=("Device.ReadWrite.All",),
         odata_type="#microsoft.graph.device",
@@ -393,6 +445,7 @@ _ROWS = (
         references=(Reference("membershipRule", (), IdForm.TEXT),),
         has_recycle_bin=True,
         has_extensions=True,
+        takes_top=True,
         read_permissions=("AdministrativeUnit.Read.All",),
         write_permissions=("AdministrativeUnit.ReadWrite.All",),
         odata_type="#microsoft.graph.administrativeUnit",
@@ -444,6 +497,7 @@ _ROWS = (
         }),
         required=frozenset({"@odata.type", "displayName"}),
         volatile=frozenset({"modifiedDateTime"}),
+        is_typed=True,
         read_permissions=("Policy.Read.All",),
         write_permissions=("Policy.Read.All", "Policy.ReadWrite.ConditionalAccess"),
     ),
@@ -489,6 +543,7 @@ _ROWS = (
         natural_key=("clientId", "consentType", "principalId", "resourceId"),
         title_property="",
         is_link=True,
+        takes_top=True,
         read_permissions=("Directory.Read.All",),
         write_permissions=("DelegatedPermissionGrant.ReadWrite.All",),
     ),
@@ -533,6 +588,7 @@ _ROWS = (
         }),
         volatile=_ON_PREMISES | {"directorySizeQuota", "assignedPlans", "provisionedPlans"},
         is_settings=True,
+        is_only_one=True,
         can_create=False,
         can_delete=False,
         reason="The organization is the tenant itself: it can be put back, not created.",
@@ -574,6 +630,241 @@ _ROWS = (
         read_permissions=("GroupSettings.Read.All",),
         write_permissions=("GroupSettings.ReadWrite.All",),
     ),
+    _token_policy(
+        "claimsMappingPolicy", "Claims mapping policies", "/policies/claimsMappingPolicies", 72
+    ),
+    _token_policy(
+        "tokenLifetimePolicy", "Token lifetime policies", "/policies/tokenLifetimePolicies", 73
+    ),
+    _token_policy(
+        "tokenIssuancePolicy", "Token issuance policies", "/policies/tokenIssuancePolicies", 74
+    ),
+    _token_policy(
+        "homeRealmDiscoveryPolicy", "Home realm discovery policies",
+        "/policies/homeRealmDiscoveryPolicies", 75,
+    ),
+    _token_policy(
+        "activityBasedTimeoutPolicy", "Activity-based timeout policies",
+        "/policies/activityBasedTimeoutPolicies", 76,
+    ),
+    ObjectKind(
+        name="authenticationStrengthPolicy",
+        title="Authentication strengths",
+        list_path="/policies/authenticationStrengthPolicies",
+        phase=121,
+        writable=frozenset({"allowedCombinations", "description", "displayName"}),
+        required=frozenset({"allowedCombinations", "displayName"}),
+        volatile=frozenset({"modifiedDateTime"}),
+        actions=(("allowedCombinations", "updateAllowedCombinations"),),
+        reason="Built-in authentication strengths belong to Microsoft and cannot be written.",
+        read_permissions=("Policy.Read.All",),
+        write_permissions=("Policy.ReadWrite.ConditionalAccess",),
+    ),
+    ObjectKind(
+        name="authenticationContextClassReference",
+        title="Authentication contexts",
+        list_path="/identity/conditionalAccess/authenticationContextClassReferences",
+        phase=122,
+        writable=frozenset({"description", "displayName", "isAvailable"}),
+        create_only=frozenset({"id"}),
+        required=frozenset({"id", "displayName"}),
+        natural_key=("id",),
+        is_upserted=True,
+        read_permissions=("AuthenticationContext.Read.All",),
+        write_permissions=("AuthenticationContext.ReadWrite.All",),
+    ),
+    ObjectKind(
+        name="groupLifecyclePolicy",
+        title="Group expiration",
+        list_path="/groupLifecyclePolicies",
+        phase=153,
+        writable=frozenset({
+            "alternateNotificationEmails", "groupLifetimeInDays", "managedGroupTypes",
+        }),
+        required=frozenset({"groupLifetimeInDays", "managedGroupTypes"}),
+        natural_key=("managedGroupTypes",),
+        title_property="managedGroupTypes",
+        is_settings=True,
+        is_only_one=True,
+        read_permissions=("Directory.Read.All",),
+        write_permissions=("Directory.ReadWrite.All",),
+    ),
+    ObjectKind(
+        name="identitySecurityDefaultsEnforcementPolicy",
+        title="Security defaults",
+        list_path="/policies/identitySecurityDefaultsEnforcementPolicy",
+        phase=154,
+        update_only=frozenset({"isEnabled"}),
+        is_settings=True,
+        is_singleton=True,
+        can_create=False,
+        can_delete=False,
+        reason="There is one security defaults policy: it can be put back, not created.",
+        read_permissions=("Policy.Read.All",),
+        write_permissions=("Policy.Read.All", "Policy.ReadWrite.SecurityDefaults"),
+    ),
+    ObjectKind(
+        name="adminConsentRequestPolicy",
+        title="Admin consent requests",
+        list_path="/policies/adminConsentRequestPolicy",
+        phase=155,
+        update_only=frozenset({
+            "isEnabled", "notifyReviewers", "remindersEnabled", "requestDurationInDays",
+            "reviewers",
+        }),
+        volatile=frozenset({"version"}),
+        references=(Reference("reviewers/*/query", (), IdForm.TEXT),),
+        title_property="",
+        is_settings=True,
+        is_singleton=True,
+        is_replaced=True,
+        can_create=False,
+        can_delete=False,
+        reason="There is one admin consent request policy: it can be put back, not created.",
+        read_permissions=("Policy.Read.All",),
+        write_permissions=("Policy.ReadWrite.ConsentRequest",),
+    ),
+    ObjectKind(
+        name="deviceRegistrationPolicy",
+        title="Device registration",
+        list_path="/policies/deviceRegistrationPolicy",
+        phase=156,
+        update_only=frozenset({
+            "azureADJoin", "azureADRegistration", "localAdminPassword",
+            "multiFactorAuthConfiguration", "userDeviceQuota",
+        }),
+        references=(
+            Reference("azureADJoin/allowedToJoin/users/*", ("user",)),
+            Reference("azureADJoin/allowedToJoin/groups/*", ("group",)),
+            Reference("azureADJoin/localAdmins/registeringUsers/users/*", ("user",)),
+            Reference("azureADJoin/localAdmins/registeringUsers/groups/*", ("group",)),
+            Reference("azureADRegistration/allowedToRegister/users/*", ("user",)),
+            Reference("azureADRegistration/allowedToRegister/groups/*", ("group",)),
+        ),
+        is_settings=True,
+        is_singleton=True,
+        is_replaced=True,
+        can_create=False,
+        can_delete=False,
+        reason="There is one device registration policy: it can be put back, not created.",
+        read_permissions=("Policy.Read.DeviceConfiguration",),
+        write_permissions=("Policy.ReadWrite.DeviceConfiguration",),
+    ),
+    ObjectKind(
+        name="authenticationMethodsPolicy",
+        title="Authentication methods",
+        list_path="/policies/authenticationMethodsPolicy",
+        phase=157,
+        update_only=frozenset({
+            "policyMigrationState", "reconfirmationInDays", "registrationEnforcement",
+            "reportSuspiciousActivitySettings", "systemCredentialPreferences",
+        }),
+        # The methods have a kind of their own.
+        volatile=frozenset({"authenticationMethodConfigurations", "lastModifiedDateTime"}),
+        references=_targets(
+            "registrationEnforcement/authenticationMethodsRegistrationCampaign"
+            "/includeTargets/*/id",
+            "registrationEnforcement/authenticationMethodsRegistrationCampaign"
+            "/excludeTargets/*/id",
+            "reportSuspiciousActivitySettings/includeTarget/id",
+            "systemCredentialPreferences/includeTargets/*/id",
+            "systemCredentialPreferences/excludeTargets/*/id",
+        ),
+        is_settings=True,
+        is_singleton=True,
+        can_create=False,
+        can_delete=False,
+        reason="There is one authentication methods policy: it can be put back, not created.",
+        read_permissions=("Policy.Read.All",),
+        write_permissions=("Policy.ReadWrite.AuthenticationMethod",),
+    ),
+    ObjectKind(
+        name="authenticationMethodConfiguration",
+        title="Authentication method settings",
+        list_path="/policies/authenticationMethodsPolicy",
+        phase=158,
+        embedded_in="authenticationMethodConfigurations",
+        update_only=frozenset({
+            "@odata.type", "allowExternalIdToUseEmailOtp", "authenticationModeConfiguration",
+            "certificateAuthorityScopes", "certificateUserBindings",
+            "crlValidationConfiguration", "defaultLength", "defaultLifetimeInMinutes",
+            "defaultPasskeyProfile", "excludeTargets", "featureSettings", "includeTargets",
+            "isAttestationEnforced", "isOfficePhoneAllowed", "isSelfServiceRegistrationAllowed",
+            "isSoftwareOathEnabled", "isUsableOnce", "issuerHintsConfiguration",
+            "keyRestrictions", "maximumLifetimeInMinutes", "minimumLifetimeInMinutes",
+            "passkeyProfiles", "state",
+        }),
+        references=_targets(
+            "includeTargets/*/id",
+            "excludeTargets/*/id",
+            "featureSettings/*/includeTarget/id",
+            "featureSettings/*/excludeTarget/id",
+        ),
+        title_property="id",
+        is_settings=True,
+        is_typed=True,
+        can_create=False,
+        can_delete=False,
+        object_path=(
+            "/policies/authenticationMethodsPolicy/authenticationMethodConfigurations/{id}"
+        ),
+        reason="Which methods there are is Microsoft's: their settings can be put back.",
+        read_permissions=("Policy.Read.All",),
+        write_permissions=("Policy.ReadWrite.AuthenticationMethod",),
+    ),
+    ObjectKind(
+        name="crossTenantAccessPolicy",
+        title="Cross-tenant access",
+        list_path="/policies/crossTenantAccessPolicy",
+        phase=145,
+        update_only=frozenset({"allowedCloudEndpoints", "displayName"}),
+        is_settings=True,
+        is_singleton=True,
+        can_create=False,
+        can_delete=False,
+        reason="There is one cross-tenant access policy: it can be put back, not created.",
+        read_permissions=("Policy.Read.All",),
+        write_permissions=("Policy.ReadWrite.CrossTenantAccess",),
+    ),
+    ObjectKind(
+        name="crossTenantAccessPolicyConfigurationDefault",
+        title="Cross-tenant access, default",
+        list_path="/policies/crossTenantAccessPolicy/default",
+        phase=146,
+        update_only=frozenset({
+            *_ACCESS_SETTINGS, "inboundTrust",
+            "invitationRedemptionIdentityProviderConfiguration",
+        }),
+        volatile=frozenset({"isServiceDefault"}),
+        references=_access_references(),
+        title_property="",
+        is_settings=True,
+        is_singleton=True,
+        can_create=False,
+        can_delete=False,
+        reason="There is one default for other tenants: it can be put back, not created.",
+        read_permissions=("Policy.Read.All",),
+        write_permissions=("Policy.ReadWrite.CrossTenantAccess",),
+    ),
+    ObjectKind(
+        name="crossTenantAccessPolicyConfigurationPartner",
+        title="Cross-tenant access, partners",
+        list_path="/policies/crossTenantAccessPolicy/partners",
+        phase=147,
+        id_property="tenantId",
+        writable=frozenset({
+            *_ACCESS_SETTINGS, "automaticUserConsentSettings", "inboundTrust",
+            "isServiceProvider",
+        }),
+        create_only=frozenset({"tenantId"}),
+        required=frozenset({"tenantId"}),
+        references=_access_references(),
+        natural_key=("tenantId",),
+        title_property="tenantId",
+        is_settings=True,
+        read_permissions=("Policy.Read.All",),
+        write_permissions=("Policy.ReadWrite.CrossTenantAccess",),
+    ),
     ObjectKind(
         name="conditionalAccessPolicy",
         title="Conditional Access policies",
@@ -613,6 +904,10 @@ _ROWS = (
             ),
             Reference(
                 "conditions/locations/excludeLocations/*", ("namedLocation",), is_required=True
+            ),
+            Reference(
+                "grantControls/authenticationStrength/id", ("authenticationStrengthPolicy",),
+                is_required=True,
             ),
         ),
         read_permissions=("Policy.Read.All",),
@@ -670,6 +965,12 @@ IMPLIED_BY: dict[str, tuple[str, ...]] = {
     "GroupMember.ReadWrite.All": ("Group.ReadWrite.All", "Directory.ReadWrite.All"),
     "GroupSettings.ReadWrite.All": ("Directory.ReadWrite.All",),
     "Device.ReadWrite.All": ("Directory.ReadWrite.All",),
+    "AuthenticationContext.Read.All": (
+        "AuthenticationContext.ReadWrite.All", "Policy.Read.ConditionalAccess",
+        "Policy.ReadWrite.ConditionalAccess",
+    ),
+    "Policy.Read.DeviceConfiguration": ("Policy.ReadWrite.DeviceConfiguration",),
+    "Policy.ReadWrite.ConsentRequest": ("Directory.ReadWrite.All",),
 }  # fmt: skip
 
 

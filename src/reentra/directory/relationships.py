@@ -15,6 +15,7 @@ class Reading(enum.Enum):
 
     DELTA = "delta"  # arrives in the delta of the source kind, as `<property>@delta`
     PER_SOURCE = "per_source"  # one list call for each source object, in batches
+    PER_TARGET = "per_target"  # one list call for each target: there are few of them
     EXPAND = "expand"  # `$expand` on the list of the source kind, twenty targets at most
 
 
@@ -39,6 +40,7 @@ class RelationshipKind:
     reading: Reading
     adding: Adding
     inverse_path: str = ""  # with {target_collection} and {id}: lists the sources of a target
+    target_path: str = ""  # collection of the targets, where a reference must name it
     is_single: bool = False
     can_bind_many: bool = False  # PATCH source with `<property>@odata.bind`, twenty at a time
     max_targets: int | None = None
@@ -48,6 +50,27 @@ class RelationshipKind:
 
 
 _PRINCIPALS = ("user", "servicePrincipal")
+
+
+def _policy_link(source: str, collection: str, target: str, title: str) -> RelationshipKind:
+    """Return the row of the policies of one type that an application or principal is given."""
+    path = f"/policies/{collection}"
+    return RelationshipKind(
+        name=f"{source}.{collection}",
+        source_kind=source,
+        property=collection,
+        title=title,
+        list_path=f"/{source}s/{{id}}/{collection}",
+        target_kinds=(target,),
+        reading=Reading.PER_TARGET,
+        adding=Adding.POST_REF,
+        inverse_path=f"{path}/{{id}}/appliesTo",
+        target_path=path,
+        max_targets=1,
+        read_permissions=("Policy.Read.All", "Application.Read.All"),
+        write_permissions=("Application.ReadWrite.All", "Policy.Read.All"),
+    )
+
 
 _ROWS = (
     RelationshipKind(
@@ -133,6 +156,24 @@ _ROWS = (
         max_targets=100,
         read_permissions=("Application.Read.All",),
         write_permissions=("Application.ReadWrite.All", "Directory.Read.All"),
+    ),
+    _policy_link(
+        "application", "tokenIssuancePolicies", "tokenIssuancePolicy", "Token issuance policy"
+    ),
+    _policy_link(
+        "application", "tokenLifetimePolicies", "tokenLifetimePolicy", "Token lifetime policy"
+    ),
+    _policy_link(
+        "servicePrincipal", "claimsMappingPolicies", "claimsMappingPolicy", "Claims mapping policy"
+    ),
+    _policy_link(
+        "servicePrincipal",
+        "homeRealmDiscoveryPolicies",
+        "homeRealmDiscoveryPolicy",
+        "Home realm discovery policy",
+    ),
+    _policy_link(
+        "servicePrincipal", "tokenLifetimePolicies", "tokenLifetimePolicy", "Token lifetime policy"
     ),
     RelationshipKind(
         name="administrativeUnit.members",

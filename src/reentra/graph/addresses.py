@@ -142,13 +142,14 @@ def ensure_deletes_only_its_own(path: str) -> None:
     elif any(part.startswith("$") or part in (".", "..") for part in segments):
         problem = "it is no plain path to an object"
     else:
-        root_length = 2 if "/".join(segments[:2]) in _DIRECTORY_ROOTS else 1
+        is_deep = segments[0] == "policies" or "/".join(segments[:2]) in _DIRECTORY_ROOTS
+        root_length = 2 if is_deep else 1
         below = segments[root_length + 1 :]
         is_directory = "/".join(segments[:root_length]) in _DIRECTORY_ROOTS
         if is_reference:
             if not below or below[0] not in _LINKS:
                 problem = "it names no link"
-        elif any(part in _LINKS for part in segments[1:]):
+        elif any(part in _LINKS for part in segments[root_length:]):
             problem = "without /$ref it would delete the linked object itself"
         elif is_directory and len(segments) == root_length:
             problem = "it names a collection"

@@ -61,6 +61,9 @@ class LinkReads:
             yield from self._alive(row, links)
         elif row.reading is relationships.Reading.EXPAND:
             yield from self._list_by_expand(row)
+        elif row.reading is relationships.Reading.PER_TARGET:
+            for kind in row.target_kinds:
+                yield from self._to_targets(row, kind, self._objects.list_ids(kind))
         else:
             yield from self._of_sources(row, self._objects.list_ids(row.source_kind))
 
@@ -242,6 +245,8 @@ class LinkReads:
         wanted = list(dict.fromkeys(target_ids))
         if not wanted:
             return []
+        if row.reading is relationships.Reading.PER_TARGET:
+            return list(self._to_targets(row, row.target_kinds[0], wanted))
         if not row.inverse_path:
             return self._matching(row, wanted)
         # The cast at the end needs advanced queries and their lagging index; types tell the same.
@@ -273,6 +278,19 @@ class LinkReads:
                 for link in self._matching(row, ids):
                     found[link.key] = link
         return list(found.values())
+
+    def _to_targets(
+        self, row: relationships.RelationshipKind, kind: str, target_ids: Iterable[str]
+    ) -> Iterator[objects.Relationship]:
+        """Yield the links that end at targets which list their sources of several kinds."""
+
+        def path_of(target_id: str) -> str:
+            return row.inverse_path.replace("{id}", addresses.segment(target_id)) + "?$select=id"
+
+        for target_id, items in self._objects.lists_of(target_ids, path_of):
+            for item in items:
+                if _kind_of(item) in (row.source_kind, ""):
+                    yield objects.Relationship(row.name, id_of(item), target_id, kind)
 
     def _matching(
         self, row: relationships.RelationshipKind, target_ids: Sequence[str]

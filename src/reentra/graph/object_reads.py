@@ -14,18 +14,6 @@ from reentra.graph.batch import BatchRequest
 from reentra.graph.client import ENDS_A_LIST, GraphClient
 
 _PAGE_SIZE = 999
-# Kinds whose collections take $top=999; others page as they please or not at all
-# (learn.microsoft.com/graph/paging).
-_PAGED = frozenset(
-    {
-        "user",
-        "group",
-        "application",
-        "servicePrincipal",
-        "device",
-        "administrativeUnit",
-    }
-)
 # One request a second for the whole tenant: above this many, the list is quicker than the ids.
 _LIST_INSTEAD_FROM = 3
 _SOURCES_AT_ONCE = 80  # four batches, which the client sends side by side
@@ -62,6 +50,9 @@ class ObjectReads:
         row = kinds.KINDS[kind]
         if row.is_singleton:
             yield as_object(kind, self._client.get(row.list_path))
+        elif row.embedded_in:
+            for item in embedded(row, self._client.get(row.list_path)):
+                yield as_object(kind, item)
         elif row.per_source_of:
             yield from self.list_per_source(row, self.list_ids(row.per_source_of))
         else:
@@ -85,7 +76,7 @@ class ObjectReads:
             params: dict[str, str | int | bool] = {}
             if properties:
                 params["$select"] = ",".join(properties)
-            if kind in _PAGED and kind not in self._unpaged:
+            if kinds.KINDS[kind].takes_top and kind not in self._unpaged:
                 params["$top"] = _PAGE_SIZE
             try:
                 for page in self._client.pages(row.list_path, params):
@@ -130,7 +121,7 @@ class ObjectReads:
         """Stream the ids of a kind, and nothing else of it."""
         row = kinds.KINDS[kind]
         params: dict[str, str | int | bool] = {"$select": "id"}
-        if kind in _PAGED and kind not in self._unpaged:
+        if kinds.KINDS[kind].takes_top and kind not in self._unpaged:
             params["$top"] = _PAGE_SIZE
         for item in self._client.items(row.list_path, params):
             yield objects.canonical_id(item["id"])
@@ -190,7 +181,9 @@ class ObjectReads:
             return {only.id: only} if only.id in wanted else {}
         if row.per_source_of:
             return self._load_per_source(row, wanted)
-        if "conditionalAccess" in row.list_path and len(wanted) >= _LIST_INSTEAD_FROM:
+        if row.embedded_in or (
+            "conditionalAccess" in row.list_path and len(wanted) >= _LIST_INSTEAD_FROM
+        ):
             return {item.id: item for item in self.list_objects(kind) if item.id in set(wanted)}
         return self.get_each(kind, {i: row.path_of(addresses.segment(i)) for i in wanted})
 
@@ -333,7 +326,7 @@ class ObjectReads:
         for name in names:
             row = kinds.KINDS[name]
             path = kinds.KINDS[row.per_source_of].list_path if row.per_source_of else row.list_path
-            paths.append((name, path + ("?$top=1&$select=id" if name in _PAGED else "")))
+            paths.append((name, path + ("?$top=1&$select=id" if row.takes_top else "")))
         found: dict[str, errors.GraphError] = {}
         is_slow = {name for name, path in paths if "conditionalAccess" in path}
         for group in (
@@ -437,7 +430,11 @@ class ObjectReads:
         if known:
             self._drop(kind, (known,))
             return tuple(p for p in properties if p != known)
-        if "top" in refusal.message.lower() and kind in _PAGED and kind not in self._unpaged:
+        if (
+            "top" in refusal.message.lower()
+            and kinds.KINDS[kind].takes_top
+            and kind not in self._unpaged
+        ):
             self._unpaged.add(kind)
             return properties
         raise refusal
@@ -461,6 +458,17 @@ def pages_by_role(
             yield from pages(assignments, {"$filter": terms})
 
 
+def embedded(row: kinds.ObjectKind, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the objects of a kind that come inside another one.
+
+    Raises: ``Unavailable`` when they are not in it: that is no deletion.
+    """
+    items = answer.get(row.embedded_in)
+    if not isinstance(items, list):
+        raise errors.Unavailable(f"Graph's answer to {row.list_path} has no {row.embedded_in}.")
+    return items
+
+
 def with_source(row: kinds.ObjectKind, item: dict[str, Any], source_id: str) -> dict[str, Any]:
     """Return an item of a per-source list, with its source where Graph does not say it."""
     return {**item, row.source_property: source_id} if row.is_owned else item
@@ -474,12 +482,13 @@ def as_object(kind: str, item: Mapping[str, Any]) -> objects.DirectoryObject:
 
     Raises: ``Unavailable`` when it has no id.
     """
-    given = item.get("id") or (kind if kinds.KINDS[kind].is_singleton else "")
+    row = kinds.KINDS[kind]
+    given = item.get(row.id_property) or (kind if row.is_singleton else "")
     object_id = objects.canonical_id(given) if isinstance(given, str) else ""
     if not object_id:
         raise errors.Unavailable(f"Graph returned a {kind} without an id.")
     properties = canonical.cleaned(item)
-    if "@odata.type" in properties and "@odata.type" not in kinds.KINDS[kind].writable:
+    if "@odata.type" in properties and not row.is_typed:
         del properties["@odata.type"]
     if properties.get("id") != object_id:
         properties["id"] = object_id

@@ -137,6 +137,9 @@ def _create(draft: Draft, row: ObjectKind, item: DirectoryObject) -> bool:
         if item.get("appId"):
             draft.made_apps[canonical_id(str(item.get("appId")))] = step_id
     _tell_lost_secrets(draft, item)
+    for name, (why, instead) in bodies.LOST_AT_CREATION.get(row.name, {}).items():
+        if properties.get(name):
+            draft.refuse(item, name, why, instead)
     if bodies.own_identities(properties):
         refuse_identities(draft, item)
     return True

@@ -34,6 +34,11 @@ NAMED_KINDS = frozenset(
         "conditionalAccessPolicy",
         "namedLocation",
         "unifiedRoleDefinition",
+        "claimsMappingPolicy",
+        "tokenLifetimePolicy",
+        "tokenIssuancePolicy",
+        "homeRealmDiscoveryPolicy",
+        "activityBasedTimeoutPolicy",
     }
 )
 _CACHED_IDS = 500_000
@@ -272,7 +277,7 @@ def update_finding(kind: str, want: Mapping[str, Any], live: DirectoryObject) ->
     """Return whether ``live`` has the values of ``want``; only the properties named there count."""
     have = {name: live.get(name) for name in want}
     names = bodies.differing(kind, want, have)
-    if kind == "namedLocation":
+    if KINDS[kind].is_typed:
         names -= {"@odata.type"}
     if not names:
         return Finding(Answer.HOLDS, found_id=live.id)

@@ -279,7 +279,7 @@ def _second_chance(
             _pair(draft, result, expected.pop(moved[old_id]), item)
     if not expected:
         return
-    if row.is_singleton or row.name == "organization":
+    if row.is_singleton or row.is_only_one:
         only = next(iter(draft.live.list_objects(row.name)), None)
         if only is not None:
             _pair(draft, result, expected.pop(next(iter(expected))), only)

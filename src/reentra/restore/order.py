@@ -19,7 +19,9 @@ MAX_WAVE_REQUESTS = 160
 MAX_BIND = 20  # links of one PATCH: learn.microsoft.com/graph/api/group-post-members
 WRITES_PER_SECOND = 3000 / 150  # learn.microsoft.com/graph/throttling-limits, per app and tenant
 CONDITIONAL_ACCESS_PER_SECOND = 1.0
-CONDITIONAL_ACCESS_KINDS = frozenset({"conditionalAccessPolicy", "namedLocation"})
+CONDITIONAL_ACCESS_KINDS = frozenset(
+    {"authenticationContextClassReference", "conditionalAccessPolicy", "namedLocation"}
+)
 
 UNDELETE_PHASES: Mapping[str, int] = {
     "user": 1,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reentra import errors
+from reentra.directory.kinds import KINDS
 from reentra.directory.objects import canonical_id
 from reentra.restore.advice import advice_for
 from reentra.restore.journal import StepRecord, StepStatus
@@ -28,7 +29,11 @@ def new_ids(step: Step, body: Mapping[str, Any]) -> dict[str, str]:
     made = body.get("invitedUser") if step.action is Action.INVITE else body
     if not isinstance(made, Mapping):
         return {}
-    ids = {"new_id": canonical_id(str(made.get("id") or ""))}
+    row = KINDS[step.ref.kind]
+    given = made.get("id") or made.get(row.id_property)
+    if row.is_upserted:
+        given = step.ref.id  # the caller chose it, and Graph may answer nothing
+    ids = {"new_id": canonical_id(str(given or ""))}
     if step.ref.kind == "application" and made.get("appId"):
         ids["new_app_id"] = canonical_id(str(made["appId"]))
     return ids

@@ -88,7 +88,11 @@ COLLECTIONS = (
     *DIRECTORY_TYPES, "conditionalAccessPolicy", "namedLocation", "unifiedRoleDefinition",
     "unifiedRoleAssignment", "oAuth2PermissionGrant", "appRoleAssignment", "groupSetting",
     "domain", "subscribedSku", "organization", "authorizationPolicy", "scopedRoleMembership",
-    "federatedIdentityCredential", "extensionProperty",
+    "federatedIdentityCredential", "extensionProperty", "authenticationStrengthPolicy",
+    "authenticationContextClassReference", "groupLifecyclePolicy",
+    "identitySecurityDefaultsEnforcementPolicy", "adminConsentRequestPolicy",
+    "deviceRegistrationPolicy", "authenticationMethodsPolicy", "crossTenantAccessPolicy",
+    "crossTenantAccessPolicyConfigurationDefault", "crossTenantAccessPolicyConfigurationPartner",
 )  # fmt: skip
 
 

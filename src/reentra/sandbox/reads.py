@@ -409,6 +409,7 @@ def _pascal(name: str) -> str:
 
 def missing(type_: str, id_: str) -> GraphError:
     """Return the 404 of the service that a type belongs to."""
-    if type_ in ("conditionalAccessPolicy", "namedLocation"):
+    if type_ in ("conditionalAccessPolicy", "namedLocation", "authenticationStrengthPolicy",
+                 "authenticationContextClassReference"):  # fmt: skip
         return policy_not_found(id_)
     return not_found(id_)

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 DIRECTORY_TYPES: Final = (
     "user", "group", "device", "servicePrincipal", "application", "administrativeUnit",
-    "directoryRole",
+    "directoryRole", "claimsMappingPolicy", "tokenLifetimePolicy", "tokenIssuancePolicy",
+    "homeRealmDiscoveryPolicy", "activityBasedTimeoutPolicy",
 )  # fmt: skip
 """The types that `Tenant.find` looks through, and that can stand at the end of a link."""
 
@@ -35,6 +36,11 @@ NAVIGATIONS: Final = MappingProxyType(
         "device.registeredOwners": "ownedDevices",
         "device.registeredUsers": "registeredDevices",
         "directoryRole.members": "memberOf",
+        "application.tokenIssuancePolicies": "appliesTo",
+        "application.tokenLifetimePolicies": "appliesTo",
+        "servicePrincipal.claimsMappingPolicies": "appliesTo",
+        "servicePrincipal.homeRealmDiscoveryPolicies": "appliesTo",
+        "servicePrincipal.tokenLifetimePolicies": "appliesTo",
         "application.federatedIdentityCredentials": "",
         "application.extensionProperties": "",
         "group.settings": "",

@@ -53,6 +53,11 @@ _STORED = frozenset(
         "administrativeUnit.members",
         "device.registeredOwners",
         "device.registeredUsers",
+        "application.tokenIssuancePolicies",
+        "application.tokenLifetimePolicies",
+        "servicePrincipal.claimsMappingPolicies",
+        "servicePrincipal.homeRealmDiscoveryPolicies",
+        "servicePrincipal.tokenLifetimePolicies",
     )
 )
 _SINGLE = frozenset(
@@ -207,6 +212,13 @@ _COMPUTED: Mapping[str, Callable[[Call, Record], list[Record]]] = {
         "extensionProperty", "application.extensionProperties"
     ),
     "group.settings": _of_ids("groupSetting", "group.settings"),
+    "claimsMappingPolicy.appliesTo": _sources("servicePrincipal.claimsMappingPolicies"),
+    "homeRealmDiscoveryPolicy.appliesTo": _sources("servicePrincipal.homeRealmDiscoveryPolicies"),
+    "tokenIssuancePolicy.appliesTo": _sources("application.tokenIssuancePolicies"),
+    "tokenLifetimePolicy.appliesTo": _sources(
+        "application.tokenLifetimePolicies", "servicePrincipal.tokenLifetimePolicies"
+    ),
+    "activityBasedTimeoutPolicy.appliesTo": _sources(),
     "unifiedRoleAssignment.principal": _principal,
     "unifiedRoleAssignment.roleDefinition": _role_definition,
     "unifiedRoleAssignment.directoryScope": _directory_scope,

@@ -17,6 +17,9 @@ from reentra.sandbox.tenant import Record, Tenant
 TYPED = frozenset(("ipNamedLocation", "countryNamedLocation"))
 """Derived types, which always carry @odata.type."""
 
+WITHOUT_ID = frozenset(("adminConsentRequestPolicy", "crossTenantAccessPolicyConfigurationPartner"))
+"""Types whose objects are never shown with an id: they are the only one, or keyed otherwise."""
+
 EXTENSION_PREFIX = "extension_"
 
 
@@ -98,7 +101,7 @@ def shape(
         type_,
         tuple(chosen),
         tuple(fields),
-        "id" in chosen,
+        "id" in chosen and type_ not in WITHOUT_ID,
         shows_type or type_ in TYPED,
         shows_keys,
     )

@@ -296,6 +296,17 @@ def _singleton(type_: str, context: str) -> Handle:
     return handle
 
 
+def _get_method(call: Call) -> Answer:
+    """Answer the configuration of one sign-in method, whatever the letter case of its name."""
+    wanted = call.params["id"].casefold()
+    for policy in call.tenant.collection("authenticationMethodsPolicy").values():
+        for entry in policy.props["authenticationMethodConfigurations"]:
+            if str(entry["id"]).casefold() == wanted:
+                context = f"{call.root_url}/$metadata#authenticationMethodConfigurations/$entity"
+                return Answer(200, orjson.dumps({"@odata.context": context, **entry}))
+    raise not_found(call.params["id"])
+
+
 def _tenant_settings(call: Call) -> Answer:
     """List the settings of the tenant, which are those that no group owns."""
     tenant = call.tenant
@@ -442,13 +453,19 @@ READ_ROUTES: tuple[tuple[str, str, Handle], ...] = (
              """members owners memberOf transitiveMembers transitiveMemberOf appRoleAssignments
              settings"""),
             ("application", "applications",
-             "owners federatedIdentityCredentials extensionProperties"),
+             """owners federatedIdentityCredentials extensionProperties tokenIssuancePolicies
+             tokenLifetimePolicies"""),
             ("servicePrincipal", "servicePrincipals",
              """owners memberOf transitiveMemberOf ownedObjects appRoleAssignedTo
-             appRoleAssignments oauth2PermissionGrants"""),
+             appRoleAssignments oauth2PermissionGrants claimsMappingPolicies
+             homeRealmDiscoveryPolicies tokenLifetimePolicies"""),
             ("device", "devices", "registeredOwners registeredUsers memberOf transitiveMemberOf"),
             ("administrativeUnit", "directory/administrativeUnits", "members scopedRoleMembers"),
             ("directoryRole", "directoryRoles", "members"),
+            ("claimsMappingPolicy", "policies/claimsMappingPolicies", "appliesTo"),
+            ("homeRealmDiscoveryPolicy", "policies/homeRealmDiscoveryPolicies", "appliesTo"),
+            ("tokenIssuancePolicy", "policies/tokenIssuancePolicies", "appliesTo"),
+            ("tokenLifetimePolicy", "policies/tokenLifetimePolicies", "appliesTo"),
         )
         for name in names.split()
     ),
@@ -486,8 +503,39 @@ READ_ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("GET", "/groupSettingTemplates",
      _lists("groupSettingTemplate", "groupSettingTemplates", is_paged=False)),
     ("GET", "/groupSettingTemplates/{id}", _gets("groupSettingTemplate", "groupSettingTemplates")),
-    ("GET", "/policies/authorizationPolicy",
-     _singleton("authorizationPolicy", "policies/authorizationPolicy")),
+    *(
+        ("GET", f"/policies/{type_}", _singleton(type_, f"policies/{type_}"))
+        for type_ in (
+            "authorizationPolicy", "identitySecurityDefaultsEnforcementPolicy",
+            "adminConsentRequestPolicy", "deviceRegistrationPolicy", "authenticationMethodsPolicy",
+            "crossTenantAccessPolicy",
+        )
+    ),
+    ("GET", "/policies/crossTenantAccessPolicy/default",
+     _singleton("crossTenantAccessPolicyConfigurationDefault",
+                "policies/crossTenantAccessPolicy/default")),
+    ("GET", "/policies/authenticationMethodsPolicy/authenticationMethodConfigurations/{id}",
+     _get_method),
+    *(
+        entry
+        for type_, path in (
+            ("claimsMappingPolicy", "policies/claimsMappingPolicies"),
+            ("tokenLifetimePolicy", "policies/tokenLifetimePolicies"),
+            ("tokenIssuancePolicy", "policies/tokenIssuancePolicies"),
+            ("homeRealmDiscoveryPolicy", "policies/homeRealmDiscoveryPolicies"),
+            ("activityBasedTimeoutPolicy", "policies/activityBasedTimeoutPolicies"),
+            ("authenticationStrengthPolicy", "policies/authenticationStrengthPolicies"),
+            ("authenticationContextClassReference",
+             f"{_CA_CONTEXT}/authenticationContextClassReferences"),
+            ("groupLifecyclePolicy", "groupLifecyclePolicies"),
+            ("crossTenantAccessPolicyConfigurationPartner",
+             "policies/crossTenantAccessPolicy/partners"),
+        )
+        for entry in (
+            ("GET", f"/{path}", _lists(type_, path, is_paged=False)),
+            ("GET", f"/{path}/{{id}}", _gets(type_, path)),
+        )
+    ),
     ("GET", "/organization", _lists("organization", "organization", is_paged=False)),
     ("GET", "/organization/{id}", _gets("organization", "organization")),
     ("GET", "/domains", _lists("domain", "domains", is_paged=False)),

@@ -26,6 +26,7 @@ from reentra.sandbox.rules_shape import (
     object_body,
     with_members,
 )
+from reentra.sandbox.rules_strengths import strength_body
 from reentra.sandbox.tenant import Record, Tenant
 
 SCHEMA: Final = 1007
@@ -35,25 +36,6 @@ IN_USE: Final = 1113
 POLICY_LIMIT: Final = 195
 MFA_TRUSTED_IPS: Final = "00000000-0000-0000-0000-000000000000"
 ANY_PRINCIPAL: Final = "ServicePrincipalsInMyTenant"
-STRENGTHS: Final[Mapping[str, tuple[str, str]]] = {
-    "00000000-0000-0000-0000-000000000002": ("Multifactor authentication", "mfa"),
-    "00000000-0000-0000-0000-000000000003": ("Passwordless MFA", "mfa"),
-    "00000000-0000-0000-0000-000000000004": ("Phishing-resistant MFA", "mfa"),
-}
-_COMBINATIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "00000000-0000-0000-0000-000000000002": (
-        "windowsHelloForBusiness", "fido2", "x509CertificateMultiFactor", "deviceBasedPush",
-        "temporaryAccessPassOneTime", "temporaryAccessPassMultiUse",
-        "password,microsoftAuthenticatorPush", "password,softwareOath", "password,hardwareOath",
-        "password,sms", "password,voice", "federatedMultiFactor",
-    ),
-    "00000000-0000-0000-0000-000000000003": (
-        "windowsHelloForBusiness", "fido2", "x509CertificateMultiFactor", "deviceBasedPush",
-    ),
-    "00000000-0000-0000-0000-000000000004": (
-        "windowsHelloForBusiness", "fido2", "x509CertificateMultiFactor",
-    ),
-}  # fmt: skip
 _APPLICATION_WORDS: Final = ("All", "None", "Office365", "MicrosoftAdminPortals")
 _APPLICATION_TARGETS: Final = (
     "includeApplications",
@@ -115,10 +97,10 @@ def _checked_policy(
             if before is not None and name in given and given[name] is None:
                 raise bad_request(f"'{name}' cannot be null.")
     after = deep_merge(before.props, given) if before is not None else dict(given)
-    _check_strength(given)
+    _check_strength(tenant, given)
     after["conditions"] = _with_blank_conditions(after["conditions"])
     if after.get("grantControls") is not None:
-        after["grantControls"] = _with_blank_grant(after["grantControls"])
+        after["grantControls"] = _with_blank_grant(tenant, after["grantControls"])
     if after.get("sessionControls") is not None:
         after["sessionControls"] = with_members(
             "conditionalAccessSessionControls", after["sessionControls"]
@@ -133,29 +115,12 @@ def _checked_policy(
     return given, after
 
 
-def _check_strength(given: Mapping[str, Any]) -> None:
+def _check_strength(tenant: Tenant, given: Mapping[str, Any]) -> None:
     strength = (given.get("grantControls") or {}).get("authenticationStrength")
-    if strength is None:
-        return
-    if strength.get("id") not in STRENGTHS:
+    if strength is not None and strength_body(tenant, str(strength.get("id"))) is None:
         raise bad_policy(
             REFERENCE, f"Authentication strength '{strength.get('id')}' does not exist."
         )
-
-
-def _strength(id_: str) -> dict[str, Any]:
-    name, requirement = STRENGTHS[id_]
-    return {
-        "id": id_,
-        "createdDateTime": "2021-12-01T08:00:00Z",
-        "modifiedDateTime": "2021-12-01T08:00:00Z",
-        "displayName": name,
-        "description": f"The built-in authentication strength '{name}'.",
-        "policyType": "builtIn",
-        "requirementsSatisfied": requirement,
-        "allowedCombinations": list(_COMBINATIONS[id_]),
-        "combinationConfigurations": [],
-    }
 
 
 def _with_blank_conditions(conditions: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,10 +132,12 @@ def _with_blank_conditions(conditions: Mapping[str, Any]) -> dict[str, Any]:
     return filled
 
 
-def _with_blank_grant(grant: Mapping[str, Any]) -> dict[str, Any]:
+def _with_blank_grant(tenant: Tenant, grant: Mapping[str, Any]) -> dict[str, Any]:
     filled = with_members("conditionalAccessGrantControls", grant)
     strength = filled.get("authenticationStrength")
-    filled["authenticationStrength"] = _strength(strength["id"]) if strength else None
+    filled["authenticationStrength"] = (
+        strength_body(tenant, str(strength["id"])) if strength else None
+    )
     return filled
 
 

@@ -40,7 +40,8 @@ DYNAMIC: Final = (
 
 _REFERENCE: Final = re.compile(
     r"/(?:directoryObjects|users|groups|devices|servicePrincipals|applications|contacts"
-    r"|directory/administrativeUnits)(?:/|\(')([^/()']+)(?:'\))?/?"
+    r"|directory/administrativeUnits|policies/(?:claimsMapping|tokenLifetime|tokenIssuance"
+    r"|homeRealmDiscovery)Policies)(?:/|\(')([^/()']+)(?:'\))?/?"
 )
 
 
@@ -192,6 +193,13 @@ def _check_addition(
                     "An invalid operation was included in the following modified references: "
                     "'manager'."
                 )
+        case _ if nav in _POLICY_OF:
+            if target.type != _POLICY_OF[nav]:
+                raise bad_request("Not a valid reference update")
+            if tenant.target_count(nav, source.id) and not tenant.linked(nav, source.id, target.id):
+                raise bad_request(
+                    f"A policy of type '{target.type}' is assigned to the object already."
+                )
         case "user.sponsors":
             refuse_managed(source)
             if target.type not in ("user", "group"):
@@ -309,6 +317,13 @@ def _refused(asked: Asked) -> WriteResult:
     raise denied()
 
 
+_POLICY_OF: Final[Mapping[str, str]] = {
+    "application.tokenIssuancePolicies": "tokenIssuancePolicy",
+    "application.tokenLifetimePolicies": "tokenLifetimePolicy",
+    "servicePrincipal.claimsMappingPolicies": "claimsMappingPolicy",
+    "servicePrincipal.homeRealmDiscoveryPolicies": "homeRealmDiscoveryPolicy",
+    "servicePrincipal.tokenLifetimePolicies": "tokenLifetimePolicy",
+}
 _PATHS: Final = {
     "group.members": ("/groups/{id}/members", "group-post-members"),
     "group.owners": ("/groups/{id}/owners", "group-post-owners"),
@@ -319,6 +334,13 @@ _PATHS: Final = {
         "administrativeunit-post-members",
     ),
     "user.sponsors": ("/users/{id}/sponsors", "user-post-sponsors"),
+    **{
+        nav: (
+            f"/{nav.partition('.')[0]}s/{{id}}/{nav.partition('.')[2]}",
+            f"{nav.partition('.')[0].lower()}-post-{nav.partition('.')[2].lower()}",
+        )
+        for nav in _POLICY_OF
+    },
 }
 
 ROUTES: Final = (

@@ -172,6 +172,23 @@ READ_ONLY: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "scopedRoleMembership": frozenset(("administrativeUnitId",)),
         "directoryRole": frozenset(("description", "displayName")),
         "invitation": frozenset(("inviteRedeemUrl", "status")),
+        "authenticationStrengthPolicy": _names(
+            """createdDateTime modifiedDateTime policyType requirementsSatisfied
+            combinationConfigurations"""
+        ),
+        "adminConsentRequestPolicy": frozenset(("version",)),
+        "deviceRegistrationPolicy": frozenset(("description", "displayName")),
+        "authenticationMethodsPolicy": _names(
+            """description displayName lastModifiedDateTime policyVersion
+            authenticationMethodConfigurations"""
+        ),
+        "identitySecurityDefaultsEnforcementPolicy": frozenset(("description", "displayName")),
+        "crossTenantAccessPolicyConfigurationDefault": frozenset(
+            ("automaticUserConsentSettings", "isServiceDefault")
+        ),
+        "crossTenantAccessPolicyConfigurationPartner": frozenset(
+            ("tenantId", "isInMultiTenantOrganization")
+        ),
     }
 )
 
@@ -238,6 +255,17 @@ REQUIRED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "extensionProperty": ("name", "dataType", "targetObjects"),
         "scopedRoleMembership": ("roleId", "roleMemberInfo"),
         "invitation": ("invitedUserEmailAddress", "inviteRedirectUrl"),
+        "claimsMappingPolicy": ("definition", "displayName"),
+        "tokenLifetimePolicy": ("definition", "displayName"),
+        "tokenIssuancePolicy": ("definition", "displayName"),
+        "homeRealmDiscoveryPolicy": ("definition", "displayName"),
+        "activityBasedTimeoutPolicy": ("definition", "displayName"),
+        "authenticationStrengthPolicy": ("displayName", "allowedCombinations"),
+        "groupLifecyclePolicy": ("groupLifetimeInDays", "managedGroupTypes"),
+        "adminConsentRequestPolicy": (
+            "isEnabled", "notifyReviewers", "remindersEnabled", "reviewers",
+        ),
+        "deviceRegistrationPolicy": ("azureADJoin", "azureADRegistration"),
     }
 )  # fmt: skip
 

@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from reentra.sandbox import permissions, rules_licences, schema, seed_people, seed_small
+from reentra.sandbox import (
+    permissions,
+    rules_licences,
+    schema,
+    seed_people,
+    seed_policies,
+    seed_small,
+)
 from reentra.sandbox.clock import Clock
 from reentra.sandbox.rules_principals import GRAPH_APP, microsoft_application
 from reentra.sandbox.tenant import Record, Tenant
@@ -41,6 +48,7 @@ BACKUP_ROLES: Final = frozenset((
         "Directory.Read.All", "RoleManagement.Read.Directory", "Policy.Read.All",
         "Organization.Read.All", "Domain.Read.All", "LicenseAssignment.Read.All",
         "GroupSettings.Read.All", "AuditLog.Read.All", "CustomSecAttributeAssignment.Read.All",
+        "AuthenticationContext.Read.All", "Policy.Read.DeviceConfiguration",
 ))  # fmt: skip
 """What a read-only backup client is granted."""
 
@@ -53,7 +61,10 @@ RESTORE_ROLES: Final = frozenset((
         "RoleManagement.ReadWrite.Directory", "Policy.ReadWrite.ConditionalAccess",
         "Policy.ReadWrite.Authorization", "Organization.ReadWrite.All", "Domain.ReadWrite.All",
         "LicenseAssignment.ReadWrite.All", "GroupSettings.ReadWrite.All",
-        "Directory.ReadWrite.All",
+        "Directory.ReadWrite.All", "AuthenticationContext.ReadWrite.All",
+        "Policy.ReadWrite.ApplicationConfiguration", "Policy.ReadWrite.AuthenticationMethod",
+        "Policy.ReadWrite.ConsentRequest", "Policy.ReadWrite.CrossTenantAccess",
+        "Policy.ReadWrite.DeviceConfiguration", "Policy.ReadWrite.SecurityDefaults",
 ))  # fmt: skip
 """What a restore client is granted besides the reading it needs to compare."""
 
@@ -131,6 +142,12 @@ class Planter:
             raise LookupError(template)
         self.ids[name] = record.id
         return record
+
+    def refer(self, template: str, policy: str, owner: str) -> None:
+        """Assign a policy of tokens or claims to an application or a service principal."""
+        collection = template.split("/")[3]
+        url = f"https://graph.microsoft.com/v1.0/policies/{collection}/{policy}"
+        self.write("POST", template, {"@odata.id": url}, id=self.ids[owner])
 
     def reference(self, template: str, target: str, **params: str) -> None:
         """Add one reference."""
@@ -217,6 +234,7 @@ def _plant_base(planter: Planter) -> None:
         )
     tenant.create("organization", _organization(), tenant.tenant_id)
     tenant.create("authorizationPolicy", _authorization_policy(), "authorizationPolicy")
+    seed_policies.plant_policies(tenant)
     for sku_id, part, seats, plans in _SKUS:
         tenant.create("subscribedSku", _sku(tenant, sku_id, part, seats, plans),
                       f"{tenant.tenant_id}_{sku_id}")  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from reentra.sandbox import rules_dynamic
+from reentra.sandbox import rules_dynamic, seed_policies
 from reentra.sandbox.seed_people import bulk_guid
 from reentra.sandbox.tenant import Record
 
@@ -59,6 +59,7 @@ def plant_small(planter: Planter, domain: str) -> None:
     _plant_policies(planter)
     _plant_settings(planter)
     _plant_licences(planter)
+    seed_policies.plant_examples(planter)
 
 
 def _user_body(alias: str, name: str, job: str, department: str, country: str, domain: str) -> Any:

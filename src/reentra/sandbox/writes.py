@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from reentra.sandbox import (
     rules_applications,
+    rules_configuration,
     rules_credentials,
     rules_deletion,
     rules_groups,
@@ -24,6 +25,7 @@ from reentra.sandbox import (
     rules_references,
     rules_roles,
     rules_settings,
+    rules_strengths,
     rules_users,
 )
 from reentra.sandbox.rules_shape import Route, WriteContext, WriteFunction, WriteResult
@@ -43,6 +45,8 @@ WRITE_ROUTES: Final[tuple[Route, ...]] = (
     *rules_policies.ROUTES,
     *rules_locations.ROUTES,
     *rules_settings.ROUTES,
+    *rules_strengths.ROUTES,
+    *rules_configuration.ROUTES,
     *rules_deletion.ROUTES,
 )
 """Every write. A path matches at most one template of its method when literals win over names."""

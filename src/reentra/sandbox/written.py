@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from reentra.sandbox import render, routes
+from reentra.sandbox import render, routes, rules_configuration
 from reentra.sandbox.errors import not_found
 from reentra.sandbox.rules_shape import Route, WriteContext, WriteResult
 from reentra.sandbox.world import Answer, Call
@@ -29,6 +29,10 @@ CONTEXTS: Mapping[str, str] = {
     "appRoleAssignment": "appRoleAssignments",
     "groupSetting": "groupSettings",
     "domain": "domains",
+    "authenticationStrengthPolicy": "policies/authenticationStrengthPolicies",
+    "groupLifecyclePolicy": "groupLifecyclePolicies",
+    "crossTenantAccessPolicyConfigurationPartner": "policies/crossTenantAccessPolicy/partners",
+    **{type_: path.strip("/") for type_, path in rules_configuration.POLICY_PATHS.items()},
 }
 """Where the objects of a type live, for the context of a written object."""
 
