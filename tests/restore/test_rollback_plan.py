@@ -528,3 +528,29 @@ def test_a_plan_of_the_version_before_is_still_read(desired: ModelTenant) -> Non
     made = RestorePlan.from_json(document)
     assert made.options == RestoreOptions()
     assert made.deletions == 0
+
+
+def test_a_rollback_does_not_take_the_last_administrator_away(desired: ModelTenant) -> None:
+    administrator = "62e90394-69f5-4237-9190-012177145e10"
+    desired.put("unifiedRoleDefinition", administrator, displayName="Global Administrator")
+    given = {"roleDefinitionId": administrator, "directoryScopeId": "/"}
+    desired.put("unifiedRoleAssignment", "then", principalId=ANN, **given)
+    live = desired.copied("live")
+    live.purge("unifiedRoleAssignment", "then")
+    live.put("unifiedRoleAssignment", "now", principalId=BOB, **given)
+    assignments = Selection(kinds=frozenset({"unifiedRoleAssignment"}))
+    made = rolled_back(desired, live, assignments)
+    assert deleted(made) == {"now"}
+    assert not made.open_refusals  # the one of the snapshot is there before the other goes
+    live.purge("user", ANN)
+    made = rolled_back(desired, live, assignments)
+    assert [refusal.code for refusal in made.open_refusals] == ["last_administrator"]
+    user(live, DAN, "Dan")
+    live.put("unifiedRoleAssignment", "new", principalId=DAN, **given)
+    live.purge("unifiedRoleAssignment", "now")
+    made = rolled_back(desired, live, USERS, "user")
+    assert deleted(made) == {DAN}
+    assert not made.open_refusals  # the former one comes back before
+    desired.purge("unifiedRoleAssignment", "then")
+    made = rolled_back(desired, live, USERS, "user")
+    assert "last_administrator" in [refusal.code for refusal in made.open_refusals]

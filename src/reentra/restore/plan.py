@@ -20,6 +20,7 @@ from reentra.directory.state import LiveState, TenantState
 from reentra.restore import (
     choices,
     order,
+    prerequisites,
     principal_names,
     rollback,
     safety,
@@ -235,6 +236,7 @@ def plan_restore(
     for row in sorted(KINDS.values(), key=lambda row: row.phase):
         if _is_touched(draft, row.name):
             plan_kind(draft, row.name, licences)
+    prerequisites.warn_of_halves(draft)
     plan_repairs(draft)
     rollback.plan_deletions(draft)
     if options.relationships:

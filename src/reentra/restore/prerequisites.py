@@ -124,6 +124,39 @@ def has_application(draft: Draft, item: DirectoryObject) -> bool:
     return owner is None and not draft.desired.find_objects("application", "appId", [app_id])
 
 
+def warn_of_halves(draft: Draft) -> None:
+    """Say where only one of an application and its service principal leaves the recycle bin.
+
+    They are deleted together and restored one by one
+    (learn.microsoft.com/graph/api/directory-deleteditems-restore).
+    """
+    applications: list[str] = []
+    for app_id, step_id in sorted(draft.undeleted_apps.items()):
+        kind, _, object_id = step_id.removeprefix("undelete/").partition("/")
+        if kind == "application":
+            applications.append(app_id)
+            continue
+        item = draft.desired.load_objects(kind, [object_id])[object_id]
+        owner = item.get("appOwnerOrganizationId")
+        if owner not in (None, draft.desired.tenant_id):
+            continue
+        if draft.desired.find_objects("application", "appId", [app_id]) and not (
+            draft.live.find_objects("application", "appId", [app_id])
+        ):
+            draft.warnings.append(
+                f"The enterprise application {name_of(item)} comes back without its app "
+                "registration, which is not selected: nobody can sign in to it."
+            )
+    if not applications or draft.selection.takes_whole("servicePrincipal"):
+        return
+    for item in draft.live.find_deleted("servicePrincipal", "appId", applications):
+        if item.id not in draft.undeleted:
+            draft.warnings.append(
+                f"The enterprise application of {name_of(item)} stays in the recycle bin; add "
+                f"servicePrincipal/{item.id} to the selection to restore it as well."
+            )
+
+
 def disabled_role(draft: Draft, item: DirectoryObject) -> str:
     """Return the name of the disabled role that an assignment gives, or ``""``."""
     if item.kind == "unifiedRoleAssignment":
