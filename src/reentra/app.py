@@ -6,8 +6,9 @@ It holds no behaviour. Whoever makes an ``Application`` closes it.
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -192,6 +193,19 @@ class Application:
         )
         self._closing.callback(client.close)
         return OpenTenant(stored.connection, client, LiveTenant(client))
+
+    @contextlib.contextmanager
+    def visiting(self) -> Iterator[Application]:
+        """Yield an application that shares all with this one, and closes what it opened alone.
+
+        For a process that lives long: the clients of a job or a request go when it ends.
+        """
+        for shared in ("repository", "connections", "catalog", "identities", "jobs", "access"):
+            getattr(self, shared)
+        visitor = copy.copy(self)
+        with contextlib.ExitStack() as closing:
+            visitor._closing = closing  # noqa: SLF001  its own kind
+            yield visitor
 
     def _database(self, part: Part) -> Database:
         from reentra.database import database_url, open_database

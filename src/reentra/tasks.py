@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import functools
-from collections.abc import Callable, Mapping, Sequence
+import hmac
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -171,7 +172,7 @@ def rebuild(run: Run) -> TaskResult:
 
 
 def download(run: Run) -> TaskResult:
-    """Write a selection of a snapshot to a zip of JSON."""
+    """Write a selection of a snapshot to a zip of JSON; sealed when it waits to be fetched."""
     from reentra.directory.selection import Selection
     from reentra.download import write_zip
     from reentra.restore.identity import NO_IDENTITY
@@ -184,10 +185,12 @@ def download(run: Run) -> TaskResult:
     state = application.catalog.state(tenant_id, run.parameters["snapshot"])
     selection = Selection.from_json(run.parameters["selection"])
     _ensure_something_is_there(state, NO_IDENTITY, selection)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     written = write_zip(
         state,
         selection,
         path,
+        wrap=_sealing(application, run) if run.parameters.get("sealed") else None,
         has_relationships=bool(run.parameters["relationships"]),
         clock=application.clock,
         listener=listener,
@@ -195,6 +198,17 @@ def download(run: Run) -> TaskResult:
     return TaskResult(
         TaskStatus.SUCCEEDED, {"snapshot": run.parameters["snapshot"], **written.to_json()}
     )
+
+
+def _sealing(application: Application, run: Run) -> Callable[[Iterable[bytes]], Iterator[bytes]]:
+    from reentra.download import sealed_chunks
+
+    return functools.partial(sealed_chunks, download_key(application, run.id))
+
+
+def download_key(application: Application, job_id: str) -> bytes:
+    """Return the key of one sealed download; it lies nowhere, but follows from the vault's."""
+    return hmac.digest(application.access.vault.key, f"download:{job_id}".encode(), "sha256")
 
 
 # --- restore ---------------------------------------------------------------------------------
@@ -445,6 +459,47 @@ def _snapshot_began_at(
     return None
 
 
+def plan(run: Run) -> TaskResult:
+    """Make a restore plan, or one that undoes a restore, and store it. Writes nothing else."""
+    from reentra.directory.selection import Selection
+    from reentra.restore.draft import RestoreOptions
+
+    application = run.context.application
+    listener = listening(run)
+    options = RestoreOptions.from_json(run.parameters["options"])
+    undone = run.parameters.get("undo")
+    if undone:
+        made = make_undo_plan(
+            application,
+            application.jobs.load_job(undone),
+            options,
+            listener,
+            is_overwriting=bool(run.parameters.get("overwrite_later_changes")),
+        )
+    else:
+        selection = Selection.from_json(run.parameters["selection"])
+        made = make_plan(
+            application,
+            run.tenant,
+            run.parameters["snapshot"],
+            selection,
+            options,
+            listener,
+            follow_ups=frozenset(run.parameters.get("follow_ups", ())),
+        )
+    keep_plan(application, made)
+    return TaskResult(
+        TaskStatus.SUCCEEDED,
+        {
+            "plan": made.id,
+            "snapshot": made.snapshot,
+            "steps": len(made.steps),
+            "refusals": len(made.open_refusals),
+            "needs_default_password": made.needs_default_password,
+        },
+    )
+
+
 def _ensure_something_is_there(
     state: TenantState, identity: IdentityMap, selection: Selection
 ) -> None:
@@ -547,5 +602,6 @@ TASKS: tuple[Task[TaskContext], ...] = (
     Task("check", check),
     Task("rebuild", rebuild),
     Task("download", download),
+    Task("plan", plan),
     Task("restore", restore, continues_by_itself=True),
 )

@@ -33,6 +33,16 @@ class Identity:
         """Tell whether a tenant exists as far as this person is concerned."""
         return role_for(self.grants, tenant) is not None
 
+    def ensure_in_person(self) -> None:
+        """Let pass who signed in themselves: a token must never make another way in.
+
+        Raises: ``errors.NotAllowed``.
+        """
+        if self.actor.via is not Via.SESSION:
+            raise errors.NotAllowed(
+                "A token cannot do this.", hint="Sign in as a person, and do it then."
+            )
+
     def ensure(self, permission: Permission, tenant: str = EVERY_TENANT) -> None:
         """Let pass what is allowed.
 

@@ -170,10 +170,12 @@ class Catalog:
     # Asking
 
     @_healing
-    def list_snapshots(self, tenant_id: str) -> list[SnapshotSummary]:
-        """Return a tenant's snapshots, newest first."""
+    def list_snapshots(
+        self, tenant_id: str, *, before: int | None = None, limit: int | None = None
+    ) -> list[SnapshotSummary]:
+        """Return a tenant's snapshots, newest first: all, or some of those before an ordinal."""
         with self.reading(tenant_id) as reader:
-            return reader.list_snapshots()
+            return reader.list_snapshots(before=before, limit=limit)
 
     @_healing
     def resolve_snapshot(self, tenant_id: str, text: str) -> SnapshotSummary:

@@ -100,10 +100,20 @@ class TenantReader:
 
     # Snapshots
 
-    def list_snapshots(self) -> list[SnapshotSummary]:
-        """Return the snapshots, newest first."""
-        query = f"{_SNAPSHOT} WHERE tenant_no = ? ORDER BY ordinal DESC"
-        return [_summary(row) for row in run(self.connection, query, self.tenant_no)]
+    def list_snapshots(
+        self, *, before: int | None = None, limit: int | None = None
+    ) -> list[SnapshotSummary]:
+        """Return the snapshots, newest first: all, or some of those before an ordinal."""
+        query = f"{_SNAPSHOT} WHERE tenant_no = ?"
+        values: list[int] = [self.tenant_no]
+        if before is not None:
+            query += " AND ordinal < ?"
+            values.append(before)
+        query += " ORDER BY ordinal DESC"
+        if limit is not None:
+            query += " LIMIT ?"
+            values.append(limit)
+        return [_summary(row) for row in run(self.connection, query, *values)]
 
     def snapshot(self, snapshot_id: str) -> SnapshotSummary:
         """Return one snapshot.

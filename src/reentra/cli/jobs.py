@@ -301,7 +301,7 @@ def _document(job: Job, *, is_alive: bool) -> dict[str, Any]:
     document = job.to_json()
     for name in ("parameters", "summary"):
         del document[name]
-    if not job.status.is_final and not is_alive:
+    if job.status.value == "running" and not is_alive:
         document["status"] = "interrupted"  # its process is gone, and nobody took it up yet
     return document
 

@@ -34,6 +34,7 @@ _COMMANDS = (
     ("init", _BEGIN, "Make a repository and print its recovery key."),
     ("tenant", _BEGIN, "Connect, list, check and disconnect tenants."),
     ("backup", _PROTECT, "Back up a tenant into a new snapshot."),
+    ("serve", _PROTECT, "Serve the API, keep to the schedules, and run jobs."),
     ("snapshots", _LOOK, "List a tenant's snapshots, newest first."),
     ("browse", _LOOK, "Show kinds, objects, or one object of a snapshot."),
     ("search", _LOOK, "Find objects over all snapshots."),

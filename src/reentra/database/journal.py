@@ -121,8 +121,9 @@ class JobStore:
         who: str = "",
         parameters: Mapping[str, Any] | None = None,
         job_id: str | None = None,
+        status: JobStatus = JobStatus.QUEUED,
     ) -> Job:
-        """Record a new job, queued. ``parameters`` must hold no secret.
+        """Record a new job. ``parameters`` must hold no secret.
 
         Raises: ``errors.AlreadyExists`` when ``job_id`` is taken.
         """
@@ -130,7 +131,7 @@ class JobStore:
             "id": job_id or clocks.new_id(),
             "tenant": tenant,
             "task": task,
-            "status": JobStatus.QUEUED.value,
+            "status": status.value,
             "created_at": _stored_time(self._clock.now()),
             "started_at": None,
             "finished_at": None,
@@ -154,6 +155,7 @@ class JobStore:
         job_id: str,
         *,
         status: JobStatus | None = None,
+        parameters: Mapping[str, Any] | None = None,
         progress: Mapping[str, Any] | None = None,
         summary: Mapping[str, Any] | None = None,
         error: Mapping[str, Any] | None = None,
@@ -163,7 +165,10 @@ class JobStore:
         Raises: ``errors.NotFound``.
         """
         values: dict[str, Any] = {}
-        for name, value in (("progress", progress), ("summary", summary), ("error", error)):
+        given = {
+            "parameters": parameters, "progress": progress, "summary": summary, "error": error,
+        }  # fmt: skip
+        for name, value in given.items():
             if value is not None:
                 values[name] = _json(value)
         if status is not None:
@@ -261,9 +266,19 @@ class JobStore:
                     )
                 )
 
-    def list_steps(self, job_id: str, status: StepStatus | None = None) -> list[JobStep]:
-        """Return a job's steps in order."""
+    def list_steps(
+        self,
+        job_id: str,
+        status: StepStatus | None = None,
+        *,
+        after: int = -1,
+        limit: int | None = None,
+    ) -> list[JobStep]:
+        """Return a job's steps in order: all, or at most ``limit`` after that ordinal."""
         query = sa.select(JOB_STEP).where(JOB_STEP.c.job_id == job_id).order_by("ordinal")
+        query = query.where(JOB_STEP.c.ordinal > after)
+        if limit is not None:
+            query = query.limit(limit)
         if status is not None:
             query = query.where(JOB_STEP.c.status == status.value)
         with self._database.reading() as connection:

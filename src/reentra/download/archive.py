@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,13 +65,15 @@ def write_zip(
     path: Path,
     *,
     has_relationships: bool = True,
+    wrap: Callable[[Iterable[bytes]], Iterable[bytes]] | None = None,
     clock: clocks.Clock = clocks.SYSTEM,
     listener: progress.Listener = progress.ignore,
 ) -> DownloadReport:
     """Write the selected objects of ``state`` to a new zip at ``path``.
 
     The file is readable by its owner only and appears under its name when it is whole. Memory is
-    flat. Raises: ``OSError`` when it cannot be written.
+    flat. ``wrap`` turns the zip's bytes into what is written, for example to seal them.
+    Raises: ``OSError`` when it cannot be written.
     """
     counts: dict[str, int] = {}
     now = clock.now()
@@ -80,7 +82,8 @@ def write_zip(
     try:
         unfinished.touch(mode=0o600)
         with unfinished.open("wb") as file:
-            for chunk in stream_zip(entries):
+            zipped = stream_zip(entries)
+            for chunk in zipped if wrap is None else wrap(zipped):
                 file.write(chunk)
         unfinished.replace(path)
     finally:

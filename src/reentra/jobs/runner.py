@@ -22,6 +22,7 @@ from reentra.jobs.engine import Engine
 
 C = TypeVar("C")
 
+FOR_WORKER = "for_worker"  # the parameter of jobs that a worker takes out of the queue
 _UNFINISHED = (journal.JobStatus.QUEUED, journal.JobStatus.RUNNING)
 _MANY = 10_000
 PROGRESS_SECONDS = 1.0  # how often a job's progress is written at most
@@ -174,8 +175,14 @@ class JobRunner(Generic[C]):
         job_id = clocks.new_id()
         self.claims.take(job_id)
         try:
+            # Never queued: no worker may take what this process runs itself.
             self.store.create_job(
-                task, tenant=tenant, who=who, parameters=parameters, job_id=job_id
+                task,
+                tenant=tenant,
+                who=who,
+                parameters=parameters,
+                job_id=job_id,
+                status=journal.JobStatus.RUNNING,
             )
             run = JobRun(job_id, task, tenant, dict(parameters or {}), context, False, self)
             return job_id, self._wait(run, self.engine.start, on_start)
@@ -212,6 +219,51 @@ class JobRunner(Generic[C]):
         finally:
             self.claims.release(job_id)
 
+    def enqueue(
+        self,
+        task: str,
+        *,
+        tenant: str = "",
+        parameters: Mapping[str, Any] | None = None,
+        who: str = "",
+    ) -> journal.Job:
+        """Record a job for the worker of this installation, which begins it in its turn."""
+        marked = {**(parameters or {}), FOR_WORKER: True}
+        return self.store.create_job(task, tenant=tenant, who=who, parameters=marked)
+
+    def list_queued(self) -> list[journal.Job]:
+        """Return the jobs that wait for a worker, oldest first."""
+        found = self.store.list_jobs(statuses=(journal.JobStatus.QUEUED,), limit=_MANY)
+        return [job for job in reversed(found) if job.parameters.get(FOR_WORKER)]
+
+    def requeue_left_behind(self) -> list[journal.Job]:
+        """Put a worker's jobs whose process died back into the queue, and return them."""
+        left = []
+        for job in self.store.list_jobs(statuses=(journal.JobStatus.RUNNING,), limit=_MANY):
+            if job.parameters.get(FOR_WORKER) and not self.claims.is_held(job.id):
+                self.store.update_job(job.id, status=journal.JobStatus.QUEUED)
+                left.append(job)
+        return left
+
+    def run_queued(
+        self, job_id: str, context: C, *, on_start: Callable[[JobRun[C]], None] | None = None
+    ) -> TaskResult | None:
+        """Run a queued job to its end; ``None`` when somebody was faster, or cancelled it.
+
+        Raises: whatever the task raised.
+        """
+        if not self.claims.take(job_id):
+            return None
+        try:
+            job = self.store.load_job(job_id)
+            if job.status is not journal.JobStatus.QUEUED:
+                return None
+            is_resumed = job.started_at is not None
+            run = JobRun(job_id, job.task, job.tenant, job.parameters, context, is_resumed, self)
+            return self._wait(run, self.engine.resume, on_start)
+        finally:
+            self.claims.release(job_id)
+
     def request_cancel(self, job_id: str) -> bool:
         """Ask a job to stop; ``True`` when a living process runs it and will.
 
@@ -235,7 +287,7 @@ class JobRunner(Generic[C]):
         """
         waiting = []
         for job in self.store.list_jobs(statuses=_UNFINISHED, limit=_MANY):
-            if self.claims.is_held(job.id):
+            if job.parameters.get(FOR_WORKER) or self.claims.is_held(job.id):
                 continue
             task = self._tasks.get(job.task)
             if task is not None and task.continues_by_itself:

@@ -1,0 +1,108 @@
+"""``make_api``: the routes, the guard, the errors and the description, put together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Litestar, Request, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+from reentra import __version__, errors
+from reentra.access import Identity
+from reentra.api import (
+    downloads,
+    finding,
+    guarding,
+    jobs,
+    people,
+    problems,
+    restores,
+    session,
+    snapshots,
+    tenants,
+)
+from reentra.api.hardening import MOST_BODY_BYTES, Hardening
+from reentra.api.routing import Needs, route
+from reentra.api.serving import Serving
+
+PREFIX = "/api/v1"
+ROUTES = (
+    *session.ROUTES,
+    *tenants.ROUTES,
+    *snapshots.ROUTES,
+    *finding.ROUTES,
+    *restores.ROUTES,
+    *jobs.ROUTES,
+    *downloads.ROUTES,
+    *people.ROUTES,
+)
+
+
+@route("GET", "/openapi.json", Needs.NOTHING, summary="This description", include_in_schema=False)
+def describe(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """Return the OpenAPI description of everything here."""
+    return request.app.openapi_schema.to_schema()
+
+
+def make_api(serving: Serving) -> Hardening:
+    """Return the application to be served."""
+    return Hardening(make_litestar(serving), serving)
+
+
+def make_litestar(serving: Serving | None) -> Litestar:
+    """Return the inner application; without ``serving`` it only describes itself."""
+
+    def provide_serving() -> Serving:
+        assert serving is not None
+        return serving
+
+    return Litestar(
+        [Router(PREFIX, route_handlers=[*ROUTES, describe])],
+        guards=[guarding.guard],
+        dependencies={
+            "serving": Provide(provide_serving, sync_to_thread=False),
+            "identity": Provide(_identity, sync_to_thread=False),
+        },
+        exception_handlers={
+            errors.Error: problems.of_error,
+            HTTPException: problems.of_http,
+            Exception: problems.of_unforeseen,
+        },
+        openapi_config=_description(),
+        request_max_body_size=MOST_BODY_BYTES,
+        state=State({"serving": serving}),
+        debug=False,
+        pdb_on_exception=False,
+        logging_config=None,
+    )
+
+
+def _identity(request: Request[Any, Any, Any]) -> Identity:
+    found: Identity = request.scope["state"]["identity"]
+    return found
+
+
+def _description() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Reentra",
+        version=__version__,
+        description="Backup and restore of Microsoft Entra ID tenants.",
+        use_handler_docstrings=True,
+        components=Components(
+            security_schemes={
+                "token": SecurityScheme(type="http", scheme="bearer"),
+                "session": SecurityScheme(
+                    type="apiKey", name="__Host-reentra", security_scheme_in="cookie"
+                ),
+            }
+        ),
+        security=[{"token": []}, {"session": []}],
+        # Its own pages say nothing of what they need, so they are closed; ours is below.
+        openapi_router=Router(f"{PREFIX}/closed", route_handlers=[], include_in_schema=False),
+        render_plugins=[JsonRenderPlugin()],
+    )

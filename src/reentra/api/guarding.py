@@ -1,0 +1,126 @@
+"""The one guard: who asks, may they, and is it in the trail. It runs before every handler."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any
+from urllib.parse import urlsplit
+
+from anyio import to_thread
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from reentra import errors
+from reentra.access import EVERY_TENANT, Actor, Entry, Identity, Permission, Via
+from reentra.access.sessions import csrf_token
+from reentra.api.routing import Needs
+from reentra.api.serving import Serving
+
+CSRF_HEADER = "x-csrf-token"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_Connection = ASGIConnection[Any, Any, Any, Any]
+
+
+async def guard(connection: _Connection, handler: BaseRouteHandler) -> None:
+    """Let pass what is allowed. A route that says nothing of its needs is closed.
+
+    Raises: ``NotSignedIn``, ``NotAllowed``, ``NotFound``, ``TooManyAttempts``.
+    """
+    needs = handler.opt.get("needs")
+    if needs is Needs.NOTHING:
+        return
+    await to_thread.run_sync(_check, connection, needs, str(handler.opt.get("action", "")))
+
+
+def address_of(connection: _Connection, serving: Serving) -> str:
+    """Return where a request comes from: the last hop that our own proxy saw, or the peer."""
+    if serving.trusts_proxy:
+        forwarded = connection.headers.getall("x-forwarded-for", [])
+        last = ",".join(forwarded).rpartition(",")[2].strip()
+        if last:
+            return last[:64]
+    return connection.client.host if connection.client else ""
+
+
+def session_secret(connection: _Connection, serving: Serving) -> str:
+    """Return what the session cookie holds, or nothing."""
+    return connection.cookies.get(serving.cookie, "")
+
+
+def is_still_allowed(
+    connection: _Connection, serving: Serving, permission: Permission, tenant: str
+) -> bool:
+    """Tell whether who asked then would be let in now, for answers that last."""
+    try:
+        identity = _identify(connection, serving, address_of(connection, serving))
+    except errors.AccessError:
+        return False
+    return identity.is_allowed(permission, tenant)
+
+
+def _check(connection: _Connection, needs: object, action: str) -> None:
+    serving: Serving = connection.app.state.serving
+    address = address_of(connection, serving)
+    identity = _identify(connection, serving, address)
+    tenant = str(connection.path_params.get("tenant", ""))
+    entry = Entry(action, tenant, _target(connection))
+    try:
+        if isinstance(needs, Permission):
+            identity.ensure(needs, tenant or EVERY_TENANT)
+        elif needs is not Needs.SIGN_IN:
+            raise errors.NotAllowed("This address is closed.")
+    except errors.Error:
+        if action:
+            denied = Entry(action, tenant, entry.target, "denied")
+            serving.access.trail.record(identity.actor, denied)
+        raise
+    if action:
+        begun = Entry(action, tenant, entry.target, "begun")
+        serving.access.trail.record(identity.actor, begun)
+        connection.scope["state"]["recorded"] = (identity.actor, entry)
+    connection.scope["state"]["identity"] = identity
+
+
+def _identify(connection: _Connection, serving: Serving, address: str) -> Identity:
+    sign_in = serving.access.sign_in
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    if scheme:
+        found = sign_in.by_token(token.strip(), address) if scheme.lower() == "bearer" else None
+        if found is None:
+            raise errors.NotSignedIn("The token is not good.")
+        return found
+    secret = session_secret(connection, serving)
+    found = sign_in.by_session(secret, address) if secret else None
+    if found is None:
+        raise errors.NotSignedIn("Nobody is signed in.")
+    if str(connection.scope.get("method")) not in _SAFE:
+        ensure_same_site(connection, serving)
+        given = connection.headers.get(CSRF_HEADER, "")
+        if not hmac.compare_digest(given.encode(), csrf_token(secret).encode()):
+            raise errors.NotAllowed(
+                "The request does not come from a page of Reentra.",
+                hint=f"Send the session's csrf_token in the header {CSRF_HEADER}.",
+            )
+    return found
+
+
+def ensure_same_site(connection: _Connection, serving: Serving) -> None:
+    """Let pass what a browser does not name as coming from elsewhere.
+
+    Raises: ``NotAllowed``.
+    """
+    site = connection.headers.get("sec-fetch-site", "same-origin")
+    origin = connection.headers.get("origin", "")
+    is_foreign = bool(origin) and (urlsplit(origin).hostname or "") not in serving.hosts
+    if is_foreign or site not in {"same-origin", "none"}:
+        raise errors.NotAllowed("The request comes from another site.", hint="")
+
+
+def _target(connection: _Connection) -> str:
+    parameters = connection.path_params
+    return "/".join(str(parameters[name]) for name in sorted(parameters) if name != "tenant")
+
+
+def nobody(address: str) -> Actor:
+    """Return the actor of who has not signed in."""
+    return Actor(Via.NOBODY, "nobody", address=address)

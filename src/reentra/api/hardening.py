@@ -1,0 +1,176 @@
+"""What holds for every request and answer: the host, the body's size and depth, the headers.
+
+It also writes how a recorded request ended into the audit trail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import orjson
+from anyio import to_thread
+
+from reentra.access import Entry
+from reentra.api.serving import Serving
+
+MOST_BODY_BYTES = 1024 * 1024
+DEEPEST = 32
+# The protocol's own shapes (asgi.readthedocs.io); the framework's types describe its inside.
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
+
+_OPENING, _CLOSING, _QUOTE, _ESCAPE = b"[{", b"]}", 0x22, 0x5C
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
+    "cache-control": "no-store",
+}
+STRICT_TRANSPORT = "max-age=31536000"
+
+
+class Hardening:
+    """The outermost layer around the application."""
+
+    def __init__(self, inner: ASGIApp, serving: Serving) -> None:
+        self._inner = inner
+        self._serving = serving
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._inner(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            return  # no websocket: the server closes it
+        status = 500
+
+        async def harden(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                named = {name.lower() for name, _ in message["headers"]}
+                added = dict(HEADERS)
+                if self._serving.is_secure:
+                    added["strict-transport-security"] = STRICT_TRANSPORT
+                message["headers"] = [
+                    *((name, value) for name, value in message["headers"] if name != b"server"),
+                    *(
+                        (name.encode(), value.encode())
+                        for name, value in added.items()
+                        if name.encode() not in named
+                    ),
+                ]
+            await send(message)
+
+        if not self._is_ours(scope):
+            await _refuse(harden, 421, "wrong_host", "This is not the host that was asked for.")
+            return
+        body = await _read(receive)
+        if body is None:
+            await _refuse(harden, 413, "too_large", "The body is too large.")
+            return
+        if _depth(body) > DEEPEST:
+            await _refuse(harden, 400, "usage", "The body is nested too deeply.")
+            return
+        try:
+            await self._inner(scope, _replaying(body, receive), harden)
+        finally:
+            await self._record_end(scope, status)
+
+    def _is_ours(self, scope: Scope) -> bool:
+        named = [value for name, value in scope["headers"] if name.lower() == b"host"]
+        if len(named) != 1:
+            return False
+        host = named[0].decode("latin-1").lower()
+        if host.startswith("["):
+            return host.partition("]")[0] + "]" in self._serving.hosts
+        return host.partition(":")[0] in self._serving.hosts
+
+    async def _record_end(self, scope: Scope, status: int) -> None:
+        recorded = scope.get("state", {}).get("recorded")
+        if recorded is None:
+            return
+        actor, entry = recorded
+        result = "done" if status < 400 else f"failed {status}"
+        end = Entry(entry.action, entry.tenant, entry.target, result)
+        await to_thread.run_sync(self._serving.access.trail.record, actor, end)
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """Return the whole body, or ``None`` when it is larger than any request of ours."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return bytes(body)
+        body += message.get("body", b"")
+        if len(body) > MOST_BODY_BYTES:
+            return None
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _replaying(body: bytes, receive: Receive) -> Receive:
+    is_given = False
+
+    async def replay() -> Message:
+        nonlocal is_given
+        if is_given:
+            return await receive()
+        is_given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+def _depth(body: bytes) -> int:
+    """Return how deeply JSON is nested, before anything parses it."""
+    if body.count(b"[") + body.count(b"{") <= DEEPEST:
+        return 0
+    depth = deepest = 0
+    is_text = is_escaped = False
+    for byte in body:
+        if is_text:
+            if is_escaped:
+                is_escaped = False
+            elif byte == _ESCAPE:
+                is_escaped = True
+            elif byte == _QUOTE:
+                is_text = False
+        elif byte == _QUOTE:
+            is_text = True
+        elif byte in _OPENING:
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in _CLOSING:
+            depth -= 1
+    return deepest
+
+
+async def _refuse(send: Send, status: int, code: str, detail: str) -> None:
+    problem = {
+        "type": f"urn:reentra:problem:{code}",
+        "title": "Refused",
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "hint": "",
+        "retryable": False,
+    }
+    headers = [(b"content-type", b"application/problem+json")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": orjson.dumps(problem), "more_body": False})

@@ -1,0 +1,241 @@
+"""People, tokens, the settings of the installation, and the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import msgspec
+from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.response import Stream
+
+from reentra import errors
+from reentra.access import EVERY_TENANT, Permission
+from reentra.access.roles import parse_role
+from reentra.api import paging
+from reentra.api.routing import Needs, route
+from reentra.api.serving import Served, Serving, SignedIn
+
+RoleName = Literal["reader", "operator", "restorer", "administrator"]
+
+
+class NewPerson(msgspec.Struct, forbid_unknown_fields=True):
+    """Somebody who may sign in. ``tenant`` is a name, or ``*`` for all."""
+
+    name: str
+    role: RoleName
+    tenant: str = EVERY_TENANT
+
+
+class NewRole(msgspec.Struct, forbid_unknown_fields=True):
+    """A role for a tenant, or for all; ``none`` takes it away."""
+
+    role: Literal["reader", "operator", "restorer", "administrator", "none"]
+    tenant: str = EVERY_TENANT
+
+
+class Standing(msgspec.Struct, forbid_unknown_fields=True):
+    """Whether somebody is shut out."""
+
+    disabled: bool
+
+
+class NewToken(msgspec.Struct, forbid_unknown_fields=True):
+    """A token that acts for who asks for it, at most with this role."""
+
+    name: str
+    role: RoleName
+    tenant: str = EVERY_TENANT
+    days: int = 90
+
+
+class Settings(msgspec.Struct, forbid_unknown_fields=True):
+    """What needs a second person. ``None``: no restore does; else one of more steps than that."""
+
+    approve_restores_over_steps: int | None = None
+    approve_disconnect: bool = False
+
+
+@route("GET", "/people", Permission.PEOPLE, tags=("people",), summary="Who may sign in")
+def list_people(serving: Served) -> dict[str, Any]:
+    """List people with their roles."""
+    return paging.page([item.to_json() for item in serving.access.people.list_people()], "")
+
+
+@route(
+    "POST", "/people", Permission.PEOPLE, action="person.add", status=201, tags=("people",),
+    summary="Add somebody",
+)  # fmt: skip
+def add_person(data: JSONBody[NewPerson], serving: Served, identity: SignedIn) -> dict[str, Any]:
+    """Add somebody; the answer holds their one-time set-up link, shown once."""
+    identity.ensure_in_person()
+    _ensure_tenant(serving, data.tenant)
+    grants = {data.tenant: parse_role(data.role)}
+    made, secret = serving.access.people.add(identity.actor, data.name, grants)
+    return {**made.to_json(), "set_up": serving.application.set_up_address(secret)}
+
+
+@route(
+    "POST", "/people/{person:str}/link", Permission.PEOPLE, action="person.link",
+    tags=("people",), summary="Make a new set-up link",
+)  # fmt: skip
+def renew_link(person: FromPath[str], serving: Served, identity: SignedIn) -> dict[str, Any]:
+    """Return a new one-time set-up link; the ones before it are void."""
+    identity.ensure_in_person()
+    secret = serving.access.people.renew_link(identity.actor, person)
+    return {"set_up": serving.application.set_up_address(secret)}
+
+
+@route(
+    "PUT", "/people/{person:str}/role", Permission.PEOPLE, action="person.role",
+    tags=("people",), summary="Give or take a role",
+)  # fmt: skip
+def set_role(
+    person: FromPath[str], data: JSONBody[NewRole], serving: Served, identity: SignedIn
+) -> dict[str, Any]:
+    """Give somebody a role for a tenant or for all, or take it away."""
+    identity.ensure_in_person()
+    _ensure_tenant(serving, data.tenant)
+    role = None if data.role == "none" else parse_role(data.role)
+    return serving.access.people.set_role(identity.actor, person, data.tenant, role).to_json()
+
+
+@route(
+    "PUT", "/people/{person:str}/standing", Permission.PEOPLE, action="person.standing",
+    tags=("people",), summary="Shut somebody out, or let them in again",
+)  # fmt: skip
+def set_standing(
+    person: FromPath[str], data: JSONBody[Standing], serving: Served, identity: SignedIn
+) -> dict[str, Any]:
+    """Shut somebody out at once, sessions and tokens included, or let them in again."""
+    identity.ensure_in_person()
+    return serving.access.people.set_disabled(
+        identity.actor, person, is_disabled=data.disabled
+    ).to_json()
+
+
+@route(
+    "DELETE", "/people/{person:str}/totp", Permission.PEOPLE, action="person.totp",
+    tags=("people",), summary="Switch somebody's one-time codes off",
+)  # fmt: skip
+def drop_totp(person: FromPath[str], serving: Served, identity: SignedIn) -> dict[str, Any]:
+    """Switch the second factor off for who lost their device."""
+    identity.ensure_in_person()
+    serving.access.people.drop_totp(identity.actor, person)
+    return serving.access.people.load(person).to_json()
+
+
+@route("GET", "/tokens", Needs.SIGN_IN, tags=("tokens",), summary="API tokens")
+def list_tokens(serving: Served, identity: SignedIn) -> dict[str, Any]:
+    """List one's own tokens; who manages people sees everybody's."""
+    owner = None if identity.is_allowed(Permission.PEOPLE) else identity.person.id
+    return paging.page([item.to_json() for item in serving.access.tokens.list_tokens(owner)], "")
+
+
+@route(
+    "POST", "/tokens", Needs.SIGN_IN, action="token.create", status=201, tags=("tokens",),
+    summary="Make an API token",
+)  # fmt: skip
+def create_token(data: JSONBody[NewToken], serving: Served, identity: SignedIn) -> dict[str, Any]:
+    """Make a token that acts for oneself; it is shown this once."""
+    identity.ensure_in_person()
+    made, secret = serving.access.tokens.create(
+        identity.actor, identity.person, data.name, data.tenant, parse_role(data.role), data.days
+    )
+    return {**made.to_json(), "token": secret}
+
+
+@route(
+    "DELETE", "/tokens/{token:str}", Needs.SIGN_IN, action="token.revoke", tags=("tokens",),
+    summary="Make an API token void",
+)  # fmt: skip
+def revoke_token(token: FromPath[str], serving: Served, identity: SignedIn) -> dict[str, Any]:
+    """Revoke one of one's own tokens; who manages people may revoke anybody's."""
+    found = serving.access.tokens.find(token)
+    if found.person_id != identity.person.id and not identity.is_allowed(Permission.PEOPLE):
+        raise errors.NotFound(f"There is no token {token!r}.", hint="List yours.")
+    return serving.access.tokens.revoke(identity.actor, token).to_json()
+
+
+@route(
+    "GET", "/settings", Permission.SETTINGS, tags=("settings",),
+    summary="Settings of the installation",
+)  # fmt: skip
+def show_settings(serving: Served) -> dict[str, Any]:
+    """Return what needs a second person."""
+    approval = serving.access.load_setting("approval")
+    return {
+        "approve_restores_over_steps": approval.get("restore_steps"),
+        "approve_disconnect": bool(approval.get("disconnect")),
+    }
+
+
+@route(
+    "PUT", "/settings", Permission.SETTINGS, action="settings.set", tags=("settings",),
+    summary="Change the settings",
+)  # fmt: skip
+def set_settings(data: JSONBody[Settings], serving: Served, identity: SignedIn) -> dict[str, Any]:
+    """Change what needs a second person."""
+    identity.ensure_in_person()
+    most = data.approve_restores_over_steps
+    if most is not None and most < 0:
+        raise errors.UsageError("A number of steps cannot be below nothing.")
+    serving.access.save_setting(
+        identity.actor,
+        "approval",
+        {"restore_steps": most, "disconnect": data.approve_disconnect},
+    )
+    return show_settings.fn(serving)  # type: ignore[no-any-return]
+
+
+@route("GET", "/audit", Permission.AUDIT, tags=("audit",), summary="Who did what, newest first")
+def list_audit(
+    serving: Served,
+    tenant_name: FromQuery[str] = "",
+    cursor: FromQuery[str] = "",
+    limit: FromQuery[int] = 100,
+) -> dict[str, Any]:
+    """List records of the trail."""
+    limit = paging.limited(limit)
+    before = paging.position_of(cursor, 0) if cursor else None
+    found = serving.access.trail.list_records(
+        before=before, tenant=tenant_name or None, limit=limit
+    )
+    more = paging.cursor_of(found[-1].number) if len(found) == limit else ""
+    return paging.page([item.to_json() for item in found], more)
+
+
+@route("GET", "/audit/verification", Permission.AUDIT, tags=("audit",), summary="Verify the trail")
+def verify_audit(serving: Served, head: FromQuery[str] = "") -> dict[str, Any]:
+    """Verify that no record was changed or removed; ``head`` is one that was noted before."""
+    return serving.access.trail.verify(head.lower()).to_json()
+
+
+@route(
+    "GET", "/audit/export", Permission.AUDIT, action="audit.export", tags=("audit",),
+    media_type="application/x-ndjson", summary="The whole trail",
+)  # fmt: skip
+def export_audit(serving: Served) -> Stream:
+    """Stream the trail, oldest first, one JSON object a line."""
+
+    def lines() -> Iterator[str]:
+        held: list[str] = []
+        for line in serving.access.trail.export_json_lines():
+            held.append(line)
+            if len(held) == 500:
+                yield "".join(held)
+                held = []
+        yield "".join(held)
+
+    return Stream(lines(), media_type="application/x-ndjson")
+
+
+def _ensure_tenant(serving: Serving, tenant: str) -> None:
+    if tenant != EVERY_TENANT:
+        serving.application.connections.find(tenant)
+
+
+ROUTES = (
+    list_people, add_person, renew_link, set_role, set_standing, drop_totp, list_tokens,
+    create_token, revoke_token, show_settings, set_settings, list_audit, verify_audit, export_audit,
+)  # fmt: skip

@@ -1,0 +1,231 @@
+"""Restore plans: made by a job, read, approved by a second person, and applied by another job."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+import msgspec
+import orjson
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from reentra import errors, viewing
+from reentra.access import Permission
+from reentra.api import paging
+from reentra.api.routing import route
+from reentra.api.serving import Served, Serving, SignedIn
+from reentra.directory.selection import Selection
+from reentra.restore.choices import ensure_consistent
+from reentra.restore.draft import (
+    PolicyState,
+    RelationshipsBehavior,
+    RestoreOptions,
+    SettingsBehavior,
+)
+from reentra.restore.plan import RestorePlan, ensure_not_refused
+from reentra.tasks import load_plan
+
+_TAGS = ("restore",)
+_OF = "/tenants/{tenant:str}"
+RESTORE = "restore"
+
+
+class NewPlan(msgspec.Struct, forbid_unknown_fields=True):
+    """What to restore from which snapshot, and how. No kind and no id means everything."""
+
+    snapshot: str
+    kinds: list[str] = []
+    ids: list[str] = []
+    relationships: bool = True
+    deleted_only: bool = False
+    settings: Literal["overwrite", "skip"] = "overwrite"
+    settings_of: dict[str, Literal["overwrite", "skip"]] = {}
+    relationships_behavior: Literal["merge", "rollback"] = "merge"
+    rollback_kinds: list[str] = []
+    properties: list[str] = []
+    policy_state: Literal["report_only", "as_backed_up"] = "report_only"
+    max_changed_share: float | None = None
+    overrule: list[str] = []
+    follow_ups: list[str] = []
+
+
+class Apply(msgspec.Struct, forbid_unknown_fields=True):
+    """How to apply a plan. The password is for users that must be created anew; it is not kept."""
+
+    default_password: str = ""
+
+
+class Decision(msgspec.Struct, forbid_unknown_fields=True):
+    """A second person's word."""
+
+    granted: bool
+
+
+def options_of(data: NewPlan) -> RestoreOptions:
+    """Return the options that a request asks for."""
+    return RestoreOptions(
+        relationships=data.relationships,
+        deleted_only=data.deleted_only,
+        settings=SettingsBehavior(data.settings),
+        conditional_access_state=PolicyState(data.policy_state),
+        max_changed_share=data.max_changed_share,
+        overruled=frozenset(data.overrule),
+        relationships_behavior=RelationshipsBehavior(data.relationships_behavior),
+        settings_of={what: SettingsBehavior(how) for what, how in data.settings_of.items()},
+        rollback_kinds=frozenset(data.rollback_kinds),
+        properties=frozenset(data.properties),
+    )
+
+
+@route(
+    "POST", _OF + "/plans", Permission.RESTORE, action="plan.begin", status=202, tags=_TAGS,
+    summary="Make a restore plan",
+)  # fmt: skip
+def make_plan(
+    tenant: FromPath[str], data: JSONBody[NewPlan], serving: Served, identity: SignedIn
+) -> dict[str, Any]:
+    """Queue the making of a plan; when its job has succeeded, its summary names the plan."""
+    state = viewing.state_of(serving.application, serving.synced(tenant), data.snapshot)
+    selection, options = Selection.parse(data.kinds, data.ids), options_of(data)
+    ensure_consistent(options, selection)
+    parameters = {
+        "snapshot": state.label,
+        "selection": selection.to_json(),
+        "options": options.to_json(),
+        "follow_ups": data.follow_ups,
+    }
+    return serving.job_document(
+        serving.worker.enqueue(identity.actor, "plan", tenant=tenant, parameters=parameters)
+    )
+
+
+@route("GET", _OF + "/plans/{plan:str}", Permission.RESTORE, tags=_TAGS, summary="One restore plan")
+def show_plan(tenant: FromPath[str], plan: FromPath[str], serving: Served) -> dict[str, Any]:
+    """Return a plan without its steps, which are a list of their own."""
+    found = _load(serving, tenant, plan)
+    document = found.to_json()
+    for name in ("steps", "reads", "matched"):
+        del document[name]
+    document["open_refusals"] = [refusal.to_json() for refusal in found.open_refusals]
+    document["digest"] = digest_of(found)
+    document["needs_approval"] = _needs_approval(serving, found)
+    return document
+
+
+@route(
+    "GET", _OF + "/plans/{plan:str}/steps", Permission.RESTORE, tags=_TAGS,
+    summary="The steps of a plan",
+)  # fmt: skip
+def list_steps(
+    tenant: FromPath[str],
+    plan: FromPath[str],
+    serving: Served,
+    cursor: FromQuery[str] = "",
+    limit: FromQuery[int] = 100,
+) -> dict[str, Any]:
+    """List what a plan will do, in order."""
+    found = _load(serving, tenant, plan)
+    offset, limit = paging.position_of(cursor, 0), paging.limited(limit)
+    after = offset + limit
+    return paging.page(
+        [step.to_json() for step in found.steps[offset:after]],
+        paging.cursor_of(after) if after < len(found.steps) else "",
+        total=len(found.steps),
+    )
+
+
+@route(
+    "POST", _OF + "/plans/{plan:str}/apply", Permission.RESTORE, action="restore.begin",
+    status=202, tags=_TAGS, summary="Apply a restore plan",
+)  # fmt: skip
+def apply_plan(
+    tenant: FromPath[str],
+    plan: FromPath[str],
+    data: JSONBody[Apply],
+    serving: Served,
+    identity: SignedIn,
+) -> dict[str, Any]:
+    """Queue the restore. A plan that refuses, or that nobody else approved, is not applied."""
+    found = _load(serving, tenant, plan)
+    ensure_not_refused(found)
+    if _needs_approval(serving, found):
+        serving.access.approvals.use(identity.actor, RESTORE, tenant, digest_of(found))
+    return serving.job_document(
+        serving.worker.enqueue(
+            identity.actor,
+            RESTORE,
+            tenant=tenant,
+            parameters={"plan": found.id},
+            default_password=data.default_password,
+        )
+    )
+
+
+@route(
+    "POST", _OF + "/plans/{plan:str}/approval", Permission.RESTORE, action="approval.begin",
+    status=201, tags=_TAGS, summary="Ask for a second person's word",
+)  # fmt: skip
+def ask_approval(
+    tenant: FromPath[str], plan: FromPath[str], serving: Served, identity: SignedIn
+) -> dict[str, Any]:
+    """Ask another person to approve exactly this plan, by its digest."""
+    found = _load(serving, tenant, plan)
+    approval = serving.access.approvals.ask(
+        identity.actor, RESTORE, tenant, found.id, digest_of(found)
+    )
+    return approval.to_json()
+
+
+@route(
+    "GET", _OF + "/approvals", Permission.RESTORE, tags=_TAGS,
+    summary="Requests for a second person's word",
+)  # fmt: skip
+def list_approvals(
+    tenant: FromPath[str], serving: Served, limit: FromQuery[int] = 100
+) -> dict[str, Any]:
+    """List requests, newest first."""
+    found = serving.access.approvals.list_approvals(tenant, paging.limited(limit))
+    return paging.page([item.to_json() for item in found], "")
+
+
+@route(
+    "POST", _OF + "/approvals/{approval:str}", Permission.RESTORE, action="approval.decision",
+    tags=_TAGS, summary="Approve or deny what somebody else asked for",
+)  # fmt: skip
+def decide(
+    tenant: FromPath[str],
+    approval: FromPath[str],
+    data: JSONBody[Decision],
+    serving: Served,
+    identity: SignedIn,
+) -> dict[str, Any]:
+    """Say yes or no. Nobody decides what they asked for themselves, and no script decides."""
+    identity.ensure_in_person()
+    decided = serving.access.approvals.decide(
+        identity.actor, approval, tenant, is_granted=data.granted
+    )
+    return decided.to_json()
+
+
+def digest_of(plan: RestorePlan) -> str:
+    """Return the SHA-256 of exactly what would be applied."""
+    data = orjson.dumps(plan.to_json(), option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(data).hexdigest()
+
+
+def _needs_approval(serving: Serving, plan: RestorePlan) -> bool:
+    most = serving.access.load_setting("approval").get("restore_steps")
+    return most is not None and len(plan.steps) > int(most)
+
+
+def _load(serving: Serving, tenant: str, plan_id: str) -> RestorePlan:
+    tenant_id = serving.application.connections.find(tenant).tenant_id
+    found = load_plan(serving.application, plan_id)
+    if found.tenant_id.lower() != tenant_id.lower():
+        raise errors.NotFound(f"There is no plan {plan_id!r}.", hint="Make one.")
+    return found
+
+
+ROUTES = (
+    make_plan, show_plan, list_steps, apply_plan, ask_approval, list_approvals, decide,
+)  # fmt: skip

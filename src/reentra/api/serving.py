@@ -1,0 +1,97 @@
+"""``Serving``: what the handlers of one process share."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+
+from reentra import errors
+from reentra.access import Access, Identity
+from reentra.app import Application
+from reentra.database import Job, JobStatus
+from reentra.worker import Worker
+
+SYNC_SECONDS = 10.0  # how old the catalog's knowledge of the repository may be
+PORT = 8440
+_HIDDEN = frozenset({"path", "person", "sealed", "for_worker"})
+
+
+@dataclass(slots=True)
+class Serving:
+    """An open application with its worker, and how the outside reaches it.
+
+    ``hosts`` are the names that requests may be addressed to. ``is_secure`` says that the outside
+    speaks TLS; ``trusts_proxy`` that the nearest proxy tells who asks.
+    """
+
+    application: Application
+    worker: Worker
+    hosts: frozenset[str]
+    is_secure: bool
+    trusts_proxy: bool = False
+    _synced_at: dict[str, float] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def access(self) -> Access:
+        return self.application.access
+
+    @property
+    def cookie(self) -> str:
+        """The session cookie's name. The prefix binds it to this host and to TLS."""
+        return "__Host-reentra" if self.is_secure else "reentra"
+
+    def synced(self, name: str) -> str:
+        """Return the GUID of a connected tenant whose catalog knows the repository's snapshots.
+
+        Raises: ``NotFound``.
+        """
+        tenant_id = self.application.connections.find(name).tenant_id
+        now = self.application.clock.monotonic_seconds()
+        with self._lock:
+            last = self._synced_at.get(tenant_id)
+            if last is None or now - last >= SYNC_SECONDS:
+                self.application.catalog.sync(tenant_id)
+                self._synced_at[tenant_id] = now
+        return tenant_id
+
+    def job_document(self, job: Job) -> dict[str, Any]:
+        """Return a job as people see it: no path of the server, nobody's number."""
+        document = job.to_json()
+        if job.status is JobStatus.RUNNING and not self.worker.runner.is_alive(job.id):
+            document["status"] = "interrupted"
+        for inner in ("parameters", "summary"):
+            document[inner] = {k: v for k, v in document[inner].items() if k not in _HIDDEN}
+        return document
+
+    def ensure_approved(self, identity: Identity, action: str, tenant: str, subject: str) -> None:
+        """Let pass what needs no second person, or has one's word, which is then used up.
+
+        Raises: ``ApprovalNeeded``, after having asked for it.
+        """
+        if not self.access.load_setting("approval").get("disconnect"):
+            return
+        digest = hashlib.sha256(f"{action}:{tenant}:{subject}".encode()).hexdigest()
+        try:
+            self.access.approvals.use(identity.actor, action, tenant, digest)
+        except errors.ApprovalNeeded:
+            self.access.approvals.ask(identity.actor, action, tenant, subject, digest)
+            raise
+
+    @contextmanager
+    def visiting(self) -> Iterator[Application]:
+        """Yield the application for one request: clients that it opens are closed after it."""
+        with self.application.visiting() as visitor:
+            yield visitor
+
+
+# What handlers are given, as it is: neither is data of a request.
+Served = NamedDependency[SkipValidation[Serving]]
+SignedIn = NamedDependency[SkipValidation[Identity]]

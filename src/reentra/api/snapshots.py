@@ -1,0 +1,166 @@
+"""Snapshots, their kinds, and the objects in them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from litestar.params import FromPath, FromQuery
+
+from reentra import clock as clocks
+from reentra import errors, viewing
+from reentra.access import Permission
+from reentra.api import paging
+from reentra.api.routing import route
+from reentra.api.serving import Served
+from reentra.catalog import SnapshotSummary
+from reentra.directory.kinds import KINDS
+
+_TAGS = ("snapshots",)
+_OF = "/tenants/{tenant:str}/snapshots"
+
+
+@route("GET", _OF, Permission.BROWSE, tags=_TAGS, summary="A tenant's snapshots, newest first")
+def list_snapshots(
+    tenant: FromPath[str], serving: Served, cursor: FromQuery[str] = "", limit: FromQuery[int] = 100
+) -> dict[str, Any]:
+    """List snapshots with their counts by kind."""
+    tenant_id = serving.synced(tenant)
+    limit = paging.limited(limit)
+    before = paging.position_of(cursor, 0) if cursor else None
+    found = serving.application.catalog.list_snapshots(tenant_id, before=before, limit=limit)
+    more = paging.cursor_of(found[-1].ordinal) if len(found) == limit else ""
+    return paging.page([_document(item) for item in found], more)
+
+
+@route("GET", _OF + "/{snapshot:str}", Permission.BROWSE, tags=_TAGS, summary="One snapshot")
+def show_snapshot(
+    tenant: FromPath[str], snapshot: FromPath[str], serving: Served
+) -> dict[str, Any]:
+    """Return one snapshot by id, unique beginning, ``latest`` or a time: its kinds and coverage."""
+    seen = viewing.snapshot_of(serving.application, serving.synced(tenant), snapshot)
+    return {
+        **_document(seen.summary),
+        "coverage": {name: item.to_json() for name, item in seen.summary.info.coverage().items()},
+    }
+
+
+@route(
+    "GET", _OF + "/{snapshot:str}/kinds/{kind:str}/objects", Permission.BROWSE, tags=_TAGS,
+    summary="The objects of a kind",
+)  # fmt: skip
+def list_objects(
+    tenant: FromPath[str],
+    snapshot: FromPath[str],
+    kind: FromPath[str],
+    serving: Served,
+    text: FromQuery[str] = "",
+    sort: FromQuery[Literal["name", "modified"]] = "name",
+    descending: FromQuery[bool] = False,
+    cursor: FromQuery[str] = "",
+    limit: FromQuery[int] = 100,
+) -> dict[str, Any]:
+    """List the objects of a kind, those whose name, mail or id holds ``text``."""
+    _ensure_kind(kind)
+    tenant_id = serving.synced(tenant)
+    catalog = serving.application.catalog
+    summary = catalog.resolve_snapshot(tenant_id, snapshot)
+    offset, limit = paging.position_of(cursor, 0), paging.limited(limit)
+    found = catalog.list_page(
+        tenant_id, summary.id, kind, text=text, sort=sort, descending=descending, offset=offset,
+        limit=limit,
+    )  # fmt: skip
+    after = offset + len(found.rows)
+    return paging.page(
+        [
+            {"id": row.id, "display_name": row.name, "modified_at": clocks.iso(row.modified_at)}
+            for row in found.rows
+        ],
+        paging.cursor_of(after) if after < found.total else "",
+        snapshot=summary.id,
+        kind=kind,
+        total=found.total,
+    )
+
+
+@route(
+    "GET", _OF + "/{snapshot:str}/kinds/{kind:str}/objects/{object_id:str}", Permission.BROWSE,
+    tags=_TAGS, summary="One object with its relationships",
+)  # fmt: skip
+def show_object(
+    tenant: FromPath[str],
+    snapshot: FromPath[str],
+    kind: FromPath[str],
+    object_id: FromPath[str],
+    serving: Served,
+) -> dict[str, Any]:
+    """Return an object's properties and links, with the names of what it is linked to."""
+    _ensure_kind(kind)
+    seen = viewing.snapshot_of(serving.application, serving.synced(tenant), snapshot)
+    found = seen.state.load_objects(kind, [object_id]).get(object_id)
+    if found is None:
+        raise errors.NotFound(
+            f"Snapshot {seen.snapshot_id} has no {kind} {object_id}.",
+            hint="Search finds objects over all snapshots.",
+        )
+    return {
+        "snapshot": seen.snapshot_id,
+        "kind": kind,
+        "id": object_id,
+        "display_name": viewing.title_of(found),
+        "properties": dict(found.properties),
+        "relationships": viewing.links_of(seen.state, kind, object_id),
+    }
+
+
+@route(
+    "GET", "/tenants/{tenant:str}/kinds/{kind:str}/objects/{object_id:str}/versions",
+    Permission.BROWSE, tags=_TAGS, summary="The versions of an object",
+)  # fmt: skip
+def list_versions(
+    tenant: FromPath[str],
+    kind: FromPath[str],
+    object_id: FromPath[str],
+    serving: Served,
+    differing_from: FromQuery[str] = "",
+) -> dict[str, Any]:
+    """List an object's versions, oldest first.
+
+    With ``differing_from`` also the snapshots in which it is not as in that one, newest first.
+    """
+    _ensure_kind(kind)
+    tenant_id = serving.synced(tenant)
+    catalog = serving.application.catalog
+    differing = None
+    if differing_from:
+        summary = catalog.resolve_snapshot(tenant_id, differing_from)
+        differing = catalog.differing_snapshots(tenant_id, kind, object_id, summary.id)
+    return {
+        "items": [
+            {"began": item.began, "ended": item.ended, "deleted": item.is_deleted}
+            for item in catalog.list_versions(tenant_id, kind, object_id)
+        ],
+        "differing": differing,
+    }
+
+
+def _document(item: SnapshotSummary) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "created_at": clocks.iso(item.created_at),
+        "parent": item.parent,
+        "status": item.status.value,
+        "kinds": {
+            kind: viewing.kind_document(summary) for kind, summary in item.info.kinds.items()
+        },
+        "review": list(item.info.review),
+    }
+
+
+def _ensure_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise errors.NotFound(
+            f"There is no kind {kind!r}.", hint=f"Kinds are: {', '.join(sorted(KINDS))}."
+        )
+
+
+ROUTES = (list_snapshots, show_snapshot, list_objects, show_object, list_versions)

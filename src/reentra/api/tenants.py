@@ -1,0 +1,192 @@
+"""Tenants: connecting, checking, schedules, coverage, and backups."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from litestar.params import FromPath, JSONBody
+
+from reentra import errors
+from reentra.access import Permission
+from reentra.api.routing import Needs, route
+from reentra.api.serving import Served, SignedIn
+from reentra.connections import ensure_name_is_usable
+from reentra.directory import permissions
+from reentra.directory.kinds import KINDS
+from reentra.directory.relationships import RELATIONSHIPS
+from reentra.directory.selection import Selection
+from reentra.graph.client import connect as connect_graph
+from reentra.graph.connection import Cloud, CredentialKind, TenantConnection
+
+_TAGS = ("tenants",)
+
+
+class NewTenant(msgspec.Struct, forbid_unknown_fields=True):
+    """A tenant of Microsoft's clouds, and the application's secret to reach it.
+
+    Other addresses, certificates and identities of a machine name files and hosts of the server:
+    they are connected on its command line alone.
+    """
+
+    name: str
+    tenant_id: str
+    client_id: str
+    client_secret: str
+    cloud: Literal["global", "usgov", "usgovdod", "china"] = "global"
+
+
+class NewSchedule(msgspec.Struct, forbid_unknown_fields=True):
+    """When a tenant is backed up: ``off``, ``every 6h``, ``daily 02:30``, ``cron 0 4 * * *``."""
+
+    rule: str
+    zone: str = "UTC"
+
+
+class NewBackup(msgspec.Struct, forbid_unknown_fields=True):
+    """How to back up; everything that changed when nothing is said."""
+
+    full: bool = False
+    anew: bool = False
+    kinds: list[str] = []
+
+
+@route("GET", "/tenants", Needs.SIGN_IN, tags=_TAGS, summary="Connected tenants")
+def list_tenants(serving: Served, identity: SignedIn) -> dict[str, Any]:
+    """List the tenants that this person has a role for."""
+    return {
+        "items": [
+            {**_document(item), "schedule": serving.application.schedules.load(item.name).to_json()}
+            for item in serving.application.connections.list_known()
+            if identity.sees(item.name)
+        ]
+    }
+
+
+@route(
+    "POST", "/tenants", Permission.CONNECT, action="tenant.connect", status=201, tags=_TAGS,
+    summary="Connect a tenant",
+)  # fmt: skip
+def connect(data: JSONBody[NewTenant], serving: Served) -> dict[str, Any]:
+    """Sign in once as the application, and keep the connection encrypted in the repository."""
+    ensure_name_is_usable(data.name)
+    connection = TenantConnection(
+        name=data.name,
+        tenant_id=data.tenant_id,
+        client_id=data.client_id,
+        credential=CredentialKind.CLIENT_SECRET,
+        cloud=Cloud(data.cloud),
+    )
+    serving.application.connections.ensure_free(connection)
+    with connect_graph(connection, lambda: data.client_secret) as client:
+        roles = client.granted_roles()
+    serving.application.connections.add(connection, data.client_secret)
+    return {
+        **_document(connection),
+        "granted_permissions": None if roles is None else sorted(roles),
+    }
+
+
+@route(
+    "DELETE", "/tenants/{tenant:str}", Permission.DISCONNECT, action="tenant.disconnect",
+    tags=_TAGS, summary="Disconnect a tenant",
+)  # fmt: skip
+def disconnect(tenant: FromPath[str], serving: Served, identity: SignedIn) -> dict[str, Any]:
+    """Forget a tenant's connection and its secret. Its snapshots stay."""
+    serving.ensure_approved(identity, "tenant.disconnect", tenant, tenant)
+    serving.application.connections.remove(tenant)
+    serving.application.schedules.remove(tenant)
+    return {"name": tenant, "disconnected": True}
+
+
+@route(
+    "GET", "/tenants/{tenant:str}/permissions", Permission.BACK_UP, tags=_TAGS,
+    summary="Which Graph permissions are needed, granted and missing",
+)  # fmt: skip
+def check_permissions(tenant: FromPath[str], serving: Served) -> dict[str, Any]:
+    """Ask Graph for a little of every kind, and say what cannot be backed up or restored."""
+    with serving.visiting() as application:
+        opened = application.open_tenant(tenant)
+        granted = opened.client.granted_roles()
+        coverage = opened.live.coverage()
+    needs = permissions.needs(KINDS.values(), RELATIONSHIPS.values(), granted)
+    return {
+        "tenant": tenant,
+        "granted": None if granted is None else sorted(granted),
+        "permissions": [need.to_json() for need in needs],
+        "not_covered": {
+            what: found.to_json()
+            for what, found in sorted(coverage.items())
+            if not found.is_complete
+        },
+    }
+
+
+@route(
+    "GET", "/tenants/{tenant:str}/coverage", Permission.BROWSE, tags=_TAGS,
+    summary="What the newest snapshot covers, and what not and why",
+)  # fmt: skip
+def coverage(tenant: FromPath[str], serving: Served) -> dict[str, Any]:
+    """Return the coverage of every kind and relationship in the newest snapshot."""
+    tenant_id = serving.synced(tenant)
+    found = serving.application.catalog.list_snapshots(tenant_id, limit=1)
+    if not found:
+        raise errors.NotFound(f"{tenant} has no snapshot yet.", hint="Back it up first.")
+    return {
+        "snapshot": found[0].id,
+        "coverage": {name: item.to_json() for name, item in found[0].info.coverage().items()},
+    }
+
+
+@route(
+    "GET", "/tenants/{tenant:str}/schedule", Permission.BROWSE, tags=_TAGS,
+    summary="When a tenant is backed up",
+)  # fmt: skip
+def schedule(tenant: FromPath[str], serving: Served) -> dict[str, Any]:
+    """Return a tenant's schedule and its next run."""
+    serving.application.connections.find(tenant)
+    return serving.application.schedules.load(tenant).to_json()
+
+
+@route(
+    "PUT", "/tenants/{tenant:str}/schedule", Permission.SCHEDULE, action="schedule.change",
+    tags=_TAGS, summary="Set when a tenant is backed up",
+)  # fmt: skip
+def set_schedule(
+    tenant: FromPath[str], data: JSONBody[NewSchedule], serving: Served
+) -> dict[str, Any]:
+    """Set a tenant's schedule, in its own time zone."""
+    serving.application.connections.find(tenant)
+    return serving.application.schedules.save(tenant, data.rule, data.zone).to_json()
+
+
+@route(
+    "POST", "/tenants/{tenant:str}/backups", Permission.BACK_UP, action="backup.begin",
+    status=202, tags=_TAGS, summary="Back up now",
+)  # fmt: skip
+def back_up(
+    tenant: FromPath[str], data: JSONBody[NewBackup], serving: Served, identity: SignedIn
+) -> dict[str, Any]:
+    """Queue a backup; the answer is its job."""
+    serving.application.connections.find(tenant)
+    if serving.worker.has_open_job(tenant, "backup"):
+        raise errors.Refused(
+            f"A backup of {tenant} waits or runs already.", hint="Watch it in the list of jobs."
+        )
+    kinds = sorted(Selection.parse(data.kinds).kinds)
+    parameters = {"full": data.full, "anew": data.anew, "kinds": kinds}
+    return serving.job_document(
+        serving.worker.enqueue(identity.actor, "backup", tenant=tenant, parameters=parameters)
+    )
+
+
+def _document(connection: TenantConnection) -> dict[str, Any]:
+    document = connection.to_json()
+    for name in ("credential_file", "ca_file"):  # paths of the server are nobody's business
+        del document[name]
+    return document
+
+
+ROUTES = (
+    list_tenants, connect, disconnect, check_permissions, coverage, schedule, set_schedule, back_up,
+)  # fmt: skip

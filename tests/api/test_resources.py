@@ -1,0 +1,199 @@
+"""What the API gives: snapshots, objects, search, comparisons, plans, jobs, people, the trail."""
+
+from __future__ import annotations
+
+import json
+
+from reentra.access import Role
+from reentra.sandbox.app import SandboxServer
+
+from .conftest import Api
+
+SNAPSHOTS = "/tenants/contoso/snapshots"
+
+
+def lines(text: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_snapshots_kinds_and_objects_are_listed_in_pages(api: Api) -> None:
+    reader = api.as_role(Role.READER)
+    snapshot = reader.json("GET", SNAPSHOTS + "?limit=1")["items"][0]
+    assert snapshot["status"] == "complete"
+    shown = reader.json("GET", f"{SNAPSHOTS}/latest")
+    assert shown["coverage"]["user"]["status"] == "complete"
+    total = snapshot["kinds"]["user"]["objects"]
+    seen: list[str] = []
+    cursor = ""
+    while True:
+        page = reader.json(
+            "GET", f"{SNAPSHOTS}/{snapshot['id']}/kinds/user/objects?limit=7&cursor={cursor}"
+        )
+        seen += [item["id"] for item in page["items"]]
+        cursor = page["next"]
+        if not cursor:
+            break
+    assert len(seen) == len(set(seen)) == total == page["total"]
+    names = [
+        item["display_name"]
+        for item in reader.json(
+            "GET", f"{SNAPSHOTS}/latest/kinds/user/objects?sort=name&descending=true"
+        )["items"]
+    ]
+    assert names[:2] == sorted(names[:2], reverse=True)
+    one = reader.json("GET", f"{SNAPSHOTS}/latest/kinds/user/objects/{seen[0]}")
+    assert one["properties"]["id"] == seen[0] or one["id"] == seen[0]
+    assert isinstance(one["relationships"], list)
+    versions = reader.json("GET", f"/tenants/contoso/kinds/user/objects/{seen[0]}/versions")
+    assert versions["items"][0]["ended"] is None
+    assert reader("GET", f"{SNAPSHOTS}/latest/kinds/nonsense/objects").status_code == 404
+
+
+def test_search_finds_and_says_where(api: Api) -> None:
+    reader = api.as_role(Role.READER)
+    first = reader.json("GET", "/tenants/contoso/search?kind=group&limit=1")
+    assert len(first["items"]) == 1
+    second = reader.json(
+        "GET", f"/tenants/contoso/search?kind=group&limit=1&cursor={first['next']}"
+    )
+    assert second["items"][0]["id"] != first["items"][0]["id"]
+    assert reader.json("GET", "/tenants/contoso/search?deleted_only=true")["items"] == []
+    assert reader("GET", "/tenants/contoso/search?kind=nonsense").status_code == 400
+
+
+def test_a_change_is_compared_planned_approved_applied_and_undone(
+    api: Api, sandbox: SandboxServer
+) -> None:
+    reader, restorer = api.as_role(Role.READER), api.as_role(Role.RESTORER)
+    record = next(
+        r for r in sandbox.sandbox.tenant.collection("group").values()
+        if "DynamicMembership" not in (r.props.get("groupTypes") or [])
+        and r.props.get("securityEnabled") and not r.props.get("isAssignableToRole")
+    )  # fmt: skip
+    before = record.props.get("description")
+    sandbox.sandbox.tenant.update(record, {"description": "vandalised"})
+    live = f"/tenants/contoso/comparison?before=latest&after=live&kind=group&id={record.id}"
+    found = lines(reader("GET", live).text)
+    assert len(found) == 2
+    assert found[0]["id"] == record.id
+    assert found[1]["end"]["counts"] == {"group": {"modified": 1}}  # type: ignore[index]
+    body = {"snapshot": "latest", "ids": [f"group/{record.id}"]}
+    assert reader("POST", "/tenants/contoso/plans", body).status_code == 403
+    job = restorer.json("POST", "/tenants/contoso/plans", body, 202)
+    ended = api.ended("contoso", job["id"])
+    assert (ended["status"], ended["summary"]["steps"]) == ("succeeded", 1), ended
+    plan = f"/tenants/contoso/plans/{ended['summary']['plan']}"
+    shown = restorer.json("GET", plan)
+    assert (shown["counts"], shown["needs_approval"]) == ({"update": {"group": 1}}, False)
+    assert "steps" not in shown
+    assert restorer.json("GET", plan + "/steps")["total"] == 1
+    assert restorer("GET", plan.replace("contoso", "fabrikam")).status_code == 404
+
+    # With a threshold, a second person has to approve exactly this plan.
+    api.admin.json("PUT", "/settings", {"approve_restores_over_steps": 0})
+    refused = restorer("POST", plan + "/apply", {})
+    assert (refused.status_code, refused.json()["code"]) == (409, "approval_needed")
+    asked = restorer.json("POST", plan + "/approval", expect=201)
+    assert asked["digest"] == shown["digest"]
+    decision = f"/tenants/contoso/approvals/{asked['id']}"
+    assert restorer("POST", decision, {"granted": True}).status_code == 409
+    assert reader("POST", decision, {"granted": True}).status_code == 403
+    assert api.admin.json("POST", decision, {"granted": True})["granted"] is True
+    applied = restorer.json("POST", plan + "/apply", {}, 202)
+    api.admin.json("PUT", "/settings", {})
+    ended = api.ended("contoso", applied["id"])
+    assert ended["status"] == "succeeded", ended
+    assert record.props.get("description") == before
+    assert ended["who"] == "restorer-of-all"
+
+    job_path = f"/tenants/contoso/jobs/{applied['id']}"
+    steps = reader.json("GET", job_path + "/steps?limit=1")
+    assert [step["status"] for step in steps["items"]] == ["done"]
+    csv = reader("GET", job_path + "/report.csv")
+    assert csv.headers["content-type"].startswith("text/csv")
+    assert record.id in csv.text
+    events = reader("GET", job_path + "/events")
+    assert events.headers["content-type"].startswith("text/event-stream")
+    assert '"succeeded"' in events.text
+
+    undo = restorer.json("POST", job_path + "/undo", {}, 202)
+    undone = api.ended("contoso", undo["id"])
+    assert undone["summary"]["steps"] == 1
+    again = restorer.json(
+        "POST", f"/tenants/contoso/plans/{undone['summary']['plan']}/apply", {}, 202
+    )
+    assert api.ended("contoso", again["id"])["status"] == "succeeded"
+    assert record.props.get("description") == "vandalised"
+    actions = [
+        (r["action"], r["result"]) for r in api.admin.json("GET", "/audit?limit=200")["items"]
+    ]
+    for expected in (("restore.begin", "done"), ("restore", "queued"), ("restore", "succeeded"),
+                     ("approval.ask", "done"), ("approval.decide", "granted")):  # fmt: skip
+        assert expected in actions
+
+
+def test_a_failed_plan_is_told_by_its_job(api: Api) -> None:
+    body = {"snapshot": "latest", "ids": ["group/11111111-1111-4111-8111-111111111111"]}
+    job = api.admin.json("POST", "/tenants/contoso/plans", body, 202)
+    ended = api.ended("contoso", job["id"])
+    assert (ended["status"], ended["error"]["code"]) == ("failed", "not_found")
+    operator = api.as_role(Role.OPERATOR)
+    resume = f"/tenants/contoso/jobs/{job['id']}/resume"
+    assert operator("POST", resume, {}).status_code == 403  # a plan is a restorer's
+    assert api.admin("POST", resume, {}).status_code == 202
+    assert api.ended("contoso", job["id"])["status"] == "failed"
+    assert api.admin("POST", f"/tenants/contoso/jobs/{job['id']}/cancel").status_code == 409
+    assert api.admin("POST", f"/tenants/contoso/jobs/{job['id']}/undo", {}).status_code == 400
+
+
+def test_tenants_show_what_one_may_see(api: Api) -> None:
+    one = api.as_role(Role.READER, "contoso")
+    assert [t["name"] for t in one.json("GET", "/tenants")["items"]] == ["contoso"]
+    assert len(api.admin.json("GET", "/tenants")["items"]) == 2
+    needs = api.as_role(Role.OPERATOR).json("GET", "/tenants/contoso/permissions")
+    assert needs["not_covered"] == {}
+    assert needs["permissions"]
+    assert one.json("GET", "/tenants/contoso/coverage")["coverage"]["group"]["status"] == "complete"
+    assert api.admin("GET", "/tenants/fabrikam/coverage").status_code == 404
+
+
+def test_schedules_are_set_and_shown(api: Api) -> None:
+    path = "/tenants/contoso/schedule"
+    made = api.admin.json("PUT", path, {"rule": "daily 02:30", "zone": "Europe/Berlin"})
+    assert api.as_role(Role.READER).json("GET", path) == made
+    assert made["next_at"]
+    api.admin.json("PUT", path, {"rule": "off"})
+
+
+def test_upkeep_runs_as_jobs(api: Api) -> None:
+    job = api.admin.json("POST", "/check", {"quick": True}, 202)
+    assert api.ended("", job["id"])["summary"]["whole"] is True
+    job = api.admin.json("POST", "/rebuild", expect=202)
+    assert api.ended("", job["id"])["status"] == "succeeded"
+    assert len(api.admin.json("GET", "/jobs")["items"]) >= 2
+    assert api.admin("GET", f"/tenants/contoso/jobs/{job['id']}").status_code == 404
+
+
+def test_people_are_managed(api: Api) -> None:
+    admin = api.admin
+    made = admin.json("POST", "/people", {"name": "managed", "role": "reader"}, 201)
+    person = f"/people/{made['id']}"
+    roles = admin.json("PUT", person + "/role", {"role": "operator", "tenant": "contoso"})["roles"]
+    assert roles == {"*": "reader", "contoso": "operator"}
+    assert admin("PUT", person + "/role", {"role": "root"}).status_code == 400
+    assert admin("PUT", person + "/role", {"role": "none", "tenant": "ghost"}).status_code == 404
+    assert "#" in admin.json("POST", person + "/link")["set_up"]
+    assert admin("POST", "/people", {"name": "managed", "role": "reader"}).status_code == 409
+    assert admin("PUT", "/people/nobody/standing", {"disabled": True}).status_code == 404
+
+
+def test_the_trail_is_listed_verified_and_exported(api: Api) -> None:
+    admin = api.admin
+    page = admin.json("GET", "/audit?limit=3")
+    after = admin.json("GET", f"/audit?limit=3&cursor={page['next']}")
+    assert after["items"][0]["number"] == page["items"][-1]["number"] - 1
+    assert admin.json("GET", "/audit/verification")["whole"] is True
+    assert admin.json("GET", "/audit/verification?head=" + "0" * 64)["whole"] is False
+    exported = lines(admin("GET", "/audit/export").text)
+    assert exported[0]["number"] == 1
+    assert len(exported) >= page["items"][0]["number"]

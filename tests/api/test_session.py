@@ -1,0 +1,155 @@
+"""Signing in over the API: cookies, CSRF, set-up links, codes, and what is told to whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reentra.access import Role, totp
+
+from .conftest import CONSOLE, PASSWORD, Api, Caller
+
+
+def sign_in(api: Api, name: str, **more: str) -> Any:
+    return api.nobody("POST", "/session", {"name": name, "password": PASSWORD, **more})
+
+
+def test_a_person_signs_in_and_out(api: Api) -> None:
+    api.person("sam", Role.READER)
+    answer = sign_in(api, "sam")
+    assert answer.status_code == 200
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("__Host-reentra=")
+    for word in ("HttpOnly", "Secure", "SameSite=lax", "Path=/"):
+        assert word in cookie
+    assert "Domain" not in cookie
+    secret = cookie.partition("=")[2].partition(";")[0]
+    assert secret not in answer.text
+    caller = Caller(api.client, {}, secret)
+    who = caller.json("GET", "/session")
+    assert (who["person"]["name"], who["roles"]) == ("sam", {"*": "reader"})
+    assert who["csrf_token"] == answer.json()["csrf_token"]
+    assert caller("DELETE", "/session").status_code == 403
+    out = caller("DELETE", "/session", x_csrf_token=who["csrf_token"])
+    assert out.status_code == 200
+    assert "Max-Age=0" in out.headers["set-cookie"]
+    assert caller("GET", "/session").status_code == 401
+
+
+def test_a_session_that_was_there_before_is_never_taken_over(api: Api) -> None:
+    api.person("sam", Role.READER)
+    planted = Caller(api.client, {}, "planted-by-somebody")
+    answer = planted("POST", "/session", {"name": "sam", "password": PASSWORD})
+    assert answer.status_code == 200
+    assert "planted" not in answer.headers["set-cookie"]
+    assert planted("GET", "/session").status_code == 401
+
+
+def test_a_change_from_another_site_is_refused(api: Api) -> None:
+    admin = api.admin
+    path = "/tenants/contoso/schedule"
+    body = {"rule": "off"}
+    assert admin("PUT", path, body).status_code == 200
+    assert admin("PUT", path, body, x_csrf_token="0" * 64).status_code == 403
+    assert admin("PUT", path, body, origin="https://evil.example").status_code == 403
+    assert admin("PUT", path, body, sec_fetch_site="cross-site").status_code == 403
+    assert admin("PUT", path, body, origin="https://reentra.test").status_code == 200
+    told = {"name": "sam", "password": PASSWORD}
+    assert api.nobody("POST", "/session", told, origin="https://evil.example").status_code == 403
+
+
+def test_a_set_up_link_is_redeemed_once(api: Api) -> None:
+    made = api.admin.json("POST", "/people", {"name": "newcomer", "role": "reader"}, expect=201)
+    secret = made["set_up"].partition("#")[2]
+    weak = api.nobody("POST", "/set-up", {"secret": secret, "password": "short"})
+    assert (weak.status_code, weak.json()["code"]) == (400, "usage")
+    api.nobody.json("POST", "/set-up", {"secret": secret, "password": PASSWORD})
+    assert (
+        api.nobody("POST", "/set-up", {"secret": secret, "password": PASSWORD}).status_code == 400
+    )
+    assert sign_in(api, "newcomer").status_code == 200
+
+
+def test_codes_are_switched_on_by_oneself_and_then_needed(api: Api) -> None:
+    person = api.person("coder", Role.READER)
+    caller = api.signed_in("coder")
+    seed = caller.json("POST", "/session/totp")["seed"]
+    now = totp.step_at(api.application.clock.now())
+    assert caller("PUT", "/session/totp", {"code": "000000"}).status_code == 400
+    caller.json("PUT", "/session/totp", {"code": totp.code_at(seed, now)})
+    assert caller("GET", "/session").status_code == 401  # every session ended
+    assert sign_in(api, "coder").status_code == 401
+    assert sign_in(api, "coder", code=totp.code_at(seed, now)).status_code == 401  # used
+    assert sign_in(api, "coder", code=totp.code_at(seed, now + 1)).status_code == 200
+    assert api.admin.json("DELETE", f"/people/{person.id}/totp")["second_factor"] is False
+
+
+def test_what_is_wrong_is_not_told(api: Api) -> None:
+    api.person("sam", Role.READER)
+    answers = [
+        api.nobody("POST", "/session", {"name": name, "password": "wrong"})
+        for name in ("sam", "nobody-at-all")
+    ]
+    assert {answer.status_code for answer in answers} == {401}
+    assert answers[0].text == answers[1].text
+
+
+def test_too_many_guesses_have_to_wait(api: Api) -> None:
+    api.person("guessed", Role.READER)
+    answers = [
+        api.nobody("POST", "/session", {"name": "guessed", "password": "wrong"}) for _ in range(6)
+    ]
+    assert [answer.status_code for answer in answers] == [401] * 5 + [429]
+    assert int(answers[-1].headers["retry-after"]) > 0
+    api.serving.access.attempts.succeed("guessed", "testclient")
+
+
+def test_a_token_works_without_csrf_and_ends_when_it_is_revoked(api: Api) -> None:
+    admin = api.admin
+    made = admin.json(
+        "POST", "/tokens", {"name": "t", "role": "operator", "tenant": "contoso"}, 201
+    )
+    script = Caller(api.client, {"authorization": f"Bearer {made['token']}"})
+    assert [t["name"] for t in script.json("GET", "/tenants")["items"]] == ["contoso"]
+    assert script("PUT", "/tenants/contoso/schedule", {"rule": "off"}).status_code == 403
+    assert script("GET", "/tenants/fabrikam/snapshots").status_code == 404
+    admin.json("DELETE", f"/tokens/{made['id']}")
+    assert script("GET", "/tenants").status_code == 401
+    assert made["token"] not in admin("GET", "/tokens").text
+
+
+def test_a_token_makes_no_other_way_in(api: Api) -> None:
+    made = api.admin.json("POST", "/tokens", {"name": "t", "role": "administrator"}, 201)
+    script = Caller(api.client, {"authorization": f"Bearer {made['token']}"})
+    assert script.json("GET", "/people")["items"]
+    for method, path, body in (
+        ("POST", "/people", {"name": "x", "role": "reader"}),
+        ("POST", "/tokens", {"name": "x", "role": "reader"}),
+        ("POST", "/session/totp", None),
+        ("PUT", "/session/password", {"old": PASSWORD, "new": "nine blue doors at dusk"}),
+        ("PUT", "/settings", {}),
+    ):
+        assert script(method, path, body).status_code == 403, path
+
+
+def test_a_bad_token_is_not_good_even_with_a_good_session(api: Api) -> None:
+    assert api.admin("GET", "/people", authorization="Bearer reentra_x_y").status_code == 401
+    assert api.admin("GET", "/people", authorization="Basic abc").status_code == 401
+
+
+def test_a_password_is_changed_with_the_old_one(api: Api) -> None:
+    api.person("changer", Role.READER)
+    caller = api.signed_in("changer")
+    body = {"old": "wrong", "new": "nine blue doors at dusk"}
+    assert caller("PUT", "/session/password", body).status_code == 400
+    caller.json("PUT", "/session/password", {**body, "old": PASSWORD})
+    assert caller("GET", "/session").status_code == 401
+    assert sign_in(api, "changer").status_code == 401
+
+
+def test_somebody_who_is_shut_out_is_out_at_once(api: Api) -> None:
+    person = api.person("leaver", Role.READER)
+    caller = api.signed_in("leaver")
+    assert caller("GET", "/session").status_code == 200
+    api.admin.json("PUT", f"/people/{person.id}/standing", {"disabled": True})
+    assert caller("GET", "/session").status_code == 401
+    api.serving.access.people.set_disabled(CONSOLE, person.id, is_disabled=False)
