@@ -263,7 +263,7 @@ def _check_links_inside(
     declared = {(item.ref.id, item.what) for item in plan.unrestorable}
     present = {link.key for link in after.links.values()}
     for link in desired.links.values():
-        if not _is_link_inside(link, selection) or (link.source_id, link.kind) in declared:
+        if not _is_link_inside(desired, link, selection) or (link.source_id, link.kind) in declared:
             continue
         if not _exists(desired, link.target_id):
             continue
@@ -455,11 +455,13 @@ def _own_licences(state: ModelTenant, body: Mapping[str, Any]) -> dict[str, Any]
     return own
 
 
-def _is_link_inside(link: Relationship, selection: Selection) -> bool:
+def _is_link_inside(desired: ModelTenant, link: Relationship, selection: Selection) -> bool:
     row = RELATIONSHIPS[link.kind]
     if selection.contains(row.source_kind, link.source_id):
         return True
-    kinds = (link.target_kind,) if link.target_kind else row.target_kinds
+    # Graph does not always say of what kind a target is; the state itself does.
+    known = {kind for kind in row.target_kinds if link.target_id in desired.objects.get(kind, {})}
+    kinds = {link.target_kind} if link.target_kind else known
     return any(selection.contains(kind, link.target_id) for kind in kinds)
 
 
