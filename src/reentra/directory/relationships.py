@@ -41,6 +41,7 @@ class RelationshipKind:
     adding: Adding
     inverse_path: str = ""  # with {target_collection} and {id}: lists the sources of a target
     target_path: str = ""  # collection of the targets, where a reference must name it
+    inverse_kinds: tuple[str, ...] = ()  # kinds of targets that have it, where not all do
     is_single: bool = False
     can_bind_many: bool = False  # PATCH source with `<property>@odata.bind`, twenty at a time
     max_targets: int | None = None
@@ -97,6 +98,7 @@ _ROWS = (
         reading=Reading.EXPAND,
         adding=Adding.POST_REF,
         inverse_path="/{target_collection}/{id}/sponsorOf",
+        inverse_kinds=("user",),  # a group that sponsors somebody does not list whom
         max_targets=5,
         read_permissions=("User.Read.All",),
         write_permissions=("User.ReadWrite.All",),

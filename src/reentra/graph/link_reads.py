@@ -258,6 +258,9 @@ class LinkReads:
         for kind, ids in by_kind.items():
             if kind not in row.target_kinds or kind not in kinds.KINDS:
                 continue
+            if row.inverse_kinds and kind not in row.inverse_kinds:
+                found.update((link.key, link) for link in self._matching(row, ids))
+                continue
             collection = kinds.KINDS[kind].list_path.strip("/")
 
             def path_of(target_id: str, collection: str = collection) -> str:
