@@ -9,9 +9,10 @@ import pytest
 from reentra import errors
 from reentra.directory.objects import ObjectRef
 from reentra.directory.selection import Selection
-from reentra.restore.draft import PolicyState, RestoreOptions
+from reentra.restore.draft import PolicyState, RelationshipsBehavior, RestoreOptions
 from reentra.restore.plan import RestorePlan, ensure_not_refused, plan_restore
 from reentra.restore.safety import Safeguards
+from reentra.restore.steps import Action
 from reentra.sandbox import seed
 from tests.models import ModelTenant
 from tests.restore.support import NOW, World
@@ -182,3 +183,50 @@ def test_the_report_says_which_policies_only_report(world: World) -> None:
     (line,) = [row for row in report.to_csv().splitlines() if "Block all" in row]
     assert "Created in report-only state" in line
     assert report.entries[0].to_json()["message"].startswith("Created in report-only state")
+
+
+def test_a_rollback_that_would_take_the_last_administrator_or_exclusion_away(
+    world: World,
+) -> None:
+    ids = world.ids("user")
+    account, omar, lina = ids[BREAK_GLASS], ids["Omar Haas"], ids["Lina Costa"]
+    exempt = world.ids("group")["Conditional Access exemptions"]
+    role = "62e90394-69f5-4237-9190-012177145e10"
+    assignments = {
+        str(item.get("principalId")): item.id
+        for item in world.live.find_objects("unifiedRoleAssignment", "roleDefinitionId", [role])
+    }
+    path = "/roleManagement/directory/roleAssignments"
+    # The snapshot is of a day when nobody but Lina was Global Administrator, and nobody exempt.
+    later = {"principalId": lina, "roleDefinitionId": role, "directoryScopeId": "/"}
+    of_lina = str(world.client.post(path, later)["id"])
+    for one in (account, omar):
+        world.client.delete(f"{path}/{assignments[one]}")
+    world.client.remove_reference(f"/groups/{exempt}/members/{account}/$ref")
+    desired = world.captured()
+    world.client.delete(f"{path}/{of_lina}")
+    for one in (account, omar):
+        world.client.post(path, {**later, "principalId": one})
+    policy = blocking_policy(world, excludeGroups=[exempt])
+    world.client.post(
+        f"/groups/{exempt}/members/$ref",
+        {"@odata.id": f"{world.server.base_url}/v1.0/directoryObjects/{account}"},
+    )
+    rollback = RestoreOptions(relationships_behavior=RelationshipsBehavior.ROLLBACK)
+    made = planned(world, desired, selected("group", exempt), rollback, (account,))
+    assert {one.code for one in made.refusals} == {
+        "administrators_locked_out",
+        "break_glass_account",
+        "break_glass_policy",
+    }
+    world.client.patch(f"{CA}/{policy}", {"state": "disabled"})
+    roles = Selection(kinds=frozenset({"unifiedRoleAssignment"}))
+    made = planned(world, desired, roles, rollback)
+    actions = [step.action.value for step in made.steps]
+    assert sorted(actions) == ["create", "delete", "delete"]
+    assert made.refusals == ()  # Lina is appointed first, and the others wait for that
+    appointed = next(step.id for step in made.steps if step.action is Action.CREATE)
+    assert all(appointed in step.depends_on for step in made.steps if step.action is Action.DELETE)
+    world.client.patch(f"/users/{lina}", {"accountEnabled": False})
+    made = planned(world, desired, roles, rollback)
+    assert [one.code for one in made.refusals] == ["last_administrator"]
