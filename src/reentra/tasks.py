@@ -223,7 +223,11 @@ def restore(run: Run) -> TaskResult:
     from reentra.identities import learnt_since
     from reentra.restore import apply as applying
     from reentra.restore import capture as capturing
-    from reentra.restore.plan import check_still_valid, ensure_deletions_confirmed
+    from reentra.restore.plan import (
+        check_still_valid,
+        ensure_deletions_confirmed,
+        ensure_guarded,
+    )
 
     application = run.context.application
     plan = load_plan(application, str(run.parameters["plan"]))
@@ -239,6 +243,7 @@ def restore(run: Run) -> TaskResult:
         if records:
             _ensure_newest(application, run, began_at)
         else:
+            ensure_guarded(plan, tenant.connection.break_glass)
             check_still_valid(plan, tenant.live)
         _ask_for_password(run, plan, records)
         kept = application.identities.load(tenant_id)

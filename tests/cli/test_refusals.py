@@ -54,7 +54,13 @@ def test_a_plan_that_touches_one_is_refused_until_its_name_is_given(
     tenant = sandbox.sandbox.tenant
     before = tenant.get("user", account).props["department"]
     tenant.update(tenant.get("user", account), {"department": "Wrecked"})
+    early = cli.home.parent / "early.json"
+    cli("restore", TENANT, "--snapshot", snapshot, "--id", f"user/{account}", "--preview",
+        "--plan", str(early))  # fmt: skip
     cli("tenant", "set", TENANT, "--break-glass", account)
+    stale = cli.json("restore", TENANT, "--plan", str(early), "--yes", expect=4)
+    assert stale["error"]["code"] == "stale_plan"
+    assert account in stale["error"]["message"]
     restore = ("restore", TENANT, "--snapshot", snapshot, "--id", f"user/{account}", "--yes")
     shown = cli(*restore, expect=4)
     overrule = f"break_glass_account:{account}"

@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,6 +54,7 @@ class RestorePlan:
 
     ``base`` is the digest of the live objects and links in ``reads``, which are exactly those
     that the plan was made from. ``matched`` are objects that were recognised under another id.
+    ``break_glass`` are the accounts that it was made to leave alone.
     ``undoes`` is the job that the plan takes back; ``snapshot`` is then that job's capture.
     ``follow_ups`` are objects outside the selection that name ids that are gone.
     """
@@ -74,6 +75,7 @@ class RestorePlan:
     estimated_seconds: float = 0.0
     totals: Mapping[str, int] = field(default_factory=dict)
     undoes: str = ""
+    break_glass: tuple[str, ...] = ()
     follow_ups: tuple[FollowUp, ...] = ()
 
     @property
@@ -153,6 +155,7 @@ class RestorePlan:
             "base": self.base,
             "reads": self.reads.to_json(),
             "undoes": self.undoes,
+            "break_glass": list(self.break_glass),
             "follow_ups": [one.to_json() for one in self.follow_ups],
         }
 
@@ -189,6 +192,7 @@ class RestorePlan:
             estimated_seconds=value["estimated_seconds"],
             totals=value.get("totals", {}),
             undoes=value.get("undoes", ""),
+            break_glass=tuple(value.get("break_glass", ())),
             follow_ups=tuple(map(FollowUp.from_json, value.get("follow_ups", ()))),
         )
 
@@ -267,6 +271,7 @@ def plan_restore(
         estimated_seconds=order.estimated_seconds(steps),
         totals=draft.totals,
         follow_ups=follow_ups,
+        break_glass=safeguards.break_glass,
     )
     return dataclasses.replace(plan, id=_plan_id(plan))
 
@@ -280,6 +285,18 @@ def _plan_id(plan: RestorePlan) -> str:
     for step in plan.steps:
         state.update(orjson.dumps(step.to_json(), option=orjson.OPT_SORT_KEYS))
     return state.hexdigest()
+
+
+def ensure_guarded(plan: RestorePlan, break_glass: Collection[str]) -> None:
+    """Let pass a plan that was made with all of today's break-glass accounts in mind.
+
+    Raises: ``errors.StalePlan``.
+    """
+    unknown = sorted(set(break_glass) - set(plan.break_glass))
+    if unknown:
+        raise errors.StalePlan(
+            f"Plan {plan.id} was made before {', '.join(unknown)} became a break-glass account."
+        )
 
 
 def check_still_valid(plan: RestorePlan, live: LiveState) -> None:
