@@ -7,12 +7,13 @@ comparison are range queries whose cost follows the answer, not the tenant.
 Invariants: a snapshot is indexed in one transaction, whole or not at all; a catalog made anew gives
 the same answers as one that grew; a lost or unreadable file costs time and nothing else.
 
-Read in this order: ``identities``, ``indexing``, ``chain``, ``reading``, ``naming``, ``state``,
-``searching``, ``catalog``.
+Read in this order: ``identities``, ``indexing``, ``chain``, ``reading``, ``differences``,
+``naming``, ``state``, ``searching``, ``catalog``.
 """
 
 from reentra.catalog.catalog import Catalog, RebuildReport
-from reentra.catalog.reading import Candidates, ObjectVersion, Page, PageRow, SnapshotSummary
+from reentra.catalog.differences import Candidates
+from reentra.catalog.reading import ObjectVersion, Page, PageRow, SnapshotSummary
 from reentra.catalog.searching import SearchHit, SearchPage, SearchQuery
 from reentra.catalog.state import CatalogBase, CatalogState
 

@@ -14,11 +14,10 @@ import sqlalchemy as sa
 
 from reentra import clock as clocks
 from reentra import errors, progress
-from reentra.catalog import chain, searching
+from reentra.catalog import chain, differences, searching
 from reentra.catalog.indexing import SnapshotIndexer
 from reentra.catalog.naming import resolved
 from reentra.catalog.reading import (
-    Candidates,
     ObjectVersion,
     Page,
     SnapshotSummary,
@@ -276,13 +275,13 @@ class Catalog:
     @_healing
     def candidates(
         self, tenant_id: str, before_id: str, after_id: str, kinds: Sequence[str] | None = None
-    ) -> Candidates:
+    ) -> differences.Candidates:
         """Return what may differ between two snapshots; the cost follows the change.
 
         ``kinds`` narrows the objects, never the sources of links.
         """
         with self.reading(tenant_id) as reader:
-            return reader.candidates(before_id, after_id, kinds)
+            return differences.candidates(reader, before_id, after_id, kinds)
 
     @contextmanager
     def reading(self, tenant_id: str) -> Iterator[TenantReader]:

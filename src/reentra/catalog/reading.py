@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 import sqlalchemy as sa
@@ -21,7 +21,6 @@ from reentra.snapshots.identifiers import decoded, encoded
 from reentra.snapshots.info import SnapshotInfo, SnapshotStatus
 
 ALIVE = "began <= ? AND (ended IS NULL OR ended > ?)"
-_Held = tuple[bytes, str | None] | None  # digest and name, where the object is there
 _SNAPSHOT = "SELECT ordinal, id, created_at, parent, status, info FROM snapshot"
 
 
@@ -67,22 +66,6 @@ class ObjectVersion:
     ended: str | None
     digest: bytes
     is_deleted: bool
-
-
-class ChangedDigests(NamedTuple):
-    """An object's digests in two snapshots (``None``: not there), and its name in the later one."""
-
-    before: bytes | None
-    after: bytes | None
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """What may differ between two snapshots: objects by kind, sources of links by relationship."""
-
-    objects: Mapping[str, Mapping[str, ChangedDigests]]
-    sources: Mapping[str, tuple[str, ...]]
 
 
 class TenantReader:
@@ -352,87 +335,6 @@ class TenantReader:
             for row in run(self.connection, query, relationship_no, object_no):
                 spans.setdefault((row[0], row[1], row[2]), []).append((row[3], row[4]))
         return list(spans.values())
-
-    # Differences
-
-    def candidates(
-        self, before_id: str, after_id: str, kinds: Sequence[str] | None = None
-    ) -> Candidates:
-        """Return what may differ between two snapshots; the cost follows what changed between."""
-        first, last = self.ordinal(before_id), self.ordinal(after_id)
-        low, high = sorted((first, last))
-        changed: dict[str, dict[int, tuple[_Held, _Held]]] = {}
-        appeared: set[int] = set()  # or vanished
-        for kind, kind_no in self.kinds().items():
-            ends = (self._ended(kind_no, low, high), self._begun(kind_no, low, high))
-            if first > last:
-                ends = ends[::-1]
-            appeared |= ends[0].keys() ^ ends[1].keys()
-            pairs = {no: (ends[0].get(no), ends[1].get(no)) for no in ends[0].keys() | ends[1]}
-            pairs = {no: (a, b) for no, (a, b) in pairs.items() if not (a and b and a[0] == b[0])}
-            if pairs and (kinds is None or kind in kinds):
-                changed[kind] = pairs
-        sources: dict[str, set[int]] = {}
-        for name, relationship_no in self.relationships().items():
-            numbers = self._touched_sources(relationship_no, low, high)
-            numbers |= self._sources_to(relationship_no, appeared, low, high)
-            if numbers:
-                sources[name] = numbers
-        ids = self.ids(set().union(*changed.values(), *sources.values()))
-        return Candidates(
-            {
-                kind: {ids[no]: _digests(ids[no], *pair) for no, pair in pairs.items()}
-                for kind, pairs in changed.items()
-            },
-            {name: tuple(ids[number] for number in numbers) for name, numbers in sources.items()},
-        )
-
-    def _ended(self, kind_no: int, low: int, high: int) -> dict[int, tuple[bytes, str | None]]:
-        """Return what was there at ``low`` and ended until ``high``."""
-        query = (
-            "SELECT object_no, digest, name FROM object_version WHERE kind_no = ?"
-            " AND ended IS NOT NULL AND ended > ? AND ended <= ? AND began <= ?"
-        )
-        rows = run(self.connection, query, kind_no, low, high, low)
-        return {number: (bytes(digest), name) for number, digest, name in rows}
-
-    def _begun(self, kind_no: int, low: int, high: int) -> dict[int, tuple[bytes, str | None]]:
-        """Return what is there at ``high`` and began after ``low``."""
-        query = (
-            "SELECT object_no, digest, name FROM object_version WHERE kind_no = ?"
-            " AND began > 0 AND began > ? AND began <= ? AND (ended IS NULL OR ended > ?)"
-        )
-        rows = run(self.connection, query, kind_no, low, high, high)
-        return {number: (bytes(digest), name) for number, digest, name in rows}
-
-    def _touched_sources(self, relationship_no: int, low: int, high: int) -> set[int]:
-        query = """
-            SELECT source_no FROM link_version
-            WHERE relationship_no = ? AND began > 0 AND began > ? AND began <= ?
-            UNION
-            SELECT source_no FROM link_version
-            WHERE relationship_no = ? AND ended IS NOT NULL AND ended > ? AND ended <= ?
-        """
-        rows = run(self.connection, query, *(relationship_no, low, high) * 2)
-        return {row[0] for row in rows}
-
-    def _sources_to(self, relationship_no: int, targets: set[int], low: int, high: int) -> set[int]:
-        query = (
-            "SELECT source_no FROM link_version"
-            " WHERE relationship_no = ? AND target_no IN ({items})"
-            f" AND (({ALIVE}) OR ({ALIVE}))"
-        )
-        rows = run_in(
-            self.connection, query, list(targets), relationship_no, after=(low, low, high, high)
-        )
-        return {row[0] for row in rows}
-
-
-def _digests(object_id: str, before: _Held, after: _Held) -> ChangedDigests:
-    name = (after or before or (b"", None))[1]
-    return ChangedDigests(
-        before[0] if before else None, after[0] if after else None, name or object_id
-    )
 
 
 def stored_time(moment: dt.datetime) -> str:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from reentra.catalog import differences
 from reentra.catalog.reading import ALIVE
 from reentra.catalog.searchtext import SEARCHED
 from reentra.catalog.statements import Row, chunks, run, run_in, run_in_pairs
 from reentra.directory.kinds import KINDS
 from reentra.directory.objects import DirectoryObject, Relationship
-from reentra.directory.state import Coverage
+from reentra.directory.state import Coverage, TenantState
 from reentra.repository import SegmentInfo
 from reentra.snapshots.identifiers import decoded, encoded
 
@@ -173,6 +174,18 @@ class CatalogState:
         self, relationship: str, target_ids: Sequence[str]
     ) -> list[Relationship]:
         return self._links_at(relationship, target_ids, "t")
+
+    def list_changed_ends(
+        self, relationship: str, other: TenantState
+    ) -> list[tuple[str, str]] | None:
+        """Return the ends of links that may differ from ``other``'s; ``None`` for a stranger."""
+        if not isinstance(other, CatalogState):
+            return None
+        own, its = (self._catalog, self._tenant_id), (other._catalog, other._tenant_id)  # noqa: SLF001
+        if own != its:
+            return None
+        with self._catalog.reading(self._tenant_id) as reader:
+            return differences.changed_ends(reader, self.label, other.label, relationship)
 
     def load_links(self, relationship: str, ends: Sequence[tuple[str, str]]) -> list[Relationship]:
         """Return the links that go from a source to a target of ``ends``."""

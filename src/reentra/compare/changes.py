@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from reentra.compare.values import PropertyChange
-from reentra.directory.state import Coverage
+from reentra.directory.objects import Relationship
+from reentra.directory.state import Coverage, TenantState
 
 
 class Change(enum.StrEnum):
@@ -40,6 +41,22 @@ class Digests(Protocol):
 
     @property
     def name(self) -> str: ...
+
+
+@runtime_checkable
+class KnowsChangedLinks(Protocol):
+    """A state that can tell which links may differ from those of another state of its sort."""
+
+    def list_changed_ends(
+        self, relationship: str, other: TenantState
+    ) -> list[tuple[str, str]] | None:
+        """Return (source id, target id) of those links; ``None`` when it cannot tell.
+
+        A link whose target is in one of the states only belongs to them.
+        """
+
+    def load_links(self, relationship: str, ends: Sequence[tuple[str, str]]) -> list[Relationship]:
+        """Return the links that go from a source to a target of ``ends``."""
 
 
 class Candidates(Protocol):

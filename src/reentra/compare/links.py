@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from reentra.compare.changes import Candidates, Change, LinkChange, RelationshipChange
+from reentra.compare.changes import (
+    Candidates,
+    Change,
+    KnowsChangedLinks,
+    LinkChange,
+    RelationshipChange,
+)
 from reentra.compare.identity import Identities
 from reentra.compare.objects import LOADED_AT_ONCE, Entry, ObjectScan, chunks
 from reentra.directory.objects import Relationship
@@ -58,6 +64,7 @@ class LinkScan:
 
     def scan(self, row: RelationshipKind) -> None:
         """Find the changes of one relationship."""
+        ends = self._changed_ends(row)
         for sources in chunks(self._sources(row), LOADED_AT_ONCE):
             wanted = [
                 source
@@ -65,8 +72,8 @@ class LinkScan:
                 if (row.source_kind, source) not in self._objects.unknown
                 and (self._include_equal or not self._is_deleted(row.source_kind, source))
             ]
-            left = self._load(self._before, row, wanted)
-            right = self._load(self._after, row, wanted)
+            left = self._load(self._before, row, wanted, ends)
+            right = self._load(self._after, row, wanted, ends)
             self._compare(row, left, right)
 
     def _is_deleted(self, kind: str, source: str) -> bool:
@@ -123,13 +130,45 @@ class LinkScan:
 
     # What differs at a source
 
-    def _load(self, side: _Side, row: RelationshipKind, sources: list[str]) -> dict[str, _Links]:
+    def _changed_ends(self, row: RelationshipKind) -> dict[str, list[str]] | None:
+        """Return the targets of links that may differ, by source, where both states know them.
+
+        A renamed object may stand at an end that did not change, so then whole sources are loaded.
+        """
+        before, after = self._before.state, self._after.state
+        if self._candidates is None or not self._identities.is_empty:
+            return None
+        if not (isinstance(before, KnowsChangedLinks) and isinstance(after, KnowsChangedLinks)):
+            return None
+        if not self._candidates.sources.get(row.name):
+            return None
+        found = before.list_changed_ends(row.name, after)
+        if found is None:
+            return None
+        ends: dict[str, list[str]] = {}
+        for source, target in found:
+            ends.setdefault(source, []).append(target)
+        return ends
+
+    def _load(
+        self,
+        side: _Side,
+        row: RelationshipKind,
+        sources: list[str],
+        ends: Mapping[str, list[str]] | None,
+    ) -> dict[str, _Links]:
         known = self._identities.known
         result: dict[str, _Links] = {}
         if not sources:
             return result
         are_all_meant = self._selection.takes_whole(row.source_kind)
-        for link in side.state.load_relationships(row.name, self._identities.spread(sources)):
+        state = side.state
+        if ends is not None and isinstance(state, KnowsChangedLinks):
+            pairs = [(source, target) for source in sources for target in ends.get(source, ())]
+            links = state.load_links(row.name, pairs)
+        else:
+            links = state.load_relationships(row.name, self._identities.spread(sources))
+        for link in links:
             source, target = known(link.source_id), known(link.target_id)
             if are_all_meant or self._is_meant(row, source, target, link.target_kind):
                 result.setdefault(source, {})[target, link.qualifier] = link
