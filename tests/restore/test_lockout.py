@@ -315,3 +315,17 @@ def test_nothing_is_taken_from_the_application_that_restores() -> None:
         assert judged(live, harm, client_id=guid(0xD9))[1] == []
     live.change("servicePrincipal", PRINCIPAL, appId=guid(0xD9))
     assert judged(live, grant, client_id=APP_ID)[1] == []
+
+
+def test_a_strength_that_changes_under_a_policy_is_said() -> None:
+    live = two()
+    strength = guid(0xF1)
+    policy(live, grant={"operator": "OR", "authenticationStrength": {"id": strength.upper()}})
+    change = step(Action.UPDATE, "authenticationStrengthPolicy", strength, phase=120,
+                  allowedCombinations=["fido2"])  # fmt: skip
+    _, refusals, warnings = judged(live, change)
+    assert refusals == []
+    assert any("may lock out 2 of 2" in text for text in warnings)
+    other = step(Action.UPDATE, "authenticationStrengthPolicy", guid(0xF2), phase=120,
+                 allowedCombinations=["fido2"])  # fmt: skip
+    assert judged(live, other)[1:] == ([], [])

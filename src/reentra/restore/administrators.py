@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reentra.directory.objects import DirectoryObject
+from reentra.directory.objects import DirectoryObject, canonical_id
 from reentra.directory.state import TenantState
 from reentra.restore.draft import Draft, chunks, name_of
 from reentra.restore.refusals import LAST_ADMINISTRATOR, Refusal
@@ -92,7 +92,7 @@ def load_administration(live: TenantState) -> Administration:
     found = Administration()
     for item in live.find_objects(_ASSIGNMENT, "roleDefinitionId", [GLOBAL_ADMINISTRATOR]):
         if is_tenant_wide(item.properties):
-            found.holders[item.id] = str(item.get("principalId"))
+            found.holders[item.id] = principal_of(item.properties)
     load_people(live, found, found.holders.values())
     return found
 
@@ -123,10 +123,15 @@ def person_of(item: DirectoryObject) -> Person:
     )
 
 
-def is_tenant_wide(assignment: Any) -> bool:
+def is_tenant_wide(assignment: Mapping[str, Any]) -> bool:
     """Tell whether a role assignment is for the whole tenant; no scope at all is."""
     scope = assignment.get("directoryScopeId")
     return scope == "/" or (not scope and not assignment.get("appScopeId"))
+
+
+def principal_of(assignment: Mapping[str, Any]) -> str:
+    """Return who a role assignment is for."""
+    return canonical_id(str(assignment.get("principalId") or ""))
 
 
 def may_take_away(step: Step) -> bool:
@@ -176,7 +181,7 @@ def apply_to(administration: Administration, draft: Draft, step: Step) -> None:
         if step.action is Action.DELETE:
             administration.holders.pop(key, None)
         elif step.action is Action.CREATE and _gives_the_role(step):
-            administration.holders[step.id] = str(step.body.get("principalId"))
+            administration.holders[step.id] = principal_of(step.body)
 
 
 def usable_now(administration: Administration) -> dict[str, Person]:
@@ -273,7 +278,7 @@ def _with_newcomers(
         key_of(draft, step) for step in steps if step.makes_object or step.action is Action.UNDELETE
     }
     given = {
-        str(step.body.get("principalId"))
+        principal_of(step.body)
         for step in steps
         if step.ref.kind == _ASSIGNMENT and step.action is Action.CREATE and _gives_the_role(step)
     }

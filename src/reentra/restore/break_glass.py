@@ -14,7 +14,14 @@ from collections.abc import Mapping, Sequence
 
 from reentra.directory.objects import DirectoryObject, canonical_id
 from reentra.directory.state import TenantState
-from reentra.restore.administrators import MEMBERS, Person, key_of, person_of, target_of
+from reentra.restore.administrators import (
+    MEMBERS,
+    Person,
+    key_of,
+    person_of,
+    principal_of,
+    target_of,
+)
 from reentra.restore.conditional_access import excluded_groups
 from reentra.restore.draft import Draft
 from reentra.restore.refusals import BREAK_GLASS_ACCOUNT, Refusal
@@ -94,7 +101,7 @@ def account_refusals(
     if deleted_assignments:
         for item in draft.live.find_objects(_ASSIGNMENT, "principalId", sorted(accounts)):
             if item.id in deleted_assignments:
-                lost.setdefault(str(item.get("principalId")), []).append(
+                lost.setdefault(principal_of(item.properties), []).append(
                     deleted_assignments[item.id]
                 )
     if deleted_groups:

@@ -209,6 +209,12 @@ def named_locations(policy: Mapping[str, Any]) -> frozenset[str]:
     return _ids(locations, "includeLocations") | _ids(locations, "excludeLocations")
 
 
+def named_strength(policy: Mapping[str, Any]) -> str:
+    """Return the authentication strength that a policy demands, or ``""``."""
+    strength = _part(_part(policy, "grantControls"), "authenticationStrength")
+    return canonical_id(str(strength.get("id") or ""))
+
+
 def is_for_applications(policy: Mapping[str, Any]) -> bool:
     """Tell whether a policy is for service principals (workload identities)."""
     return bool(

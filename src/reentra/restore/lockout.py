@@ -32,6 +32,7 @@ from reentra.restore.steps import Action, Step
 
 _POLICY = "conditionalAccessPolicy"
 _LOCATION = "namedLocation"
+_STRENGTH = "authenticationStrengthPolicy"
 _ASSIGNMENT = "unifiedRoleAssignment"
 _MOST_NAMES = 3
 
@@ -43,7 +44,7 @@ class Policies:
     now: Mapping[str, Mapping[str, Any]]
     after: Mapping[str, Mapping[str, Any]]
     names: Mapping[str, str]
-    moved: frozenset[str]  # policies whose named locations the plan changes
+    moved: frozenset[str]  # policies whose named locations or strength the plan changes
 
     def enforced(self) -> dict[str, Mapping[str, Any]]:
         """Return those that are enforced after the plan."""
@@ -67,7 +68,7 @@ def may_lock_out(step: Step) -> bool:
     """Tell whether a step can change whom Conditional Access keeps out."""
     if step.ref.kind == _POLICY:
         return step.action is not Action.DELETE
-    if step.ref.kind == _LOCATION:
+    if step.ref.kind in (_LOCATION, _STRENGTH):
         return step.action in (Action.UPDATE, Action.DELETE)
     if step.relationship:
         return step.relationship == MEMBERS
@@ -88,9 +89,12 @@ def load_policies(draft: Draft, steps: Sequence[Step]) -> Policies:
         names[item.id] = name_of(item)
     after = dict(now)
     places: set[str] = set()
+    strengths: set[str] = set()
     for step in steps:
         if step.ref.kind == _LOCATION and step.action in (Action.UPDATE, Action.DELETE):
             places |= {key_of(draft, step), "AllTrusted"}
+        if step.ref.kind == _STRENGTH:
+            strengths.add(key_of(draft, step))
         if step.ref.kind != _POLICY:
             continue
         key = key_of(draft, step)
@@ -106,7 +110,10 @@ def load_policies(draft: Draft, steps: Sequence[Step]) -> Policies:
         else:
             after[key] = _patched(after.get(key, {}), step.body)
     moved = {
-        one for one, body in after.items() if conditional_access.named_locations(body) & places
+        one
+        for one, body in after.items()
+        if conditional_access.named_locations(body) & places
+        or conditional_access.named_strength(body) in strengths
     }
     return Policies(now, after, names, frozenset(moved))
 

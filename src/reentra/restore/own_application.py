@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reentra.restore.administrators import key_of
+from reentra.restore.administrators import key_of, principal_of
 from reentra.restore.draft import Draft, name_of
 from reentra.restore.refusals import IDENTITY_LOCKED_OUT, Refusal
 from reentra.restore.steps import Action, Step
@@ -46,7 +46,7 @@ def application_refusals(draft: Draft, steps: Sequence[Step], client_id: str) ->
         for step in doubtful
         if (step.ref.kind == "servicePrincipal" and key_of(draft, step) in own)
         or (step.ref.kind == "application" and key_of(draft, step) in registered)
-        or (step.ref.kind in _GRANTS and str(step.body.get("principalId")) in own)
+        or (step.ref.kind in _GRANTS and principal_of(step.body) in own)
     ]
     if not harming:
         return []

@@ -118,7 +118,7 @@ def _roles_of(
     now: dict[str, dict[str, str]] = {}  # principal -> assignment -> role
     for item in draft.live.find_objects(_ASSIGNMENT, "principalId", holders):
         if administrators.is_tenant_wide(item.properties):
-            held = now.setdefault(str(item.get("principalId")), {})
+            held = now.setdefault(administrators.principal_of(item.properties), {})
             held[item.id] = str(item.get("roleDefinitionId")).lower()
     after = {principal: dict(held) for principal, held in now.items()}
     for step in steps:
@@ -128,7 +128,7 @@ def _roles_of(
             for held in after.values():
                 held.pop(key_of(draft, step), None)
         elif step.action is Action.CREATE and administrators.is_tenant_wide(step.body):
-            held = after.setdefault(str(step.body.get("principalId")), {})
+            held = after.setdefault(administrators.principal_of(step.body), {})
             held[step.id] = str(step.body.get("roleDefinitionId")).lower()
 
     def roles(
