@@ -63,6 +63,33 @@ def test_an_unchanged_tenant_writes_no_segment_and_asks_little(world: World) -> 
     assert_same_state(world.snapshot(results[0]), world.live)
 
 
+def test_the_deltas_of_an_unchanged_tenant_come_in_a_batch(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.backup()
+    followed: list[str] = []
+    monkeypatch.setattr(world.client, "delta", followed.append)
+    before = world.client.usage.snapshot().operations
+    assert world.backup().status is BackupStatus.UNCHANGED
+    after = world.client.usage.snapshot().operations
+    for row in KINDS.values():
+        if row.delta_path:
+            name = f"GET /{row.delta_path.strip('/')}"
+            assert after[name] - before[name] == 1
+    assert not followed
+
+
+def test_a_round_of_many_pages_is_read_from_its_own_link(world: World) -> None:
+    world.backup()
+    world.server.sandbox.options.delta_page_size = 2
+    users = [u.id for u in world.live.list_objects("user") if not u.get("onPremisesSyncEnabled")]
+    for user in users[:5]:
+        world.admin.patch(f"/users/{user}", {"department": "Observatory"})
+    result = world.backup()
+    assert result.info.kinds["user"].changed == 5
+    assert_same_state(world.snapshot(result), world.live)
+
+
 def test_a_second_backup_holds_what_changed_and_nothing_else(world: World) -> None:
     world.backup()
     user, group = first_user(world), plain_group(world)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reentra import errors
@@ -20,10 +20,14 @@ _PACED = ("/identity/conditionalAccess/",)
 _LARGE = frozenset({"user", "group"})
 
 
-class ReadAhead:
-    """Gives pages of lists; the first pages of lists that were prepared come from one batch.
+# Answers of a batch that asking again would not change.
+_FINAL = (errors.Forbidden, errors.DeltaExpired)
 
-    A prepared list is used once. What went wrong in the batch, other than a refusal, is simply
+
+class ReadAhead:
+    """Gives pages of lists and deltas; the first pages of those prepared come from few batches.
+
+    What is prepared is used once. What went wrong in a batch, other than a refusal, is simply
     asked for again by itself.
     """
 
@@ -31,15 +35,18 @@ class ReadAhead:
         self._graph = graph
         self._answers: dict[str, batch.BatchResponse] = {}
 
-    def prepare(self, lists: list[tuple[str, Params]]) -> None:
-        """Fetch the first pages of ``lists``: paths and their queries."""
-        wanted = (_address(path, params) for path, params in lists if not path.startswith(_PACED))
+    def prepare(self, lists: Sequence[tuple[str, Params]], delta_links: Iterable[str] = ()) -> None:
+        """Fetch the first pages of ``lists``, paths and their queries, and of ``delta_links``."""
+        wanted = [_address(path, params) for path, params in lists if not path.startswith(_PACED)]
+        root = self._graph.url("")
+        # Another link is followed by itself, or refused, when its turn comes.
+        wanted += [link.removeprefix(root) for link in delta_links if link.startswith(root)]
         paths = list(dict.fromkeys(wanted))
         if len(paths) < 2:
             return
         requests = [batch.BatchRequest("GET", path) for path in paths]
         for path, response in zip(paths, self._graph.batch(requests), strict=True):
-            if response.error is None or isinstance(response.error, errors.Forbidden):
+            if response.error is None or isinstance(response.error, _FINAL):
                 self._answers[path] = response
 
     def get(self, path: str) -> dict[str, Any]:
@@ -59,6 +66,20 @@ class ReadAhead:
         yield page
         if page.next_link:
             yield from self._graph.pages(page.next_link)
+
+    def delta(self, link: str) -> Iterator[odata.Page]:
+        """Fetch a delta round that begins at ``link``, page by page.
+
+        A prepared page is used where it is the whole round: the next link of another one may have
+        grown old meanwhile. Raises: ``errors.DeltaExpired``: read the kind in full.
+        """
+        response = self._answers.pop(link.removeprefix(self._graph.url("")), None)
+        if response is not None:
+            page = odata.page_from_body(response.unwrap(), link)
+            if page.delta_link and not page.next_link:
+                yield page
+                return
+        yield from self._graph.delta(link)
 
 
 def lists_of_unit(

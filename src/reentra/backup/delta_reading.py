@@ -11,7 +11,6 @@ from typing import Any
 
 from reentra import clock as clocks
 from reentra import errors, progress
-from reentra.backup import reading
 from reentra.backup.changes import LinkKey, LinkTarget, ToldLinks
 from reentra.backup.delta import DeltaEntry, is_whole, lacks_some, looks_whole, parse_entry
 from reentra.backup.findings import Findings
@@ -19,6 +18,7 @@ from reentra.directory.kinds import KINDS
 from reentra.directory.objects import Relationship
 from reentra.directory.relationships import Reading, RelationshipKind
 from reentra.directory.state import COMPLETE, Coverage, CoverageStatus
+from reentra.graph import prefetch
 
 _HIDDEN_PERMISSION = "Member.Read.Hidden"
 _PROOFS = 3  # entries of a round that seem whole and are held against what is known
@@ -96,7 +96,7 @@ class DeltaReader:
         objects.load_all_known()
         rows = self._delta_rows()
         found: dict[str, dict[str, dict[LinkTarget, Relationship]]] = {row.name: {} for row in rows}
-        for page in reading.prefetched(
+        for page in prefetch.prefetched(
             context.graph.delta(self._row.delta_path, self._delta_params())
         ):
             for item in page.items:
@@ -166,7 +166,7 @@ class DeltaReader:
         ]
         bodies: dict[str, dict[str, Any]] = {}
         told = {row.name: ToldLinks(row, context.base) for row in tracked}
-        for page in reading.prefetched(context.graph.delta(link)):
+        for page in prefetch.prefetched(context.lists.delta(link)):
             entries = [parse_entry(item, rows) for item in page.items]
             objects.load_known(dict.fromkeys(entry.id for entry in entries))
             self._load_bodies(entries, bodies)

@@ -207,12 +207,14 @@ class _Run:
         heads = [head for head in unit_names() if self._is_wanted(head)]
         heads = [head for head in heads if head not in self._state.done]
         tracked = frozenset(self._parent.delta_tracked) if self._parent else frozenset()
+        links = self._parent_links()
         self._lists.prepare(
             [
                 one
                 for head in heads
                 for one in lists_of_unit(head, tracked, supplements_of(KINDS[head], self._live))
-            ]
+            ],
+            [links[head] for head in heads if head in links],
         )
         for head in heads:
             self._state.done[head] = read_unit(head, self._context(granted))
@@ -299,14 +301,13 @@ class _Run:
 
     def _context(self, granted: frozenset[str] | None) -> UnitContext:
         parent = self._parent
-        use_links = parent is not None and not self._options.is_full
         return UnitContext(
             graph=self._graph,
             lists=self._lists,
             live=self._live,
             base=self._base,
             writer=self.writer,
-            parent_links=parent.delta_links if parent and use_links else {},
+            parent_links=self._parent_links(),
             parent_counts={k: v.objects for k, v in parent.kinds.items()} if parent else {},
             parent_coverage=parent.coverage() if parent else {},
             parent_tracked=frozenset(parent.delta_tracked) if parent else frozenset(),
@@ -317,6 +318,10 @@ class _Run:
             listener=self._listener,
             granted=granted,
         )
+
+    def _parent_links(self) -> Mapping[str, str]:
+        """Return the delta links to go on from; none for a full read."""
+        return self._parent.delta_links if self._parent and not self._options.is_full else {}
 
     def _load_written(
         self, relationship: str, source_ids: frozenset[str]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import queue
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from reentra import errors
 from reentra.backup import queries
@@ -18,9 +16,6 @@ from reentra.directory.relationships import RelationshipKind
 from reentra.graph import addresses, batch, client, object_reads
 
 EXPANDED_TARGETS = 20  # $expand gives no more and no link (learn.microsoft.com/graph/known-issues)
-_AHEAD_PAGES = 2
-
-T = TypeVar("T")
 
 _NORMAL_COLLECTION = gc.get_threshold()
 # Containers made between two looks for circular garbage. A page of users is some ten thousand of
@@ -36,47 +31,6 @@ def rare_collection() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*_NORMAL_COLLECTION)
-
-
-def prefetched(source: Iterator[T]) -> Iterator[T]:
-    """Yield what ``source`` yields while a thread of its own fetches what comes next.
-
-    An error of the source is raised here, after what came before it.
-    """
-    ready: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(_AHEAD_PAGES)
-    is_over = threading.Event()
-
-    def put(item: T | None, error: BaseException | None) -> bool:
-        while not is_over.is_set():
-            try:
-                ready.put((item, error), timeout=0.2)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def fetch() -> None:
-        try:
-            for item in source:
-                if not put(item, None):
-                    return
-        except BaseException as error:  # noqa: BLE001  it is raised in the consumer's thread
-            put(None, error)
-        else:
-            put(None, StopIteration())
-
-    thread = threading.Thread(target=fetch, name="reentra-prefetch", daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, error = ready.get()
-            if isinstance(error, StopIteration):
-                return
-            if error is not None:
-                raise error
-            yield item  # type: ignore[misc]  # an item comes with no error
-    finally:
-        is_over.set()
 
 
 def list_kind(

@@ -14,7 +14,7 @@ from reentra.directory.kinds import KINDS, ObjectKind, missing_permissions
 from reentra.directory.objects import Relationship, canonical_id
 from reentra.directory.relationships import Reading
 from reentra.directory.state import COMPLETE, Coverage, CoverageStatus
-from reentra.graph import object_reads, odata
+from reentra.graph import object_reads, odata, prefetch
 from reentra.snapshots import KindSummary, RelationshipSummary
 
 _MOST_DROPPED = 25
@@ -150,7 +150,7 @@ class _Unit:
     def _read_list(self) -> None:
         objects = self._objects
         objects.load_all_known()
-        for items in reading.prefetched(
+        for items in prefetch.prefetched(
             reading.list_kind(self._context.lists, self._row, self._found.select)
         ):
             for item in items:

@@ -9,6 +9,6 @@ a page that could not be read whole is an error, never an empty page.
 
 Read in this order: ``connection`` and ``auth`` (who we are), ``pace`` (how fast), ``throttle``
 (when to repeat), ``usage`` (what it cost), ``odata`` (errors, links, pages), ``batch``,
-``transport``, ``client``, ``reader`` (a tenant as it is now), ``writer`` (the only code that
-changes it; only ``restore.apply`` may import it). Begin with ``client.connect``.
+``transport``, ``client``, ``prefetch``, ``reader`` (a tenant as it is now), ``writer`` (the only
+code that changes it; only ``restore.apply`` may import it). Begin with ``client.connect``.
 """

@@ -9,7 +9,7 @@ from typing import Any
 
 from reentra import errors
 from reentra.directory import kinds, objects, relationships
-from reentra.graph import addresses, odata
+from reentra.graph import addresses, odata, prefetch
 from reentra.graph.client import GraphClient
 from reentra.graph.object_reads import ObjectReads
 
@@ -70,7 +70,8 @@ class LinkReads:
     def _read_by_delta(self, row: relationships.RelationshipKind) -> dict[str, dict[str, str]]:
         source = kinds.KINDS[row.source_kind]
         links: dict[str, dict[str, str]] = {}
-        for page in self._client.delta(source.delta_path, {"$select": f"id,{row.property}"}):
+        params = {"$select": f"id,{row.property}"}
+        for page in prefetch.prefetched(self._client.delta(source.delta_path, params)):
             for item in page.items:
                 apply_delta(row.property, item, links)
         return links
@@ -114,7 +115,7 @@ class LinkReads:
         cut: list[str] = []
         is_first = True
         try:
-            for page in self._client.pages(source.list_path, params):
+            for page in prefetch.prefetched(self._client.pages(source.list_path, params)):
                 is_first = False
                 for item in page.items:
                     targets = item.get(row.property)

@@ -9,7 +9,7 @@ from typing import Any
 
 from reentra import errors
 from reentra.directory import canonical, kinds, objects
-from reentra.graph import addresses, odata
+from reentra.graph import addresses, odata, prefetch
 from reentra.graph.batch import BatchRequest
 from reentra.graph.client import ENDS_A_LIST, GraphClient
 
@@ -58,7 +58,7 @@ class ObjectReads:
         else:
             supplement = self._supplement(row)
             seen: set[str] = set()
-            for page in self.pages(kind):
+            for page in prefetch.prefetched(self.pages(kind)):
                 for item in page.items:
                     object_id = objects.canonical_id(item.get("id", ""))
                     if object_id in seen:
@@ -487,7 +487,7 @@ def as_object(kind: str, item: Mapping[str, Any]) -> objects.DirectoryObject:
     object_id = objects.canonical_id(given) if isinstance(given, str) else ""
     if not object_id:
         raise errors.Unavailable(f"Graph returned a {kind} without an id.")
-    properties = canonical.cleaned(item)
+    properties, _ = canonical.cleaned_body(dict(item))
     if "@odata.type" in properties and not row.is_typed:
         del properties["@odata.type"]
     if properties.get("id") != object_id:
