@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import resource
 import statistics
 import sys
@@ -20,6 +21,8 @@ from reentra.app import Application
 from reentra.backup import run_backup
 from reentra.catalog import SearchQuery
 from reentra.compare import compare
+from reentra.directory.kinds import KINDS
+from reentra.directory.relationships import relationships_of
 from reentra.graph import transport
 from reentra.graph.connection import Cloud, TenantConnection
 from reentra.repository import Repository, check_repository
@@ -31,6 +34,7 @@ from reentra.tasks import CatalogBases
 from .tenant import TENANT_NAME
 
 PASSPHRASE = "a passphrase for measuring"
+_SERVED_PAGES = 40
 Numbers = dict[str, float]
 
 
@@ -167,6 +171,17 @@ def back_up(home: Path) -> Numbers:
     return numbers
 
 
+def serve(home: Path) -> Numbers:
+    """Read pages of users and do nothing with them: how fast the sandbox serves."""
+    row = KINDS["user"]
+    with opened(home) as application:
+        client = application.open_tenant(TENANT_NAME).client
+        watch = Stopwatch()
+        params = {"$select": ",".join(row.select), "$top": 999}
+        pages = sum(1 for _ in itertools.islice(client.pages(row.list_path, params), _SERVED_PAGES))
+        return {"pages_per_second": pages / watch.wall_seconds}
+
+
 def ask(home: Path, users: int, repeats: int) -> Numbers:
     """Ask the catalog what people ask it: compare, search, list, look at one object."""
     numbers: Numbers = {}
@@ -282,7 +297,8 @@ def replay(home: Path) -> Numbers:
 
 
 ACTS: dict[str, Callable[..., Numbers]] = {
-    act.__name__: act for act in (connect, back_up, ask, compare_live, check, rebuild, replay)
+    act.__name__: act
+    for act in (connect, serve, back_up, ask, compare_live, check, rebuild, replay)
 }
 
 
@@ -303,9 +319,6 @@ def _objects(info: SnapshotInfo) -> int:
 
 
 def _units(info: SnapshotInfo, marks: dict[str, float]) -> dict[str, _Unit]:
-    from reentra.directory.kinds import KINDS
-    from reentra.directory.relationships import relationships_of
-
     return {
         kind: _Unit(
             info.kinds[kind].added,

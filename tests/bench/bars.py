@@ -42,6 +42,7 @@ ROWS = (
     Row("first_engine_cpu_seconds", "First backup: engine CPU", "s"),
     Row("first_http_cpu_seconds", "First backup: CPU of the HTTP client, beside it", "s"),
     Row("first_catalog_cpu_seconds", "First backup: CPU of bringing the catalog up to date", "s"),
+    Row("sandbox_pages_per_second", "Sandbox: pages of 999 users a second", "/s"),
     Row("first_wall_seconds", "First backup: wall, with the catalog", "s"),
     Row("first_peak_before_catalog_bytes", "First backup: peak memory, reading and writing", "MB"),
     Row("first_peak_bytes", "First backup: peak memory, with the catalog", "MB", at_most=400e6),

@@ -25,7 +25,7 @@ class Size:
 SIZES = {
     size.name: size
     for size in (
-        Size("small", 4_000, 20, 2_000),
+        Size("small", 4_000, 10, 500),
         Size("medium", 40_000, 40, 10_000),
         Size("full", 200_000, 60, 20_000),
     )
