@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reentra.directory.kinds import IdForm
+from reentra.directory.kinds import KINDS, IdForm
 from reentra.directory.objects import DirectoryObject, ObjectRef
 from reentra.directory.relationships import RELATIONSHIPS
 from reentra.directory.selection import EVERYTHING
-from reentra.restore import bodies, declared, order, safety
+from reentra.restore import bodies, declared, order, safety, unwritten
 from reentra.restore.draft import RestoreOptions
 from reentra.restore.identity import IdentityMap
 from reentra.restore.journal import MemoryJournal, StepRecord, StepStatus
@@ -226,3 +226,15 @@ def test_the_declared_tables_in_the_documentation_are_current() -> None:
     text = path.read_text(encoding="utf-8")
     assert declared.with_generated(text) == text, "run `make docs`"
     assert "Join or register the device again." in text
+
+
+def test_every_property_that_is_not_restored_says_what_to_do_instead() -> None:
+    lines = declared.declared_markdown().splitlines()
+    rows = [line.split(" | ") for line in lines if line.startswith("| `") and line.count("|") == 4]
+    assert len(rows) > 300
+    refused = [row for row in rows if row[1] in ("no", "only at creation")]
+    assert len(refused) > 80
+    assert not [row for row in refused if not row[2].strip(" |")]
+    for kind, told in unwritten.INSTEAD.items():
+        row = KINDS[kind]
+        assert not [name for name in told if row.may_update(name)], kind

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from reentra.directory.kinds import KINDS, ObjectKind
 from reentra.directory.relationships import RELATIONSHIPS, Adding, RelationshipKind
-from reentra.restore import bodies
+from reentra.restore import bodies, unwritten
 
 BEGIN = "<!-- generated: make docs -->"
 END = "<!-- end of the generated part -->"
@@ -48,12 +48,13 @@ _NEVER: dict[str, tuple[bodies.AbsentReason, ...]] = {
     "device": (bodies.AbsentReason.SYNCED,),
     "servicePrincipal": (bodies.AbsentReason.MANAGED_IDENTITY,),
     "unifiedRoleDefinition": (bodies.AbsentReason.BUILT_IN,),
+    "authenticationStrengthPolicy": (bodies.AbsentReason.BUILT_IN,),
 }
 _CONDITIONS: dict[bodies.AbsentReason, str] = {
     bodies.AbsentReason.SYNCED: "synchronised from on-premises",
     bodies.AbsentReason.MAIL_ENABLED: "mail-enabled security and distribution groups",
     bodies.AbsentReason.MANAGED_IDENTITY: "managed identities",
-    bodies.AbsentReason.BUILT_IN: "built-in roles",
+    bodies.AbsentReason.BUILT_IN: "built-in ones",
 }
 
 
@@ -80,14 +81,12 @@ def with_generated(document: str) -> str:
 
 def _kind(row: ObjectKind) -> list[str]:
     lines = [f"## {row.title} (`{row.name}`)", ""]
-    lines.append(f"- Exists, and differs: {_update(row)}")
+    if not row.can_update or not (row.writable or row.update_only):
+        reason = "it has nothing of its own to change." if row.is_link else row.reason
+        lines.append(f"- Exists, and differs: not written: {reason}")
     if row.has_recycle_bin:
         lines.append("- In the recycle bin: restored from there with its id, then put right.")
     lines.append(f"- Gone: {_create(row)}")
-    if row.create_only - row.writable and row.can_create and not row.is_link:
-        lines.append(f"- Only at creation: {_names(row.create_only)}.")
-    if row.synced_writable:
-        lines.append(f"- On synchronised objects only: {_names(row.synced_writable)}.")
     for reason in _NEVER.get(row.name, ()):
         why, instead = bodies.REASONS[reason]
         lines.append(f"- Never: {_CONDITIONS[reason]}. {why} {instead}".rstrip())
@@ -95,20 +94,50 @@ def _kind(row: ObjectKind) -> list[str]:
     if lost:
         lines.append("- Not the same when created anew:")
         lines += [f"  - {what}: {instead}." for what, instead in lost]
+    return [*lines, "", *_properties(row)]
+
+
+def _properties(row: ObjectKind) -> list[str]:
+    """Return the table of a kind's properties: what is restored of each, and what to do if not."""
+    lines = ["| property | restored | what to do instead |", "|---|---|---|"]
+    known = {
+        *row.select, *row.supplement, *row.writable, *row.update_only, *row.create_only,
+        *row.volatile, *unwritten.INSTEAD.get(row.name, {}),
+    } - {"id"}  # fmt: skip
+    for name in sorted(known, key=str.lower):
+        restored, instead = _property(row, name)
+        lines.append(f"| `{name}` | {restored} | {instead} |")
+    if row.has_extensions:
+        names = "`extension_{appId}_{name}`"
+        lines.append(f"| {names} | yes, under the name that it has by then |  |")
+    rest = "read-only, unless this table names it" if not row.select else "no"
+    lines.append(f"| anything else that Graph returned | {rest} | kept in the snapshot |")
     return lines
 
 
-def _update(row: ObjectKind) -> str:
-    names = row.writable | row.update_only
-    if not row.can_update or not names:
-        reason = "it has nothing of its own to change." if row.is_link else row.reason
-        return f"not written: {reason}"
-    return f"{_names(names)}. Everything else is read-only."
+def _property(row: ObjectKind, name: str) -> tuple[str, str]:
+    synced = (
+        "Of synchronised objects too."
+        if name in row.synced_writable
+        else ("" if not row.synced_writable else "Of synchronised objects: in Active Directory.")
+    )
+    if row.can_update and row.may_update(name):
+        is_created = row.can_create and row.may_create(name)
+        return ("yes" if is_created else "yes, where it exists"), synced
+    if row.can_create and row.may_create(name):
+        if row.is_link:
+            return "yes, by creating it again", ""
+        return "only at creation", "Delete the object and restore it again if the value matters."
+    return "no", unwritten.instead_of(row.name, name)
 
 
 def _create(row: ObjectKind) -> str:
     if not row.can_create:
         return f"not created. {row.reason}"
+    if row.is_owned:
+        return f"created again as a part of its {row.per_source_of}."
+    if row.is_upserted or "id" in row.create_only or row.id_property != "id":
+        return "created again under the id that it had."
     if row.is_link:
         keys = _names(row.natural_key)
         return f"created again; the same {keys} is the same thing."
