@@ -168,3 +168,32 @@ def test_credentials_and_extensions_come_out_of_the_bin_with_their_application(
     assert report.status is RestoreStatus.SUCCEEDED, report.to_json()
     assert not [step.to_json() for step in world.plan(desired).steps]
     assert values(world) == {"Ada Berg": "4711", "Hugo Klein": "4712"}
+
+
+def test_what_was_changed_before_its_application_was_deleted_is_put_right(world: World) -> None:
+    desired = world.captured()
+    app = application(world, "Expense Importer")
+    path = f"/applications/{app['id']}/federatedIdentityCredentials"
+    (credential,) = world.client.items(path)
+    world.client.patch(f"{path}/{credential['id']}", {"subject": "repo:evil/expense:x"})
+    principal = next(
+        item.id
+        for item in world.live.list_objects("servicePrincipal")
+        if item.get("appId") == app["appId"]
+    )
+    grants = {
+        item.id: item.get("scope")
+        for item in world.live.list_objects("oAuth2PermissionGrant")
+        if item.get("clientId") == principal
+    }
+    assert len(grants) == 2
+    for grant in grants:
+        world.client.patch(f"/oauth2PermissionGrants/{grant}", {"scope": "openid"})
+    world.soft_delete("applications", app["id"])
+    report = world.restore(desired)
+    assert report.status is RestoreStatus.SUCCEEDED, report.to_text()
+    (again,) = world.client.items(path)
+    assert again["subject"] == credential["subject"]
+    after = {i.id: i.get("scope") for i in world.live.list_objects("oAuth2PermissionGrant")}
+    assert {grant: after[grant] for grant in grants} == grants
+    assert not world.plan(desired).steps

@@ -129,6 +129,7 @@ def _create(draft: Draft, row: ObjectKind, item: DirectoryObject) -> bool:
                 app_id=str(item.get("appId") or "") if row.name == "application" else "",
             )
         )  # fmt: skip
+        _check_afterwards(draft, row, item, properties, step_id)
     draft.made[item.id] = step_id
     if row.name == "extensionProperty":
         draft.made_extensions[str(properties.get("name")).lower()] = step_id
@@ -143,6 +144,32 @@ def _create(draft: Draft, row: ObjectKind, item: DirectoryObject) -> bool:
     if bodies.own_identities(properties):
         refuse_identities(draft, item)
     return True
+
+
+def _check_afterwards(
+    draft: Draft,
+    row: ObjectKind,
+    item: DirectoryObject,
+    properties: Mapping[str, Any],
+    step_id: str,
+) -> None:
+    """Add a step for a link that may come out of the recycle bin with one of its ends, changed."""
+    if not (row.is_link and row.can_update and _link_look(draft, row, item) is Look.OBJECT):
+        return
+    draft.steps.append(
+        Step(
+            id=f"update/{item.ref}",
+            action=Action.UPDATE,
+            ref=item.ref,
+            name=display(draft, row, item),
+            summary=f"Check {', '.join(sorted(row.writable))} after the undelete",
+            precondition=Precondition.PRESENT,
+            phase=row.phase,
+            depends_on=(step_id,),
+            body={name: properties.get(name) for name in (*row.natural_key, *sorted(row.writable))},
+            look=Look.OBJECT,
+        )
+    )
 
 
 def _invite(

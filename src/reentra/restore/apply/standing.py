@@ -84,13 +84,17 @@ class Standing:
         self.final_count += record.status.is_final
         self._new_ids.update(one for one in (record.new_id, record.new_app_id) if one)
 
+    def _is_named_later(self, step: Step) -> bool:
+        """Tell whether the new id is needed again: nothing refers to a link but its own steps."""
+        return not KINDS[step.ref.kind].is_link or f"update/{step.ref}" in self.steps
+
     def _learn(self, records: Iterable[StepRecord]) -> None:
         made: list[tuple[Step, StepRecord]] = [
             (step, record)
             for record in records
             if record.status.is_good and record.new_id
             and (step := self.steps.get(record.step_id)) is not None
-            and step.makes_object and not KINDS[step.ref.kind].is_link
+            and step.makes_object and self._is_named_later(step)
         ]  # fmt: skip
         self.identity = self.identity.with_objects(
             [(step.ref.kind, step.ref.id, record.new_id) for step, record in made]
