@@ -95,6 +95,30 @@ def test_only_a_restore_that_wrote_something_can_be_undone(home: tuple[Cli, str]
     assert "nothing to undo" in cli("jobs", "undo", nothing, expect=2).err
 
 
+def test_a_restore_that_was_cut_off_is_undone_and_does_not_go_on(
+    home: tuple[Cli, str], sandbox: SandboxServer
+) -> None:
+    from reentra.app import Application
+    from reentra.database import JobStatus
+    from reentra.settings import Settings
+
+    cli, first = home
+    tenant = sandbox.sandbox.tenant
+    lina = user_named(sandbox, "Lina Costa")
+    tenant.update(tenant.get("user", lina), {"department": "Wrecked"})
+    job = cli.json("restore", TENANT, "--snapshot", first, "--id", f"user/{lina}", "--yes")["job"]
+    chosen = Settings(home=cli.home, repository="", database_url="")
+    with Application(chosen, lambda: PASSPHRASE) as application:
+        # As a kill leaves it: all that was written is in the journal, and nobody ended the job.
+        application.jobs.update_job(job, status=JobStatus.RUNNING)
+    undone = cli.json("jobs", "undo", job, *CONFIRMED)
+    assert undone["status"] == "succeeded"
+    assert tenant.get("user", lina).props["department"] == "Wrecked"
+    jobs = {one["id"]: one["status"] for one in cli.json("jobs", "list")}
+    assert jobs[job] == "cancelled"
+    assert jobs[undone["job"]] == "succeeded"
+
+
 def test_without_its_journal_an_undo_points_to_the_capture(
     home: tuple[Cli, str], sandbox: SandboxServer
 ) -> None:

@@ -52,7 +52,7 @@ _SELECTION = st.one_of(
     st.sets(st.sampled_from(sorted(KINDS)), min_size=1, max_size=4),
     st.lists(st.tuples(st.sampled_from(_SELECTABLE), st.integers(0, 30)), min_size=1, max_size=5),
 )
-_EXAMPLE = st.fixed_dictionaries(
+EXAMPLE = st.fixed_dictionaries(
     {
         "before": st.lists(_MISHAP, max_size=4),
         "after": st.lists(_MISHAP, min_size=1, max_size=8),
@@ -485,7 +485,7 @@ _COMMON = {
 
 
 @settings(max_examples=14, derandomize=True, **_COMMON)
-@given(_EXAMPLE)
+@given(EXAMPLE)
 def test_a_restore_makes_the_selection_as_it_was_and_nothing_else(
     example: Mapping[str, Any],
 ) -> None:
@@ -500,7 +500,7 @@ def test_the_central_law_holds_for_five_hundred_tenants(
     held: Counter[str] = Counter()
 
     @settings(max_examples=500, print_blob=True, **_COMMON)
-    @given(_EXAMPLE)
+    @given(EXAMPLE)
     def law(example: Mapping[str, Any]) -> None:
         _fresh(example)
         held["examples"] += 1

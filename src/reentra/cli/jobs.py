@@ -230,7 +230,9 @@ def undo(
             screen.result(made.to_json())
             return 0
         if not found.status.is_final:
-            runner.request_cancel(found.id)  # cut off: it must not go on after this
+            # It was cut off: it must not go on after this.
+            with acting.recorded(application, "job.cancel", tenant=found.tenant, target=found.id):
+                runner.request_cancel(found.id)
         return apply(
             application,
             screen,
