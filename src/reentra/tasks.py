@@ -21,6 +21,7 @@ from reentra.jobs import JobRun, Task, TaskResult, TaskStatus
 if TYPE_CHECKING:
     from reentra.app import Application
     from reentra.backup import Base
+    from reentra.catalog import SnapshotSummary
     from reentra.database import Job, JobStore
     from reentra.directory.objects import ObjectRef
     from reentra.directory.selection import Selection
@@ -384,6 +385,7 @@ def make_plan(
         application.identities.load(tenant_id),
     )
     _ensure_something_is_there(state, identity, selection)
+    summary = _summary_of(application, tenant_id, snapshot_id)
     listener(progress.Started("plan"))
     plan = plan_restore(
         state,
@@ -395,7 +397,8 @@ def make_plan(
         granted=tenant.client.granted_roles(),
         safeguards=_safeguards(tenant.connection),
         chosen_follow_ups=follow_ups,
-        snapshot_began_at=_snapshot_began_at(application, tenant_id, snapshot_id),
+        snapshot_began_at=summary.created_at if summary is not None else None,
+        snapshot_review=summary.info.review if summary is not None else (),
     )
     listener(progress.Finished("plan", len(plan.steps), f"{len(plan.steps):,} steps"))
     return plan
@@ -454,13 +457,13 @@ def _safeguards(connection: TenantConnection) -> Safeguards:
     return Safeguards(connection.break_glass, connection.client_id)
 
 
-def _snapshot_began_at(
+def _summary_of(
     application: Application, tenant_id: str, snapshot_id: str
-) -> dt.datetime | None:
-    """Return when a snapshot began to be taken; of a capture nothing is ever missing."""
+) -> SnapshotSummary | None:
+    """Return what the catalog knows of a snapshot; of a capture it knows nothing."""
     for summary in application.catalog.list_snapshots(tenant_id):
         if summary.id == snapshot_id:
-            return summary.created_at
+            return summary
     return None
 
 

@@ -530,6 +530,34 @@ def test_a_plan_of_the_version_before_is_still_read(desired: ModelTenant) -> Non
     assert made.deletions == 0
 
 
+def test_nothing_is_rolled_back_unseen_to_a_snapshot_marked_for_review(
+    desired: ModelTenant,
+) -> None:
+    live = desired.copied("live")
+    user(live, DAN, "Dan")
+    live.link("group.members", GROUP, CAT, "user")
+
+    def made(review: tuple[str, ...], **options: object) -> RestorePlan:
+        return plan_restore(
+            desired,
+            live,
+            EVERYTHING,
+            RestoreOptions(**options),  # type: ignore[arg-type]
+            created_at=NOW,
+            snapshot_review=review,
+        )
+
+    note = "Users: 2 of 5 were deleted since the last backup."
+    rollback = {"relationships_behavior": ROLLBACK, "rollback_kinds": frozenset({"user"})}
+    (refusal,) = made((note,), **rollback).open_refusals
+    assert refusal.code == "snapshot_review"
+    assert refusal.numbers == {"deletions": 1, "removals": 1}
+    assert note in refusal.message
+    assert not made((note,), **rollback, overruled=frozenset({"snapshot_review"})).open_refusals
+    assert not made((), **rollback).refusals
+    assert not made((note,)).refusals  # a merge takes nothing away
+
+
 def test_a_rollback_does_not_take_the_last_administrator_away(desired: ModelTenant) -> None:
     administrator = "62e90394-69f5-4237-9190-012177145e10"
     desired.put("unifiedRoleDefinition", administrator, displayName="Global Administrator")

@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -207,6 +207,7 @@ def plan_restore(
     created_at: dt.datetime,
     granted: frozenset[str] | None = None,
     snapshot_began_at: dt.datetime | None = None,
+    snapshot_review: Sequence[str] = (),
     additions: Callable[[Draft], None] | None = None,
     safeguards: safety.Safeguards = safety.NO_SAFEGUARDS,
     chosen_follow_ups: frozenset[str] = frozenset(),
@@ -216,7 +217,8 @@ def plan_restore(
     Reads both states and writes nothing. What is equal already gets no step. ``granted`` are the
     application permissions held; steps that lack theirs are left out and listed. ``None`` means
     that nobody knows, and Graph will tell. ``snapshot_began_at`` tells a rollback what is older
-    than the snapshot. ``additions`` adds steps of its own to the draft. ``safeguards`` are what a
+    than the snapshot, and ``snapshot_review`` why the snapshot is not to be trusted unseen.
+    ``additions`` adds steps of its own to the draft. ``safeguards`` are what a
     plan must not harm. ``chosen_follow_ups`` are ids of follow-ups that become steps, or ``all``.
 
     Raises: ``errors.UsageError`` for a follow-up that there is not, and when the options do not
@@ -254,6 +256,7 @@ def plan_restore(
     principal_names.settle_names(draft)
     allowed = subscriptions.licensed(draft, order.ordered(_permitted(draft)))
     steps, refusals = safety.judged(draft, allowed, safeguards)
+    refusals = [*refusals, *rollback.review_refusals(steps, snapshot_review)]
     plan = RestorePlan(
         id="",
         tenant_id=desired.tenant_id,

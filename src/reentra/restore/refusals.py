@@ -55,6 +55,7 @@ BREAK_GLASS_POLICY = "break_glass_policy"
 ADMINISTRATORS_LOCKED_OUT = "administrators_locked_out"
 IDENTITY_LOCKED_OUT = "restoring_identity_locked_out"
 CHANGED_SHARE = "changed_share"
+SNAPSHOT_REVIEW = "snapshot_review"
 
 CODES = (
     RefusalCode(
@@ -88,6 +89,12 @@ CODES = (
         "More than a fifth of a kind that is selected whole, and more than 50 of its objects, "
         "would be changed or deleted; `--max-changed-share` sets another share.",
         "`--overrule changed_share`",
+    ),
+    RefusalCode(
+        SNAPSHOT_REVIEW,
+        "A rollback would delete objects or take links away that a snapshot lacks which is marked "
+        "for review: it may lack them because they were not read.",
+        "`--overrule snapshot_review`",
     ),
 )
 

@@ -16,6 +16,7 @@ from reentra.directory.kinds import KINDS, ObjectKind
 from reentra.directory.objects import DirectoryObject, ObjectRef, canonical_id
 from reentra.restore import bodies, matching
 from reentra.restore.draft import Draft, chunks, name_of
+from reentra.restore.refusals import SNAPSHOT_REVIEW, Refusal
 from reentra.restore.steps import NOT_DELETED, Action, Precondition, Step, Unrestorable
 
 REMOVAL_PHASE = 500  # after all that is put back: what is to stay is there before anything goes
@@ -117,6 +118,24 @@ def link_deletion(item: DirectoryObject, name: str, why: str) -> Step:
         body={one: item.get(one) for one in row.natural_key if item.get(one) is not None},
         live_id=item.id,
     )
+
+
+def review_refusals(steps: Sequence[Step], review: Sequence[str]) -> list[Refusal]:
+    """Refuse to take away what a snapshot lacks that a person should look at before trusting it."""
+    deletions = sum(1 for step in steps if step.deletes_object)
+    removals = sum(1 for step in steps if step.removes_link)
+    if not review or not (deletions or removals):
+        return []
+    return [
+        Refusal(
+            SNAPSHOT_REVIEW,
+            f"The plan deletes {deletions:,} objects and takes {removals:,} links away that the "
+            f"snapshot lacks, and the snapshot is marked for review: {' '.join(review)}",
+            "Choose a snapshot from before, or look whether it is right.",
+            SNAPSHOT_REVIEW,
+            {"deletions": deletions, "removals": removals},
+        )
+    ]
 
 
 def deletion_can_be_undone(row: ObjectKind) -> str:
