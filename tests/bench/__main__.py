@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import bars, child, others, tenant
+from . import bars, child, others, restoring, tenant
 from . import export as exports
 from .sizes import SIZES, Size
 
@@ -43,6 +43,11 @@ def main() -> None:
         _measure_product(
             folder, size, numbers, is_first_only=given.only_first, profiles=given.profile
         )
+        if not (given.only_first or given.profile):
+            restoring.measure_rate(folder, numbers, _say)
+            if given.size != "small":
+                _say("restore: at Graph's quota, for five minutes")
+                restoring.measure_quota(folder, numbers)
         if not (given.only_first or given.without_tools or given.profile):
             try:
                 _measure_tools(folder, size, numbers)
@@ -91,6 +96,8 @@ def _measure_product(
         (folder / "changed.json").write_text(json.dumps(dataclasses.asdict(changed)))
         second = act("back_up", keep="second")
         act("compare_live", keep="live")
+        _say("plan a restore of half the users")
+        restoring.measure_plans(home, served, size, numbers)
     act_numbers = act("ask", size.users, size.repeats)
     numbers.update(act_numbers)
     act("check", keep="check")

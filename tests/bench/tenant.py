@@ -52,7 +52,7 @@ class Changed:
 
 @contextlib.contextmanager
 def serving(
-    folder: Path, size: Size, *, client_id: str = seed.BACKUP_CLIENT_ID, throttle: str = "off"
+    folder: Path, size: Size, *, client_id: str = seed.BOTH_CLIENT_ID, throttle: str = "off"
 ) -> Iterator[ServedTenant]:
     """Run a sandbox on a free loopback port while the block runs.
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from reentra import repository as repositories
 from reentra.catalog import Catalog
-from reentra.database import JobStore, Part, open_database
+from reentra.database import JobStep, JobStore, Part, open_database
 from reentra.directory import canonical
 from reentra.directory.kinds import KINDS
 from reentra.directory.relationships import RELATIONSHIPS
@@ -253,20 +253,30 @@ class Installation:
 
     def has_intents(self) -> bool:
         """Tell whether any restore wrote down that it was about to write."""
+        with self.jobs() as jobs:
+            return any(jobs.list_steps(job.id) for job in jobs.list_jobs(task="restore"))
+
+    def newest_job(self, task: str) -> str:
+        """Return the id of the job that was begun last, or ``""``."""
+        with self.jobs() as jobs:
+            return next((job.id for job in jobs.list_jobs(task=task, limit=1)), "")
+
+    def steps_of(self, job_id: str) -> list[JobStep]:
+        with self.jobs() as jobs:
+            return jobs.list_steps(job_id)
+
+    @contextlib.contextmanager
+    def jobs(self) -> Iterator[JobStore]:
         database = open_database(f"sqlite:///{self.home / 'jobs.sqlite'}", Part.JOBS)
         try:
-            jobs = JobStore(database)
-            return any(jobs.list_steps(job.id) for job in jobs.list_jobs(task="restore"))
+            yield JobStore(database)
         finally:
             database.dispose()
 
     def job_statuses(self, task: str) -> set[str]:
         """Return how the recorded jobs of a task ended."""
-        database = open_database(f"sqlite:///{self.home / 'jobs.sqlite'}", Part.JOBS)
-        try:
-            return {job.status.value for job in JobStore(database).list_jobs(task=task)}
-        finally:
-            database.dispose()
+        with self.jobs() as jobs:
+            return {job.status.value for job in jobs.list_jobs(task=task)}
 
     @contextlib.contextmanager
     def catalog(self) -> Iterator[Catalog]:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from reentra.sandbox import seed_people
+from reentra.sandbox.app import Sandbox
 from tests.crash.mishaps import harm, in_bin, names_in
 from tests.crash.support import (
     NAME,
@@ -103,10 +105,10 @@ def test_a_backup_killed_at_random_moments_loses_nothing_and_the_next_one_is_the
     print(f"{killed} backups were killed while they ran, of {number} begun")
 
 
-@moments
 def test_a_restore_killed_at_random_moments_goes_on_and_creates_nothing_twice(
-    place: Installation, kills: int, tmp_path: Path
+    place: Installation, tmp_path: Path
 ) -> None:
+    kills = 2
     print(f"seed {SEED}")
     chance = random.Random(SEED + 1)
     password = tmp_path / "password"
@@ -192,3 +194,91 @@ def test_a_restore_whose_machine_is_lost_with_it_creates_nothing_twice(
         again = copy.run(*restore)
         assert again.code == 0, (write, again.err)
         assert names_in(place.stage.sandbox) == before, f"after write {write}"
+
+
+# --- two thousand steps ---------------------------------------------------------------------------
+
+PURGED, BINNED, BLANKED = range(150), range(150, 200), range(200, 900)
+
+
+def harm_many(sandbox: Sandbox) -> None:
+    """Purge, delete and blank users in bulk: some two thousand steps to put right."""
+    tenant = sandbox.tenant
+    user = [tenant.get("user", seed_people.bulk_guid("user", index)) for index in range(900)]
+    for index in PURGED:
+        tenant.soft_delete(user[index])
+        tenant.purge(tenant.find_deleted(user[index].id))
+    for index in BINNED:
+        tenant.soft_delete(user[index])
+    for index in BLANKED:
+        tenant.update(user[index], {"department": None, "officeLocation": None})
+
+
+def portrait(sandbox: Sandbox) -> dict[str, object]:
+    """Return what a restore may touch, told by principal names, since ids may be new."""
+    tenant = sandbox.tenant
+    names = {
+        record.id: str(record.props.get("userPrincipalName") or record.props["displayName"])
+        for kind in ("user", "group")
+        for record in tenant.collection(kind).values()
+    }
+    assert len(set(names.values())) == len(names), "something is there twice"
+    found: dict[str, object] = {
+        f"{kind} {names[record.id]}": (record.props.get("department"), record.props.get("city"))
+        for kind in ("user", "group")
+        for record in tenant.collection(kind).values()
+    }
+    for relation, source, targets in tenant._links.all():
+        if source in names and relation in {"group.members", "group.owners", "user.manager"}:
+            linked = sorted(names[target] for target in targets if target in names)
+            found[f"{relation} of {names[source]}"] = linked
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_restore_of_two_thousand_steps_killed_fifty_times_ends_like_one_left_alone(
+    zygote: Zygote, tmp_path: Path
+) -> None:
+    print(f"seed {SEED}")
+    chance = random.Random(SEED + 2)
+    password = tmp_path / "password"
+    password.write_text(PASSWORD + "\n")
+    given = ("--default-password-file", str(password))
+    with Stage(seed_name="medium", users=1_200) as stage:
+        place = installed(zygote, tmp_path, stage)
+        restore = ("restore", NAME, "--snapshot", place.snapshots()[0], "--kind", "user")
+        restore += ("--max-changed-share", "1", "--yes", *given)
+
+        def prepare() -> Installation:
+            harm_many(stage.renew())
+            stage.sandbox.options.latency_seconds = LATENCY_SECONDS
+            return place.copy(tmp_path / "copy")
+
+        copy = prepare()
+        duration = timed(copy, restore)
+        expected = portrait(stage.sandbox)
+        total = len(copy.steps_of(copy.newest_job("restore")))
+        assert total >= 2_000
+        killed = rounds = 0
+        while killed < 50:
+            rounds += 1
+            copy = prepare()
+            told = f"seed {SEED}, round {rounds}"
+            job, is_hit = "", True
+            while is_hit and killed < 50:
+                command = ("jobs", "resume", job, *given) if job else restore
+                # Rather early than late: each restore is to be killed many times on its way.
+                is_hit, _ = kill_once(copy, command, duration * chance.triangular(0.1, 0.6, 0.2))
+                killed += is_hit
+                job = job or copy.newest_job("restore")
+            if is_hit:
+                ended = copy.run(*(("jobs", "resume", job, *given) if job else restore))
+                assert ended.code == 0, (told, ended.err)
+            job = copy.newest_job("restore")
+            steps = copy.steps_of(job)
+            assert len(steps) == len({step.step_id for step in steps}) == total, told
+            assert {step.status.value for step in steps} <= {"done", "already"}, told
+            assert portrait(stage.sandbox) == expected, told
+        assert_whole(copy.open())
+    print(f"{killed} kills on the way of {rounds} restores of {total} steps")

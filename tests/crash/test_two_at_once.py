@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,13 @@ def restore(place: Installation, tmp_path: Path) -> tuple[str, ...]:
 def both(place: Installation, one: tuple[str, ...], other: tuple[str, ...]) -> list[Ended]:
     running = [place.start(*one, "--json"), place.start(*other, "--json")]
     return [each.wait() for each in running]
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.01)
 
 
 def assert_newest_is_the_tenant(place: Installation) -> None:
@@ -140,6 +149,30 @@ def test_two_restores_that_each_made_a_plan_create_nothing_twice(
     assert any(one.code == 0 for one in ended), [one.err for one in ended]
     assert names_in(place.stage.sandbox) == before
     assert place.run(*restore).code == 0
+    assert names_in(place.stage.sandbox) == before
+    assert place.json(*restore[:-3], "--preview")["steps"] == []
+
+
+def test_a_restore_that_another_process_cancels_says_what_was_not_reached_and_can_go_on(
+    place: Installation, restore: tuple[str, ...]
+) -> None:
+    before = harm(place.stage.sandbox)
+    options = place.stage.sandbox.options
+    running = place.start(*restore, "--json")
+    wait_until(lambda: bool(place.newest_job("restore")) and place.has_intents())
+    options.latency_seconds = 1.2  # so that there is a border left to stop at
+    job = place.newest_job("restore")
+    asked = place.run("jobs", "cancel", job)
+    assert asked.code == 0, asked.err
+    ended = running.wait()
+    options.latency_seconds = LATENCY_SECONDS
+    assert ended.code == 130, (ended.out, ended.err)
+    entries = place.run("jobs", "report", job, "--json").document["entries"]
+    told = Counter(entry["status"] for entry in entries)
+    assert set(told) <= {"done", "already", "not_reached"}, told
+    assert told["not_reached"], told
+    assert told["done"] + told["already"], told
+    assert place.run("jobs", "resume", job, *restore[-2:]).code == 0
     assert names_in(place.stage.sandbox) == before
     assert place.json(*restore[:-3], "--preview")["steps"] == []
 

@@ -7,7 +7,6 @@ are rolled back, goes (``unlinking``). Only links with a selected end count. Rea
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,6 @@ from reentra.restore.link_sources import source_objects, source_refusal
 from reentra.restore.steps import Action, Look, Precondition, Step
 
 LINK_PHASE = 100
-_MODULUS = 1 << 128
 _GROUP = 500
 _Key = tuple[str, str, str]  # source's id, target's id, qualifier
 
@@ -181,7 +179,7 @@ def _of_changed_sources(draft: Draft, row: RelationshipKind, is_rolled_back: boo
         ):
             number = _number(link.target_id, link.qualifier)
             totals[link.source_id] = totals.get(link.source_id, 0) - number
-    changed = [source for source, total in totals.items() if total % _MODULUS != 0]
+    changed = [source for source, total in totals.items() if total != 0]
     desired: list[Relationship] = []
     live: list[Relationship] = []
     known: set[_Key] = set()
@@ -265,8 +263,8 @@ def _is_inside_live(draft: Draft, row: RelationshipKind, link: Relationship) -> 
 
 
 def _number(target_id: str, qualifier: str) -> int:
-    text = f"{target_id}\0{qualifier}".encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "big")
+    """Return a number for a link's far end, the same within this process and no other."""
+    return hash((target_id, qualifier))
 
 
 def _add_steps(draft: Draft, row: RelationshipKind, missing: list[Relationship]) -> None:
