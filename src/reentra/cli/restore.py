@@ -105,7 +105,10 @@ def restore(
     ] = "report-only",
     max_changed_share: Annotated[
         float | None,
-        Parameter(help="Refuse to change more than this share of a kind (0.2 is a fifth)."),
+        Parameter(
+            help="Refuse to change more than this share of a kind (1: no limit). Left out, a "
+            "fifth of a kind may change, and 50 of its objects in any case."
+        ),
     ] = None,
     follow_up: Annotated[
         tuple[str, ...],

@@ -49,7 +49,8 @@ class PolicyState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RestoreOptions:
-    """What a person chooses. ``max_changed_share`` is a share of a kind (0..1), or no limit.
+    """What a person chooses. ``max_changed_share`` is a share of a kind (0..1);
+    ``None`` leaves it to ``safety``.
 
     ``settings_of`` overrides ``settings`` for the settings of a kind, or of the ``tenant``.
     ``rollback_kinds`` are kinds of which objects created since the snapshot are deleted.
