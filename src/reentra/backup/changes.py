@@ -128,6 +128,14 @@ class ObjectChanges:
         ]
         return [object_id for object_id in gone if self.delete(object_id)]
 
+    def present(self, ids: Collection[str]) -> set[str]:
+        """Return those of ``ids`` that are there after this run."""
+        if self._has_all or self._base.is_empty:
+            return {one for one in ids if one in self.seen}
+        known = self._base.load_digests(self.kind, list(ids))
+        there = (one for one in ids if one in known or one in self.seen)
+        return {one for one in there if one not in self.deleted_ids}
+
     def current_ids(self) -> list[str]:
         """Return the ids of the kind after this run, from the base and what was found."""
         if not self._has_all and not self._base.is_empty:

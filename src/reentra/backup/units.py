@@ -185,7 +185,7 @@ class _Unit:
         found: dict[str, dict[LinkTarget, Relationship]] = {}
         for link in self._context.live.list_relationships(row.name):
             found.setdefault(link.source_id, {})[link.target_id, link.qualifier] = link
-        current = set(self._objects.current_ids()) if found else set()
+        current = self._objects.present(found)
         changes.replace_all({one: links for one, links in found.items() if one in current})
 
     def _read_expanded(self, changes: LinkChanges) -> None:
@@ -207,7 +207,7 @@ class _Unit:
                 for link in (reading.link_to(row, source_id, item) for item in items)
             }
         # An object that was created after the kind was read is the next backup's.
-        current = set(self._objects.current_ids()) if found else set()
+        current = self._objects.present(found)
         found = {source: links for source, links in found.items() if source in current}
         changes.replace_all(found)
         seen = self._found.delta_pairs.get(row.name)
