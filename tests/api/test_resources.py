@@ -197,3 +197,18 @@ def test_the_trail_is_listed_verified_and_exported(api: Api) -> None:
     exported = lines(admin("GET", "/audit/export").text)
     assert exported[0]["number"] == 1
     assert len(exported) >= page["items"][0]["number"]
+
+
+def test_disconnecting_can_need_a_second_person(api: Api) -> None:
+    first, second = api.as_role(Role.ADMINISTRATOR, "fabrikam"), api.admin
+    second.json("PUT", "/settings", {"approve_disconnect": True})
+    refused = first("DELETE", "/tenants/fabrikam")
+    assert (refused.status_code, refused.json()["code"]) == (409, "approval_needed")
+    asked = second.json("GET", "/tenants/fabrikam/approvals")["items"][0]
+    decision = f"/tenants/fabrikam/approvals/{asked['id']}"
+    restorer = api.as_role(Role.RESTORER)
+    assert restorer("POST", decision, {"granted": True}).status_code == 403
+    assert first("POST", decision, {"granted": True}).status_code == 409
+    second.json("POST", decision, {"granted": True})
+    second.json("PUT", "/settings", {})
+    assert [t["name"] for t in second.json("GET", "/tenants")["items"]] == ["contoso", "fabrikam"]

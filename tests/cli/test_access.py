@@ -69,6 +69,27 @@ def test_a_token_is_shown_once_and_revoked(ready: Cli) -> None:
     assert ready("tokens", "create", "x", "--person", "bob", "--role", "reader", expect=2).err
 
 
+def test_an_identity_provider_is_set_shown_and_switched_off(ready: Cli) -> None:
+    assert ready.json("oidc", "show") is None
+    assert "oidc set" in ready("oidc", "off", expect=2).err
+    file = ready.home.parent / "secret"
+    file.write_text("canary-secret\n")
+    arguments = ("oidc", "set", "--directory", "d", "--client-id", "c",
+                 "--client-secret-file", str(file))  # fmt: skip
+    assert "no rule" in ready(*arguments, "--rule", "nonsense", expect=2).err
+    assert "no role" in ready(*arguments, "--rule", "groups:x=root", expect=2).err
+    made = ready("oidc", "set", *arguments[2:], "--rule", "groups:x=restorer@contoso", "--json")
+    assert "canary-secret" not in made.out
+    assert made.document["rules"] == [
+        {"claim": "groups", "value": "x", "role": "restorer", "tenant": "contoso"}
+    ]
+    assert "network in the clear" in ready(*arguments, "--authority", "http://x", expect=2).err
+    assert ready.json("oidc", "off") == {"enabled": False}
+    assert ready.json("oidc", "show")["enabled"] is False
+    assert ready.json("oidc", "on") == {"enabled": True}
+    assert b"canary-secret" not in (ready.home / "access.sqlite").read_bytes()
+
+
 def test_a_schedule_is_set_and_shown(ready: Cli, sandbox: SandboxServer) -> None:
     connect(ready, sandbox)
     ready("schedule", "nobody", "off", expect=2)

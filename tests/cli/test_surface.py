@@ -23,6 +23,7 @@ SUBCOMMANDS = {
     "tenant": ("connect", "set", "list", "check", "disconnect"),
     "jobs": ("list", "show", "cancel", "resume", "report", "undo"),
     "people": ("add", "list", "role", "disable", "enable", "link", "password", "totp"),
+    "oidc": ("set", "show", "off", "on"),
     "tokens": ("create", "list", "revoke"),
     "audit": ("list", "verify", "export"),
     "sandbox": ("serve",),

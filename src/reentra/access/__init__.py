@@ -2,14 +2,14 @@
 
 ``roles.is_allowed`` alone decides, and says no by default. Whoever changes something here hands an
 ``Actor`` over, and the record of the change is written in the same transaction as the change.
-This package knows no HTTP, no Graph and no snapshot; faces ask it before they do anything.
+This package knows no routes, no Graph and no snapshot; faces ask it before they do anything.
 
 Invariants: what lets somebody in is stored as a hash alone; a name that nobody has costs a caller
 as much time as a wrong password; the trail is only ever appended to, each record over the hash of
 the one before; nobody approves what they asked for.
 
 Read in this order: ``roles``, ``audit``, ``vault``, ``passwords``, ``totp``, ``people``,
-``sessions``, ``tokens``, ``attempts``, ``signin``, ``approvals``, ``access``.
+``sessions``, ``tokens``, ``attempts``, ``signin``, ``approvals``, ``oidc``, ``access``.
 """
 
 from reentra.access.access import Access

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import sqlalchemy as sa
 
 from reentra import clock as clocks
+from reentra import errors
 from reentra.access import audit
 from reentra.access.approvals import Approvals
 from reentra.access.attempts import Attempts
@@ -20,6 +22,11 @@ from reentra.access.tokens import Tokens
 from reentra.access.vault import Vault
 from reentra.database import Database
 from reentra.database.tables_access import SETTING
+
+if TYPE_CHECKING:
+    from reentra.access.oidc import OidcFlow, Provider
+
+OIDC = "oidc"
 
 
 class Access:
@@ -38,8 +45,52 @@ class Access:
         self.attempts = Attempts(database, clock)
         self.approvals = Approvals(database, clock)
         self.sign_in = SignIn(
-            database, self.people, self.sessions, self.tokens, self.attempts, self.trail
+            database,
+            self.people,
+            self.sessions,
+            self.tokens,
+            self.attempts,
+            self.trail,
+            lambda: bool(self.load_setting(OIDC).get("enabled")),
         )
+        self._flow: tuple[Provider, OidcFlow] | None = None
+
+    def load_provider(self) -> Provider | None:
+        """Return the identity provider, believed or not; ``None`` where nobody set one."""
+        from reentra.access.oidc import Provider
+
+        value = self.load_setting(OIDC)
+        return Provider.from_json(value) if value else None
+
+    def save_provider(self, actor: Actor, provider: Provider) -> None:
+        """Set the identity provider. People of one that is not believed are out at once."""
+        self.save_setting(actor, OIDC, provider.to_json())
+        if not provider.is_enabled:
+            self.sessions.end_external()
+
+    def set_provider_believed(self, actor: Actor, *, is_believed: bool) -> None:
+        """Switch signing in with the provider off in an emergency, or on again.
+
+        Raises: ``NotFound`` where there is none.
+        """
+        provider = self.load_provider()
+        if provider is None:
+            raise _no_provider()
+        self.save_provider(actor, dataclasses.replace(provider, is_enabled=is_believed))
+
+    def oidc(self) -> OidcFlow:
+        """Return the way to sign in with the identity provider.
+
+        Raises: ``NotFound`` where there is none, or it is switched off.
+        """
+        from reentra.access.oidc import OidcFlow
+
+        provider = self.load_provider()
+        if provider is None or not provider.is_enabled:
+            raise _no_provider()
+        if self._flow is None or self._flow[0] != provider:
+            self._flow = (provider, OidcFlow(provider, self.vault, self.people, self.clock))
+        return self._flow[1]
 
     def load_setting(self, name: str) -> dict[str, Any]:
         """Return a setting; an empty one where nobody set it."""
@@ -57,3 +108,10 @@ class Access:
             )
             entry = Entry("settings.change", target=name, detail={"fields": sorted(value)})
             audit.append(connection, self.clock.now(), actor, entry)
+
+
+def _no_provider() -> errors.NotFound:
+    return errors.NotFound(
+        "Nobody signs in with an identity provider here.",
+        hint="Sign in with a local account; `reentra oidc set` sets a provider.",
+    )

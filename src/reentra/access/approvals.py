@@ -99,6 +99,14 @@ class Approvals:
             audit.append(connection, now, actor, entry)
             return _approval(row)
 
+    def load(self, approval_id: str, tenant: str) -> Approval:
+        """Return one request of a tenant.
+
+        Raises: ``NotFound``.
+        """
+        with self._database.reading() as connection:
+            return _approval(_load(connection, approval_id, tenant))
+
     def decide(self, actor: Actor, approval_id: str, tenant: str, *, is_granted: bool) -> Approval:
         """Say yes or no to what somebody else asked for.
 

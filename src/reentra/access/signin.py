@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -62,7 +63,15 @@ class Identity:
 class SignIn:
     """Turns what somebody shows into an ``Identity``."""
 
-    __slots__ = ("_attempts", "_database", "_people", "_sessions", "_tokens", "_trail")
+    __slots__ = (
+        "_attempts",
+        "_database",
+        "_is_provider_believed",
+        "_people",
+        "_sessions",
+        "_tokens",
+        "_trail",
+    )
 
     def __init__(
         self,
@@ -72,6 +81,7 @@ class SignIn:
         tokens: Tokens,
         attempts: Attempts,
         trail: AuditTrail,
+        is_provider_believed: Callable[[], bool],
     ) -> None:
         self._database = database
         self._people = people
@@ -79,6 +89,7 @@ class SignIn:
         self._tokens = tokens
         self._attempts = attempts
         self._trail = trail
+        self._is_provider_believed = is_provider_believed
 
     def by_password(self, name: str, password: str, code: str, address: str) -> tuple[Person, str]:
         """Return who signed in and the secret of their new session.
@@ -112,7 +123,7 @@ class SignIn:
     def by_session(self, secret: str, address: str) -> Identity | None:
         """Return whose session a cookie names, or ``None``."""
         person = self._sessions.load(secret)
-        if person is None:
+        if person is None or (person.is_external and not self._is_provider_believed()):
             return None
         actor = Actor(Via.SESSION, person.name, person.id, address)
         return Identity(person, person.grants, actor)
@@ -128,6 +139,8 @@ class SignIn:
             self._attempts.begin("", address)
             return None
         token, person, grants = found
+        if person.is_external and not self._is_provider_believed():
+            return None
         actor = Actor(Via.TOKEN, f"{person.name} ({token.name})", person.id, address)
         return Identity(person, grants, actor)
 

@@ -19,6 +19,7 @@ from reentra.api import (
     finding,
     guarding,
     jobs,
+    oidc,
     people,
     problems,
     restores,
@@ -33,6 +34,7 @@ from reentra.api.serving import Serving
 PREFIX = "/api/v1"
 ROUTES = (
     *session.ROUTES,
+    *oidc.ROUTES,
     *tenants.ROUTES,
     *snapshots.ROUTES,
     *finding.ROUTES,

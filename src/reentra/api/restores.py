@@ -28,6 +28,8 @@ from reentra.tasks import load_plan
 _TAGS = ("restore",)
 _OF = "/tenants/{tenant:str}"
 RESTORE = "restore"
+DISCONNECT = "tenant.disconnect"
+_NEEDED = {RESTORE: Permission.RESTORE, DISCONNECT: Permission.DISCONNECT}
 
 
 class NewPlan(msgspec.Struct, forbid_unknown_fields=True):
@@ -201,6 +203,9 @@ def decide(
 ) -> dict[str, Any]:
     """Say yes or no. Nobody decides what they asked for themselves, and no script decides."""
     identity.ensure_in_person()
+    asked = serving.access.approvals.load(approval, tenant)
+    # Whoever approves must be allowed to do it themselves.
+    identity.ensure(_NEEDED.get(asked.action, Permission.SETTINGS), tenant)
     decided = serving.access.approvals.decide(
         identity.actor, approval, tenant, is_granted=data.granted
     )

@@ -48,6 +48,12 @@ class Code(msgspec.Struct, forbid_unknown_fields=True):
 def with_session(serving: Serving, document: dict[str, Any], secret: str) -> Response[Any]:
     """Return an answer that carries the cookie of a new session."""
     response: Response[Any] = Response({**document, "csrf_token": csrf_token(secret)})
+    set_session_cookie(serving, response, secret)
+    return response
+
+
+def set_session_cookie(serving: Serving, response: Response[Any], secret: str) -> None:
+    """Add a session's cookie to an answer: for this host alone, and no script."""
     response.set_cookie(
         serving.cookie,
         secret,
@@ -57,7 +63,6 @@ def with_session(serving: Serving, document: dict[str, Any], secret: str) -> Res
         httponly=True,
         samesite="lax",
     )
-    return response
 
 
 @route("POST", "/session", Needs.NOTHING, tags=_TAGS, summary="Sign in")

@@ -9,6 +9,7 @@ from litestar.params import FromPath, JSONBody
 
 from reentra import errors
 from reentra.access import Permission
+from reentra.api.restores import DISCONNECT
 from reentra.api.routing import Needs, route
 from reentra.api.serving import Served, SignedIn
 from reentra.connections import ensure_name_is_usable
@@ -93,7 +94,7 @@ def connect(data: JSONBody[NewTenant], serving: Served) -> dict[str, Any]:
 )  # fmt: skip
 def disconnect(tenant: FromPath[str], serving: Served, identity: SignedIn) -> dict[str, Any]:
     """Forget a tenant's connection and its secret. Its snapshots stay."""
-    serving.ensure_approved(identity, "tenant.disconnect", tenant, tenant)
+    serving.ensure_approved(identity, DISCONNECT, tenant, tenant)
     serving.application.connections.remove(tenant)
     serving.application.schedules.remove(tenant)
     return {"name": tenant, "disconnected": True}

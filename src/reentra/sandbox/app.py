@@ -21,6 +21,7 @@ from reentra.sandbox.clock import Clock, timestamp
 from reentra.sandbox.errors import GraphError, bad_request, denied
 from reentra.sandbox.faults import STATUS_CODES, Fault, FaultKind, Faults, When
 from reentra.sandbox.http import HttpServer, Request, Response
+from reentra.sandbox.sign_in import SignIns
 from reentra.sandbox.tenant import Tenant, TenantOptions
 from reentra.sandbox.throttle import Throttle, is_conditional_access
 from reentra.sandbox.tokens import TokenService
@@ -79,6 +80,7 @@ class Sandbox:
         # A stale replica can only be played when the state before the last write is kept.
         tenant.options.remember_previous = True
         tokens = TokenService(tenant.tenant_id, tenant.clock)
+        tokens.sign_ins = SignIns(tenant)
         for client in seed.registered_clients(tenant):
             tokens.register(client)
         throttle = Throttle(

@@ -1,7 +1,7 @@
 """The token endpoint: registered clients, their credentials, access tokens and AADSTS refusals.
 
-Client credentials with a secret or with a signed assertion, the OpenID configuration and the
-instance discovery that Microsoft's client libraries ask for.
+Client credentials with a secret or with a signed assertion, codes of people who signed in, the
+OpenID configuration and the instance discovery that Microsoft's client libraries ask for.
 https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
 """
 
@@ -25,6 +25,7 @@ from reentra.sandbox.assertions import TokenRefused, b64, check_assertion, issue
 from reentra.sandbox.clock import Clock, timestamp
 from reentra.sandbox.errors import GraphError
 from reentra.sandbox.http import Request, Response
+from reentra.sandbox.sign_in import SignIns
 
 TOKEN_LIFETIME_SECONDS = 3599
 _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -48,6 +49,7 @@ class RegisteredClient:
     roles: set[str]
     secrets: list[ClientSecret] = field(default_factory=list)
     certificates_pem: list[bytes] = field(default_factory=list, repr=False)
+    redirect_uris: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class TokenService:
         self._clock = clock
         self._clients: dict[str, RegisteredClient] = {}
         self._issued: dict[str, _Issued] = {}
+        self.sign_ins: SignIns | None = None  # people may sign in when there is one
 
     def register(self, client: RegisteredClient) -> None:
         """Add a client, or replace the one with the same id."""
@@ -141,11 +144,7 @@ class TokenService:
             "uti": self._clock.new_guid(),
             "ver": "1.0",
         }
-        key, key_id = _signing_key()
-        head = b64(orjson.dumps({"typ": "JWT", "alg": "RS256", "kid": key_id}))
-        signed = head + b"." + b64(orjson.dumps(claims))
-        signature = key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
-        token = (signed + b"." + b64(signature)).decode("ascii")
+        token = _signed(claims)
         self._issued[token] = _Issued(client.client_id, time.monotonic() + self.lifetime_seconds)
         return token
 
@@ -190,6 +189,14 @@ class TokenService:
             return self._openid_configuration(request, segments[0])
         if lowered[1:] == ["discovery", "v2.0", "keys"]:
             return _json(200, {"keys": [_public_key()]})
+        if lowered[1:] == ["oauth2", "v2.0", "authorize"] and self.sign_ins is not None:
+            if not self._is_ours(lowered[0]):
+                return self._refusal(_unknown_tenant(segments[0]))
+            registered = {c.client_id.lower(): c.redirect_uris for c in self.clients()}
+            try:
+                return self.sign_ins.authorize(request, registered)
+            except TokenRefused as refused:
+                return self._refusal(refused)
         if lowered[1:] in (["oauth2", "v2.0", "token"], ["oauth2", "token"]):
             if request.method != "POST":
                 text = "The endpoint only accepts POST requests. Received a GET request."
@@ -210,6 +217,8 @@ class TokenService:
             urllib.parse.parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True)
         )
         grant = fields.get("grant_type", "")
+        if grant == "authorization_code" and self.sign_ins is not None:
+            return self._redeemed(request, tenant, fields, self.sign_ins)
         if grant != "client_credentials":
             raise TokenRefused(
                 400,
@@ -270,6 +279,50 @@ class TokenService:
             "expires_in": self.lifetime_seconds,
             "ext_expires_in": self.lifetime_seconds,
             "access_token": self.issue(client),
+        }
+        return _json(200, body)
+
+    def _redeemed(
+        self, request: Request, tenant: str, fields: dict[str, str], sign_ins: SignIns
+    ) -> Response:
+        client = self.client(fields.get("client_id", ""))
+        if client is None:
+            raise TokenRefused(
+                400,
+                "unauthorized_client",
+                700016,
+                f"Application with identifier '{fields.get('client_id', '')}' was not found in "
+                f"the directory '{self.tenant_id}'.",
+            )
+        if "client_secret" not in fields:
+            raise TokenRefused(
+                401,
+                "invalid_client",
+                7000218,
+                "The request body must contain the following parameter: 'client_assertion' or "
+                "'client_secret'.",
+            )
+        self._check_secret(client, fields["client_secret"])
+        user_id, nonce = sign_ins.redeem(fields, client.client_id)
+        now = int(self._clock.seconds())
+        claims = {
+            "aud": client.client_id,
+            "iss": f"{request.base_url}/{tenant}/v2.0",
+            "iat": now,
+            "nbf": now,
+            "exp": now + self.lifetime_seconds,
+            **sign_ins.claims(user_id, client.service_principal_id),
+            "tid": self.tenant_id,
+            "ver": "2.0",
+        }
+        if nonce:
+            claims["nonce"] = nonce
+        body = {
+            "token_type": "Bearer",
+            "scope": "openid profile",
+            "expires_in": self.lifetime_seconds,
+            "ext_expires_in": self.lifetime_seconds,
+            "id_token": _signed(claims),
         }
         return _json(200, body)
 
@@ -372,6 +425,14 @@ def _invalid_token(message: str) -> GraphError:
     return GraphError(
         401, "InvalidAuthenticationToken", message, headers={"WWW-Authenticate": challenge}
     )
+
+
+def _signed(claims: dict[str, Any]) -> str:
+    key, key_id = _signing_key()
+    head = b64(orjson.dumps({"typ": "JWT", "alg": "RS256", "kid": key_id}))
+    signed = head + b"." + b64(orjson.dumps(claims))
+    signature = key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
+    return (signed + b"." + b64(signature)).decode("ascii")
 
 
 @functools.cache
