@@ -40,6 +40,9 @@ def test_a_restore_keeps_what_it_touches_as_a_capture_apart_from_the_snapshots(
     assert restored["status"] == "succeeded"
     (capture,) = cli.json("snapshots", TENANT, "--captures")
     assert capture["job"] == restored["job"]
+    told = cli("jobs", "show", restored["job"]).out
+    assert f"capture   {capture['id']}" in told
+    assert f"reentra jobs undo {restored['job']}" in told
     assert capture["kinds"] == {"user": 1}
     assert [one["id"] for one in cli.json("snapshots", TENANT)] == [first]
     (change,) = cli.json("compare", TENANT, capture["id"], "live")

@@ -95,6 +95,8 @@ def show(
         screen.say(f"  progress  {escaped(_words(document['progress']))}")
     if steps:
         screen.say(f"  steps     {escaped(_words(steps))}")
+    if found.summary.get("capture"):
+        screen.say(f"  capture   {found.summary['capture']}")
     if found.error:
         screen.say(f"  error     {escaped(str(found.error['message']))}")
     wrong_first = sorted(document["entries"], key=lambda step: step["status"] in _GOOD)
@@ -107,6 +109,8 @@ def show(
         screen.say(f"[dim]... and {len(wrong_first) - limit:,} more; --limit shows them[/]")
     if document["status"] in {"interrupted", "cancelled", "failed"}:
         screen.say(f"`reentra jobs resume {found.id}` goes on with it.")
+    if found.task == "restore" and steps.get("done"):
+        screen.say(f"`reentra jobs undo {found.id}` takes it back.")
     screen.result(document)
     return 0
 

@@ -340,7 +340,10 @@ class Repository:
         return self._parse_manifest(path, data, tenant_id)
 
     def list_tenants(self) -> list[str]:
-        """Fetch the ids of the tenants that have snapshots; needs nothing but the key."""
+        """Fetch the ids of the tenants that have snapshots; needs nothing but the key.
+
+        Captures, which name segments too, are listed under ``captures_of`` a tenant.
+        """
         directories = {
             stored.path.split("/")[1]
             for stored in self._storage.list_stored("manifests")
