@@ -171,3 +171,39 @@ def test_a_policy_that_is_patched_where_its_page_says_put_is_patched(world: Worl
     assert world.sandbox.counters.by_operation["PATCH /policies/adminConsentRequestPolicy"] or (
         world.sandbox.counters.by_status[405] >= 1
     )
+
+
+def test_reviewers_and_targets_that_were_dead_already_are_left_out(world: World) -> None:
+    users, groups = world.ids("user"), world.ids("group")
+    world.purge("users", users["Omar Haas"])
+    world.purge("groups", groups["Conditional Access exemptions"])
+    desired = world.captured()
+    for kind in ("adminConsentRequestPolicy", "authenticationMethodConfiguration"):
+        method, path, body = CHANGED[kind]
+        {"PATCH": world.client.patch, "PUT": world.client.put}[method](path, body)
+    chosen = Selection.parse(["adminConsentRequestPolicy", "authenticationMethodConfiguration"])
+    report = world.restore(desired, chosen)
+    assert report.status is RestoreStatus.SUCCEEDED, report.to_text()
+    assert not world.plan(desired, chosen).steps
+    (policy,) = world.live.list_objects("adminConsentRequestPolicy")
+    assert len(policy.get("reviewers")) == 1
+
+
+def test_a_membership_of_another_type_is_put_back_whole(world: World) -> None:
+    desired = world.captured()
+    ada = world.ids("user")["Ada Berg"]
+    allowed = {
+        "@odata.type": "#microsoft.graph.enumeratedDeviceRegistrationMembership",
+        "users": [ada],
+        "groups": [],
+    }
+    body = {
+        "azureADJoin": {"isAdminConfigurable": True, "allowedToJoin": allowed},
+        "azureADRegistration": {"isAdminConfigurable": False},
+    }
+    world.client.put("/policies/deviceRegistrationPolicy", body)
+    report = world.restore(desired, Selection.parse(["deviceRegistrationPolicy"]))
+    assert report.status is RestoreStatus.SUCCEEDED, report.to_text()
+    (policy,) = world.live.list_objects("deviceRegistrationPolicy")
+    shown = policy.get("azureADJoin")["allowedToJoin"]["@odata.type"]
+    assert shown.endswith("allDeviceRegistrationMembership")

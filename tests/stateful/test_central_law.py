@@ -199,7 +199,7 @@ def _dead_references(state: ModelTenant, kind: str, body: Mapping[str, Any]) -> 
     return {
         identifier
         for reference, identifier in references.references_in(kind, body)
-        if reference.form is IdForm.OBJECT_ID
+        if reference.form in (IdForm.OBJECT_ID, IdForm.TEXT)
         and reference.is_required
         and not any(identifier in state.objects.get(one, {}) for one in reference.kinds)
     }

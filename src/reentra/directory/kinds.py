@@ -144,7 +144,7 @@ _APP_PRINCIPALS = ("user", "group", "servicePrincipal")
 
 def _targets(*pointers: str) -> tuple[Reference, ...]:
     """Return the places of sign-in method policies that name groups and users."""
-    return tuple(Reference(pointer, ("group", "user")) for pointer in pointers)
+    return tuple(Reference(pointer, ("group", "user"), is_required=True) for pointer in pointers)
 
 
 def _access_references() -> tuple[Reference, ...]:
@@ -713,7 +713,9 @@ _ROWS = (
             "reviewers",
         }),
         volatile=frozenset({"version"}),
-        references=(Reference("reviewers/*/query", (), IdForm.TEXT),),
+        references=(
+            Reference("reviewers/*/query", ("user", "group"), IdForm.TEXT, is_required=True),
+        ),
         title_property="",
         is_settings=True,
         is_singleton=True,
@@ -733,13 +735,13 @@ _ROWS = (
             "azureADJoin", "azureADRegistration", "localAdminPassword",
             "multiFactorAuthConfiguration", "userDeviceQuota",
         }),
-        references=(
-            Reference("azureADJoin/allowedToJoin/users/*", ("user",)),
-            Reference("azureADJoin/allowedToJoin/groups/*", ("group",)),
-            Reference("azureADJoin/localAdmins/registeringUsers/users/*", ("user",)),
-            Reference("azureADJoin/localAdmins/registeringUsers/groups/*", ("group",)),
-            Reference("azureADRegistration/allowedToRegister/users/*", ("user",)),
-            Reference("azureADRegistration/allowedToRegister/groups/*", ("group",)),
+        references=tuple(
+            Reference(f"{place}/{members}/*", (kind,), is_required=True)
+            for place in (
+                "azureADJoin/allowedToJoin", "azureADJoin/localAdmins/registeringUsers",
+                "azureADRegistration/allowedToRegister",
+            )
+            for members, kind in (("users", "user"), ("groups", "group"))
         ),
         is_settings=True,
         is_singleton=True,

@@ -400,6 +400,8 @@ def _put(desired: Any, live: Any) -> Any:
         return [] if isinstance(live, list) else None
     if isinstance(desired, Mapping):
         have = live if isinstance(live, Mapping) else {}
+        if have.get("@odata.type") != desired.get("@odata.type"):
+            have = {}  # members of another type: Graph knows none of them here
         result = {key: _put(item, have.get(key)) for key, item in desired.items()}
         for key, item in have.items():
             if key not in desired and item is not None and not key.startswith("@"):

@@ -14,21 +14,22 @@ from reentra.directory.objects import DirectoryObject, canonical_id
 from reentra.restore.draft import Draft, name_of
 
 
-def _required_ids(row: ObjectKind, item: DirectoryObject) -> Iterator[tuple[str, str, str]]:
-    """Yield id, kind (or ``""``) and pointer of each object that must exist."""
+def _required_ids(
+    row: ObjectKind, item: DirectoryObject
+) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """Yield id, possible kinds and pointer of each object that must exist."""
     for reference, identifier in references.references_in(row.name, item.properties):
         is_needed = reference.is_required or reference.form is IdForm.SCOPE
-        if not is_needed or reference.form in (IdForm.APP_ID, IdForm.APP_URI, IdForm.TEXT):
+        if not is_needed or reference.form in (IdForm.APP_ID, IdForm.APP_URI):
             continue
-        kind = reference.kinds[0] if len(reference.kinds) == 1 else ""
-        yield identifier, kind, reference.pointer
+        yield identifier, reference.kinds, reference.pointer
 
 
 def resolve_references(draft: Draft, row: ObjectKind, items: Mapping[str, DirectoryObject]) -> None:
     ends = {
-        identifier: kind
+        identifier: kinds[0] if len(kinds) == 1 else ""
         for item in items.values()
-        for identifier, kind, _pointer in _required_ids(row, item)
+        for identifier, kinds, _pointer in _required_ids(row, item)
     }
     if ends:
         draft.resolve_ends(ends)
@@ -45,10 +46,10 @@ def dead_references(
     named_live = {one for _reference, one in references.references_in(row.name, live)}
     dead: set[str] = set()
     blocked: dict[str, str] = {}
-    for identifier, kind, pointer in _required_ids(row, item):
+    for identifier, kinds, pointer in _required_ids(row, item):
         if identifier in draft.present or identifier in draft.made or identifier in named_live:
             continue
-        is_known = bool(kind) and draft.knows_whole(kind)
+        is_known = bool(kinds) and all(draft.knows_whole(kind) for kind in kinds)
         if is_known and not draft.existed([identifier]):
             dead.add(identifier)
         else:
@@ -185,18 +186,22 @@ def disabled_role(draft: Draft, item: DirectoryObject) -> str:
 
 
 def without_ids(value: Any, ids: set[str]) -> Any:
-    """Return ``value`` without list items that are one of ``ids``."""
+    """Return ``value`` without list items that are one of ``ids``, or that target one of them."""
     if not ids:
         return value
     if isinstance(value, Mapping):
         return {key: without_ids(item, ids) for key, item in value.items()}
     if isinstance(value, list):
-        return [
-            without_ids(item, ids)
-            for item in value
-            if not (isinstance(item, str) and canonical_id(item) in ids)
-        ]
+        return [without_ids(item, ids) for item in value if not _names_one_of(item, ids)]
     return value
+
+
+def _names_one_of(item: Any, ids: set[str]) -> bool:
+    """Tell whether a list item is an id of ``ids``, or a policy's target or reviewer that is."""
+    if isinstance(item, Mapping) and isinstance(item.get("query"), str):
+        return any(one in item["query"].lower() for one in ids)
+    named = item.get("id") if isinstance(item, Mapping) and "targetType" in item else item
+    return isinstance(named, str) and canonical_id(named) in ids
 
 
 def titles(draft: Draft, ids: list[str]) -> str:
