@@ -184,6 +184,14 @@ def test_what_cannot_be_looked_at_is_said_and_names_the_permission() -> None:
     assert any("RoleManagement.Read.Directory" in text for text in warnings)
 
 
+def test_a_tenant_in_which_no_administrator_is_seen_is_said() -> None:
+    live = tenant()
+    live.purge("unifiedRoleAssignment", "ann")
+    _, refusals, warnings = judged(live, DISABLE_ANN)
+    assert refusals == []
+    assert any("No usable Global Administrator was found" in text for text in warnings)
+
+
 def test_a_plan_that_harms_nobody_reads_nothing() -> None:
     class Untouchable(ModelTenant):
         def find_objects(self, kind: str, name: str, values: object) -> list[DirectoryObject]:

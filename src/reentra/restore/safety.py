@@ -67,6 +67,11 @@ def judged(
     if administration is not None and takes_away:
         found, waits = administrators.last_administrator(administration, draft, result)
         refusals += found
+        if not administrators.usable_now(administration):
+            draft.warnings.append(
+                "No usable Global Administrator was found in the tenant, so whether the plan takes "
+                "the last one away cannot be told."
+            )
         if waits:
             result = order.ordered(administrators.waiting(result, waits))
     if safeguards.break_glass and result:
