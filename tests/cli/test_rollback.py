@@ -154,7 +154,7 @@ def test_one_property_is_put_back(home: tuple[Cli, str], sandbox: SandboxServer)
         (("--deleted-only", "--relationships", "rollback"), "--deleted-only"),
         (("--settings-of", "user"), "user=skip"),
         (("--settings-of", "user=sometimes"), "user=skip"),
-        (("--settings-of", "application=skip"), "group, tenant, user"),
+        (("--settings-of", "application=skip"), "device, group, tenant, user"),
     ],
 )
 def test_a_wrong_choice_is_told_before_anything_is_read(

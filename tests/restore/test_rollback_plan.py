@@ -530,6 +530,19 @@ def test_a_plan_of_the_version_before_is_still_read(desired: ModelTenant) -> Non
     assert made.deletions == 0
 
 
+def test_a_published_context_is_taken_out_of_use_before_it_is_deleted(
+    desired: ModelTenant,
+) -> None:
+    live = desired.copied("live")
+    kind = "authenticationContextClassReference"
+    live.put(kind, "c7", displayName="New", isAvailable=True)
+    made = rolled_back(desired, live, Selection(kinds=frozenset({kind})), kind)
+    assert [(step.action.value, dict(step.body)) for step in made.steps] == [
+        ("update", {"isAvailable": False}),
+        ("delete", {}),
+    ]
+
+
 def test_nothing_is_rolled_back_unseen_to_a_snapshot_marked_for_review(
     desired: ModelTenant,
 ) -> None:

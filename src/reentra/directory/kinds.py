@@ -685,6 +685,7 @@ _ROWS = (
         natural_key=("managedGroupTypes",),
         title_property="managedGroupTypes",
         is_settings=True,
+        settings_of="group",
         is_only_one=True,
         read_permissions=("Directory.Read.All",),
         write_permissions=("Directory.ReadWrite.All",),
@@ -744,6 +745,7 @@ _ROWS = (
             for members, kind in (("users", "user"), ("groups", "group"))
         ),
         is_settings=True,
+        settings_of="device",
         is_singleton=True,
         is_replaced=True,
         can_create=False,

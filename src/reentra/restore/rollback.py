@@ -195,19 +195,19 @@ def add_deletion(
     row = KINDS[item.kind]
     phase = _DELETION_PHASE - row.phase
     depends_on = tuple(after)
-    if row.name == "namedLocation" and item.get("isTrusted") is True:
-        # Graph deletes no trusted location: learn.microsoft.com/graph/api/namedlocation-delete
+    release = _release(row, item)
+    if release:
         depends_on = (*depends_on, f"update/{item.ref}")
         draft.steps.append(
             Step(
-                id=depends_on[-1],
+                id=f"update/{item.ref}",
                 action=Action.UPDATE,
                 ref=item.ref,
                 name=name,
-                summary=f"Stop trusting {name}, which is deleted",
+                summary=f"Take {name} out of use, so that it can be deleted",
                 precondition=Precondition.PRESENT,
                 phase=phase,
-                body={"@odata.type": item.get("@odata.type"), "isTrusted": False},
+                body=release,
                 live_id=item.id,
             )
         )
@@ -229,6 +229,19 @@ def add_deletion(
             live_id=item.id,
         )
     )
+
+
+def _release(row: ObjectKind, item: DirectoryObject) -> dict[str, object]:
+    """Return what must be written before Graph deletes the object, or ``{}``.
+
+    Sources: learn.microsoft.com/graph/api/namedlocation-delete (trusted ones are refused),
+    learn.microsoft.com/graph/api/authenticationcontextclassreference-delete (published ones).
+    """
+    if row.name == "namedLocation" and item.get("isTrusted") is True:
+        return {"@odata.type": item.get("@odata.type"), "isTrusted": False}
+    if row.name == "authenticationContextClassReference" and item.get("isAvailable") is True:
+        return {"isAvailable": False}
+    return {}
 
 
 def _of_the_snapshot(draft: Draft, row: ObjectKind, items: list[DirectoryObject]) -> dict[str, str]:
