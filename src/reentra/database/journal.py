@@ -254,17 +254,20 @@ class JobStore:
         now = _stored_time(self._clock.now())
         with self._database.writing() as connection:
             self._insert(connection, job_id, list(by_id), {}, StepStatus.PLANNED)
-            for step_id, known in _details(connection, job_id, list(by_id)).items():
-                outcome = by_id[step_id]
-                connection.execute(
-                    sa.update(JOB_STEP)
-                    .where(JOB_STEP.c.job_id == job_id, JOB_STEP.c.step_id == step_id)
-                    .values(
-                        status=outcome.status.value,
-                        finished_at=now,
-                        detail=_json({**known, **outcome.detail}),
-                    )
-                )
+            known = _details(connection, job_id, list(by_id))
+            _update_each(
+                connection,
+                job_id,
+                {"status": sa.bindparam("new_status"), "finished_at": now},
+                [
+                    {
+                        "its_step": step_id,
+                        "new_status": by_id[step_id].status.value,
+                        "new_detail": _json({**detail, **by_id[step_id].detail}),
+                    }
+                    for step_id, detail in known.items()
+                ],
+            )
 
     def list_steps(
         self,
@@ -308,18 +311,23 @@ class JobStore:
             if status is not StepStatus.INTENDED:
                 return
             now = _stored_time(self._clock.now())
-            for step_id, known in _details(connection, job_id, ids).items():
-                connection.execute(
-                    sa.update(JOB_STEP)
-                    .where(JOB_STEP.c.job_id == job_id, JOB_STEP.c.step_id == step_id)
-                    .values(
-                        status=status.value,
-                        attempt=JOB_STEP.c.attempt + 1,
-                        intended_at=now,
-                        finished_at=None,
-                        detail=_json({**known, **details.get(step_id, {})}),
-                    )
-                )
+            _update_each(
+                connection,
+                job_id,
+                {
+                    "status": status.value,
+                    "attempt": JOB_STEP.c.attempt + 1,
+                    "intended_at": now,
+                    "finished_at": None,
+                },
+                [
+                    {
+                        "its_step": step_id,
+                        "new_detail": _json({**known, **details.get(step_id, {})}),
+                    }
+                    for step_id, known in _details(connection, job_id, ids).items()
+                ],
+            )
 
     @staticmethod
     def _insert(
@@ -357,6 +365,22 @@ class JobStore:
                 }
                 for index, step_id in enumerate(fresh)
             ],
+        )
+
+
+def _update_each(
+    connection: sa.Connection,
+    job_id: str,
+    values: Mapping[str, Any],
+    rows: Sequence[Mapping[str, str]],
+) -> None:
+    """Give each step its ``new_detail`` and all of them ``values``, as one statement."""
+    if rows:
+        connection.execute(
+            sa.update(JOB_STEP)
+            .where(JOB_STEP.c.job_id == job_id, JOB_STEP.c.step_id == sa.bindparam("its_step"))
+            .values(detail=sa.bindparam("new_detail"), **values),
+            list(rows),
         )
 
 
