@@ -151,6 +151,8 @@ class Worker:
                 self._begin_queued()
             except errors.Error as failure:
                 _log.warning("The worker goes on after: %s", failure.message)
+            except Exception as failure:  # noqa: BLE001  the edge: a worker that ends runs no backup
+                _log.error("The worker goes on after: %s", type(failure).__name__)
             self._wake.wait(_LOOK_SECONDS)
             self._wake.clear()
 

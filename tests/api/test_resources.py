@@ -157,6 +157,17 @@ def test_tenants_show_what_one_may_see(api: Api) -> None:
     assert api.admin("GET", "/tenants/fabrikam/coverage").status_code == 404
 
 
+def test_break_glass_accounts_are_named(api: Api, sandbox: SandboxServer) -> None:
+    user = next(iter(sandbox.sandbox.tenant.collection("user").values()))
+    named = {"break_glass": [user.props["userPrincipalName"]]}
+    admin = api.as_role(Role.ADMINISTRATOR, "contoso")
+    assert admin.json("PUT", "/tenants/contoso", named)["break_glass"] == named["break_glass"]
+    wrong = admin("PUT", "/tenants/contoso", {"break_glass": ["nobody@nowhere.example"]})
+    assert wrong.status_code == 404
+    assert admin.json("GET", "/tenants")["items"][0]["break_glass"] == named["break_glass"]
+    admin.json("PUT", "/tenants/contoso", {"break_glass": []})
+
+
 def test_schedules_are_set_and_shown(api: Api) -> None:
     path = "/tenants/contoso/schedule"
     made = api.admin.json("PUT", path, {"rule": "daily 02:30", "zone": "Europe/Berlin"})

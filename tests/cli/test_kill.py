@@ -120,7 +120,7 @@ def test_a_killed_restore_goes_on_and_writes_nothing_twice(
         process = start(
             cli,
             *("restore", TENANT, "--snapshot", snapshot, "--kind", "user", "--yes"),
-            *("--default-password-file", str(password)),
+            *("--default-password-file", str(password), "--max-changed-share", "1"),
         )
         kill_when(process, lambda: counters.writes >= kill_at_writes)
     finally:

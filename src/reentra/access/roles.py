@@ -27,6 +27,7 @@ class Permission(enum.StrEnum):
     DOWNLOAD = "download"
     RESTORE = "restore"  # plan, apply, stop and take up, approve for others
     SCHEDULE = "schedule"
+    CONFIGURE = "configure"  # what is kept of a tenant, such as its break-glass accounts
     DISCONNECT = "disconnect"
     CONNECT = "connect"
     MAINTAIN = "maintain"  # check the repository, make the catalog anew
@@ -43,6 +44,7 @@ LOWEST_ROLE: Mapping[Permission, Role] = {
     Permission.DOWNLOAD: Role.OPERATOR,
     Permission.RESTORE: Role.RESTORER,
     Permission.SCHEDULE: Role.ADMINISTRATOR,
+    Permission.CONFIGURE: Role.ADMINISTRATOR,
     Permission.DISCONNECT: Role.ADMINISTRATOR,
     Permission.CONNECT: Role.ADMINISTRATOR,
     Permission.MAINTAIN: Role.ADMINISTRATOR,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Literal
 
 import msgspec
@@ -19,6 +20,7 @@ from reentra.directory.relationships import RELATIONSHIPS
 from reentra.directory.selection import Selection
 from reentra.graph.client import connect as connect_graph
 from reentra.graph.connection import Cloud, CredentialKind, TenantConnection
+from reentra.restore.break_glass import find_accounts
 
 _TAGS = ("tenants",)
 
@@ -35,6 +37,12 @@ class NewTenant(msgspec.Struct, forbid_unknown_fields=True):
     client_id: str
     client_secret: str
     cloud: Literal["global", "usgov", "usgovdod", "china"] = "global"
+
+
+class Safeguarded(msgspec.Struct, forbid_unknown_fields=True):
+    """The accounts that no restore may harm, by id or userPrincipalName; all of them."""
+
+    break_glass: list[str]
 
 
 class NewSchedule(msgspec.Struct, forbid_unknown_fields=True):
@@ -79,6 +87,9 @@ def connect(data: JSONBody[NewTenant], serving: Served) -> dict[str, Any]:
         cloud=Cloud(data.cloud),
     )
     serving.application.connections.ensure_free(connection)
+    for known in serving.application.connections.list_known():
+        if known.name == data.name:  # a new credential takes no safeguard away
+            connection = dataclasses.replace(connection, break_glass=known.break_glass)
     with connect_graph(connection, lambda: data.client_secret) as client:
         roles = client.granted_roles()
     serving.application.connections.add(connection, data.client_secret)
@@ -86,6 +97,28 @@ def connect(data: JSONBody[NewTenant], serving: Served) -> dict[str, Any]:
         **_document(connection),
         "granted_permissions": None if roles is None else sorted(roles),
     }
+
+
+@route(
+    "PUT", "/tenants/{tenant:str}", Permission.CONFIGURE, action="tenant.change", tags=_TAGS,
+    summary="Name a tenant's break-glass accounts",
+)  # fmt: skip
+def configure(
+    tenant: FromPath[str], data: JSONBody[Safeguarded], serving: Served
+) -> dict[str, Any]:
+    """Look for the accounts in the tenant, and keep them in place of those named before."""
+    wanted = tuple(dict.fromkeys(data.break_glass))
+    with serving.visiting() as application:
+        stored = application.connections.load(tenant)
+        found = find_accounts(application.open_tenant(tenant).live, wanted) if wanted else {}
+        if missing := [one for one in wanted if one not in found]:
+            raise errors.NotFound(
+                f"There is no user {', '.join(missing)} in the tenant {tenant}.",
+                hint="Look at the spelling.",
+            )
+        connection = dataclasses.replace(stored.connection, break_glass=wanted)
+        application.connections.add(connection, stored.secret)
+    return _document(connection)
 
 
 @route(
@@ -189,5 +222,6 @@ def _document(connection: TenantConnection) -> dict[str, Any]:
 
 
 ROUTES = (
-    list_tenants, connect, disconnect, check_permissions, coverage, schedule, set_schedule, back_up,
+    list_tenants, connect, configure, disconnect, check_permissions, coverage, schedule,
+    set_schedule, back_up,
 )  # fmt: skip
