@@ -8,6 +8,7 @@ the secret lies below the home, so that listing tenants asks for no passphrase.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
 from collections.abc import Callable
@@ -63,6 +64,16 @@ class Connections:
                 f"{connection.name} is the name of tenant {known.connection.tenant_id}.",
                 hint="Choose another name, or disconnect that one first.",
             )
+
+    def keeping_safeguards(self, connection: TenantConnection) -> TenantConnection:
+        """Return the connection with the break-glass accounts of the one that it replaces.
+
+        A new credential takes no safeguard away.
+        """
+        for known in self.list_all():
+            if known.name == connection.name:
+                return dataclasses.replace(connection, break_glass=known.break_glass)
+        return connection
 
     def add(self, connection: TenantConnection, secret: str) -> None:
         """Record a connection; one of the same name for the same tenant is replaced.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 from reentra.access import Role
@@ -162,6 +163,11 @@ def test_break_glass_accounts_are_named(api: Api, sandbox: SandboxServer) -> Non
     named = {"break_glass": [user.props["userPrincipalName"]]}
     admin = api.as_role(Role.ADMINISTRATOR, "contoso")
     assert admin.json("PUT", "/tenants/contoso", named)["break_glass"] == named["break_glass"]
+    bare = dataclasses.replace(
+        api.application.connections.find("contoso"), break_glass=(), client_id="another"
+    )
+    kept = api.application.connections.keeping_safeguards(bare)  # a new credential
+    assert (kept.client_id, list(kept.break_glass)) == ("another", named["break_glass"])
     wrong = admin("PUT", "/tenants/contoso", {"break_glass": ["nobody@nowhere.example"]})
     assert wrong.status_code == 404
     assert admin.json("GET", "/tenants")["items"][0]["break_glass"] == named["break_glass"]

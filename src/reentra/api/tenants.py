@@ -87,9 +87,7 @@ def connect(data: JSONBody[NewTenant], serving: Served) -> dict[str, Any]:
         cloud=Cloud(data.cloud),
     )
     serving.application.connections.ensure_free(connection)
-    for known in serving.application.connections.list_known():
-        if known.name == data.name:  # a new credential takes no safeguard away
-            connection = dataclasses.replace(connection, break_glass=known.break_glass)
+    connection = serving.application.connections.keeping_safeguards(connection)
     with connect_graph(connection, lambda: data.client_secret) as client:
         roles = client.granted_roles()
     serving.application.connections.add(connection, data.client_secret)

@@ -104,6 +104,7 @@ def connect(
     with session.opened(common) as application:
         connection = _with_settings(application, connection)
         application.connections.ensure_free(connection)
+        connection = application.connections.keeping_safeguards(connection)
         roles: frozenset[str] | None = None
         if try_it:
             with connect_graph(connection, lambda: secret) as client:
