@@ -21,7 +21,10 @@ from reentra.snapshots.schema import (
     RELATIONSHIPS_TABLE,
 )
 
-BATCH_ROWS = 4096
+# Rows wait as values of Python until they become columns: bodies take a few kilobytes each, and
+# a row group has some two hundred of them.
+OBJECT_ROWS = 512
+LINK_ROWS = 4096
 _IDENTIFIERS = frozenset({"id", "source_id", "target_id"})
 
 
@@ -51,8 +54,10 @@ class SnapshotWriter:
 
     def __init__(self, repository: WritesSegments) -> None:
         self._repository = repository
-        self._objects = _Table(repository, OBJECTS_TABLE, OBJECTS, OBJECTS_LAYOUT)
-        self._links = _Table(repository, RELATIONSHIPS_TABLE, RELATIONSHIPS, RELATIONSHIPS_LAYOUT)
+        self._objects = _Table(repository, OBJECTS_TABLE, OBJECTS, OBJECTS_LAYOUT, OBJECT_ROWS)
+        self._links = _Table(
+            repository, RELATIONSHIPS_TABLE, RELATIONSHIPS, RELATIONSHIPS_LAYOUT, LINK_ROWS
+        )
         self.rows_since_seal = 0
         self.rows = 0
 
@@ -137,9 +142,15 @@ class SnapshotWriter:
 
 class _Table:
     def __init__(
-        self, repository: WritesSegments, table: str, schema: pa.Schema, layout: SegmentLayout
+        self,
+        repository: WritesSegments,
+        table: str,
+        schema: pa.Schema,
+        layout: SegmentLayout,
+        batch_rows: int,
     ) -> None:
         self._layout = layout
+        self._batch_rows = batch_rows
         self._repository = repository
         self._table = table
         self._schema = schema
@@ -148,13 +159,13 @@ class _Table:
 
     def append(self, row: tuple[Any, ...]) -> None:
         self._pending.append(row)
-        if len(self._pending) >= BATCH_ROWS:
+        if len(self._pending) >= self._batch_rows:
             self._flush()
 
     def extend(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        for start in range(0, len(rows), BATCH_ROWS):
-            self._pending += rows[start : start + BATCH_ROWS]
-            if len(self._pending) >= BATCH_ROWS:
+        for start in range(0, len(rows), self._batch_rows):
+            self._pending += rows[start : start + self._batch_rows]
+            if len(self._pending) >= self._batch_rows:
                 self._flush()
 
     def seal(self) -> tuple[SegmentInfo, ...]:
