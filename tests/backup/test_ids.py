@@ -30,3 +30,16 @@ def test_it_behaves_like_a_set_of_texts(added: list[str], removed: list[str]) ->
 def test_the_same_guid_in_another_case_is_another_id() -> None:
     guid = str(uuid.UUID(int=0xABCDEF))
     assert guid.upper() not in IdSet([guid])
+
+
+def test_thousands_of_ids_are_told_apart() -> None:
+    # Keys that are made of one another's halves look alike where two of them lie side by side.
+    guids = [str(uuid.UUID(int=(one << 64) | two)) for one in range(60) for two in range(60)]
+    guids = [one for one in guids if one.islower()]
+    ids = IdSet(guids[::2])
+    assert len(ids) == len(guids[::2])
+    assert set(ids) == set(guids[::2])
+    assert [one in ids for one in guids] == [number % 2 == 0 for number in range(len(guids))]
+    assert not any(ids.add(one) for one in guids[::2])
+    assert all(ids.discard(one) for one in guids[::4])
+    assert set(ids) == set(guids[2::4])
