@@ -90,8 +90,12 @@ class CodeNumbers:
         distinct = column.dictionary
         places = pa.nulls(len(distinct), pa.int64())
         if self._pieces:
-            known = pa.chunked_array(self._pieces)
-            places = pc.index_in(distinct, value_set=known).cast(pa.int64())
+            # Looked up the other way round: what Arrow hashes is the column, which is of a bounded
+            # size, and not all that is known.
+            found = pc.index_in(pa.chunked_array(self._pieces), value_set=distinct)
+            numbers = pc.indices_nonzero(pc.is_valid(found)).cast(pa.int64())
+            met = pc.drop_null(found).combine_chunks()
+            places = pc.scatter(numbers, met, max_index=len(distinct) - 1)
         is_fresh = pc.is_null(places)
         fresh = distinct.filter(is_fresh)
         if len(fresh):
