@@ -18,7 +18,8 @@ import sqlalchemy as sa
 from reentra import errors
 
 BUSY_SECONDS = 60
-_PAGE_CACHE_KIB = 64 * 1024
+# What is sorted to make an index may take as much again.
+_PAGE_CACHE_KIB = 24 * 1024
 _MAPPED_BYTES = 1 << 30
 _BEGIN = "reentra_begin"
 _CORRUPT = ("malformed", "not a database", "file is encrypted", "disk image")
