@@ -68,6 +68,7 @@ DO UPDATE SET target_kind_no = excluded.target_kind_no
 _FIRST_LINK_ROW = "(?, ?, ?, ?, ?, 0, NULL)"
 # So many links are sorted at once, so that the table grows nearly in its own order.
 _LINKS_AT_ONCE = 128 * 1024
+_IDS_AT_ONCE = 128 * 1024
 _ROWS_AT_ONCE = 16 * 1024
 _GUID_LETTERS = 36
 # Made in order at the end, an index is made faster, and dense.
@@ -161,9 +162,8 @@ class SnapshotIndexer:
     # Objects
 
     def _index_objects(self, segments: Sequence[SegmentInfo], activity: str, total: int) -> None:
-        numbers = self._identities.numbers(self._column(segments, "id"))
-        at = 0
         for segment in segments:
+            numbers = self._numbers(segment)
             segment_no = self._next_segment
             self._next_segment += 1
             run(
@@ -175,24 +175,24 @@ class SnapshotIndexer:
             first_row = 0
             for batch in self._repository.scan(segment, _OBJECT_COLUMNS):
                 kinds, ids, *columns, bodies = (batch.column(name) for name in _OBJECT_COLUMNS)
-                own = numbers.slice(at, batch.num_rows).to_pylist()
+                own = numbers.slice(first_row, batch.num_rows).to_pylist()
                 self._apply_objects(
                     segment_no, first_row, own, kinds.to_pylist(), stored_codes(ids).to_pylist(),
                     [column.to_pylist() for column in columns], _views(bodies),
                 )  # fmt: skip
                 first_row += batch.num_rows
-                at += batch.num_rows
                 self.objects += batch.num_rows
                 self._advance(activity, total)
         self._index_text()
 
-    def _column(self, segments: Sequence[SegmentInfo], name: str) -> pa.Array:
-        pieces = [
-            stored_codes(batch.column(name))
-            for segment in segments
-            for batch in self._repository.scan(segment, [name])
-        ]
-        return pa.chunked_array(pieces, pa.binary()).combine_chunks()
+    def _numbers(self, segment: SegmentInfo) -> pa.Array:
+        """Return the number of each row's object; the ids are looked up many at once."""
+        batches = self._repository.scan(segment, ["id"])
+        pieces = [stored_codes(batch.column("id")) for batch in batches]
+        codes = pa.chunked_array(pieces, pa.binary()).combine_chunks()
+        starts = range(0, len(codes), _IDS_AT_ONCE)
+        found = [self._identities.numbers(codes.slice(at, _IDS_AT_ONCE)) for at in starts]
+        return pa.chunked_array(found, pa.int64()).combine_chunks()
 
     def _apply_objects(
         self,
