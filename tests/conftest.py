@@ -8,10 +8,14 @@ import hypothesis
 import pytest
 
 # The same examples in every run of CI, so that a change is judged by what it changes; other runs go
-# on looking for new ones.
-hypothesis.settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    hypothesis.settings.load_profile("ci")
+# on looking for new ones. How fast a busy machine draws is no failure: neither deadline nor the
+# health check of slow draws says anything about the code.
+_UNTIMED = hypothesis.settings(
+    deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile("local", _UNTIMED)
+hypothesis.settings.register_profile("ci", _UNTIMED, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 _POSTGRES = "REENTRA_TEST_POSTGRES"
 
