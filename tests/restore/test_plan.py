@@ -191,6 +191,22 @@ def test_a_user_added_anew_is_the_same_user(desired: ModelTenant) -> None:
     assert not plan(desired, live, identity=made.matched).matched.objects
 
 
+def test_who_took_the_name_of_a_user_in_the_recycle_bin_is_not_that_user(
+    desired: ModelTenant,
+) -> None:
+    live = desired.copied("live")
+    live.remove("user", ANN)
+    user(live, DAN, "Dan", department="New", userPrincipalName="ANN@example.com")
+    made = plan(desired, live)
+    (undelete,) = by_action(made, Action.UNDELETE)
+    assert undelete.ref.id == ANN
+    assert made.matched.current(ANN) == ANN
+    assert not [
+        step for step in made.steps if DAN in (step.live_id, step.target.id if step.target else "")
+    ]
+    assert any(DAN in warning and "recycle bin" in warning for warning in made.warnings)
+
+
 def test_other_kinds_are_never_recognised_by_their_name(desired: ModelTenant) -> None:
     live = desired.copied("live")
     live.purge("group", GROUP)

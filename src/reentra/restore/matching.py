@@ -1,8 +1,8 @@
 """Matching: which live object each object of the snapshot is now, and which are gone.
 
-By id (through the identity map); users then by userPrincipalName; links between objects, settings
-and service principals by what makes them unique. Reads the tenant through ``TenantState`` only,
-and keeps bodies only of what differs.
+By id (through the identity map), of users in the recycle bin too; users then by userPrincipalName;
+links between objects, settings and service principals by what makes them unique. Reads the tenant
+through ``TenantState`` only, and keeps bodies only of what differs.
 """
 
 from __future__ import annotations
@@ -75,6 +75,12 @@ def match_objects(draft: Draft, kind: str) -> KindMatch:
             unknown.append(item)
     if draft.selection.takes_whole(kind):
         draft.totals[kind] = seen
+    _match_by_old_id(draft, row, result, expected)
+    if kind == "user" and expected:
+        # Who has the name of a user in the recycle bin may be somebody else: nothing of one is
+        # written over the other, and the other is not given what the first could do.
+        _look_in_bin(draft, kind, result, expected)
+        _note_holders(draft, result)
     _second_chance(draft, row, result, expected)
     if row.has_recycle_bin and expected:
         _look_in_bin(draft, kind, result, expected)
@@ -269,14 +275,31 @@ def _live_objects(
         yield from draft.live.load_objects(row.name, chunk).values()
 
 
-def _second_chance(
+def _match_by_old_id(
     draft: Draft, row: ObjectKind, result: KindMatch, expected: dict[str, tuple[str, bytes]]
 ) -> None:
-    """Match what its present id did not find: by old id, then by what makes it unique."""
+    """Match what its present id did not find by the id that it had before."""
     moved = {old: live_id for live_id, (old, _digest) in expected.items() if old != live_id}
     if moved:
         for old_id, item in draft.live.load_objects(row.name, sorted(moved)).items():
             _pair(draft, result, expected.pop(moved[old_id]), item)
+
+
+def _note_holders(draft: Draft, result: KindMatch) -> None:
+    """Note who has the userPrincipalNames of users in the recycle bin now."""
+    names: set[str] = set()
+    for chunk in chunks(sorted(result.in_bin)):
+        for item in draft.desired.load_objects("user", chunk).values():
+            names.add(str(item.get("userPrincipalName") or ""))
+    names.discard("")
+    for item in draft.live.find_objects("user", "userPrincipalName", sorted(names)):
+        draft.held[str(item.get("userPrincipalName")).lower()] = item.id
+
+
+def _second_chance(
+    draft: Draft, row: ObjectKind, result: KindMatch, expected: dict[str, tuple[str, bytes]]
+) -> None:
+    """Match what no id found by what makes it unique."""
     if not expected:
         return
     if row.is_singleton or row.is_only_one:

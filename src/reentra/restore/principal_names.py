@@ -86,8 +86,10 @@ def _warn_held(draft: Draft, names: set[str], renamed: dict[str, Step]) -> None:
     for name in sorted(names):
         if draft.held[name] not in renamed:
             draft.warnings.append(
-                f"The user with the name {name} cannot leave the recycle bin while "
-                f"{draft.held[name]} has that name; add that user to the selection."
+                f"The user with the name {name} is in the recycle bin and comes back, under "
+                f"another name while user {draft.held[name]} has that one. They may be two people: "
+                "nothing of the one is written to the other. To get the name back, rename that "
+                "user first, or select it too if the snapshot has it."
             )
 
 
