@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from reentra import errors, progress
 from reentra.backup.engine import BackupStatus
 from reentra.directory.kinds import KINDS
 from reentra.directory.state import CoverageStatus
+from reentra.graph.batch import BatchRequest, BatchResponse, chunked
 from tests.backup.support import World, assert_same_state, links_of, objects_of
 
 
@@ -77,6 +79,70 @@ def test_the_deltas_of_an_unchanged_tenant_come_in_a_batch(
             name = f"GET /{row.delta_path.strip('/')}"
             assert after[name] - before[name] == 1
     assert not followed
+
+
+def test_a_backup_of_an_unchanged_tenant_is_a_handful_of_requests(world: World) -> None:
+    world.backup()
+    before = world.client.usage.snapshot()
+    asked: list[dict[str, int]] = []
+    asked.append(world.counted(world.backup))
+    after = world.client.usage.snapshot()
+    # The names of extensions, two batches of lists, two of what those led to, and one page.
+    assert after.requests - before.requests <= 6
+    assert asked[0]["GET /policies/authenticationMethodsPolicy"] == 1
+    assert asked[0]["GET /policies/tokenLifetimePolicies"] == 1
+    assert asked[0]["GET /policies/tokenLifetimePolicies/{id}/appliesTo"] == 1
+
+
+def test_lists_with_a_limit_of_their_own_go_one_to_a_batch(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[list[str]] = []
+    send = world.client.batch
+
+    def watched(parts: Sequence[BatchRequest], **how: bool) -> list[BatchResponse]:
+        batches.extend([part.path for part in chunk] for chunk in chunked(parts))
+        return send(parts, **how)
+
+    monkeypatch.setattr(world.client, "batch", watched)
+    world.backup()
+    paced = [sum("conditionalAccess" in path for path in chunk) for chunk in batches]
+    assert sum(paced) == 3
+    assert max(paced) == 1
+
+
+def test_what_is_asked_of_many_objects_is_asked_at_its_turn(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.backup()
+    monkeypatch.setattr("reentra.backup.engine.FEW_SOURCES", 1)
+    result = world.backup()
+    assert result.status is BackupStatus.UNCHANGED
+    assert_same_state(world.snapshot(result), world.live)
+
+
+def test_what_was_created_and_deleted_since_is_found_beside_what_came_in_the_batch(
+    world: World,
+) -> None:
+    world.backup()
+    gone = next(iter(world.live.list_objects("federatedIdentityCredential")))
+    source = str(gone.get("applicationId"))
+    world.admin.delete(f"/applications/{source}")
+    created = world.admin.post("/applications", {"displayName": "Newborn"})
+    assert created is not None
+    world.admin.post(
+        f"/applications/{created['id']}/federatedIdentityCredentials",
+        {
+            "name": "deploy",
+            "issuer": "https://token.actions.githubusercontent.com",
+            "subject": "repo:contoso/app:ref:refs/heads/main",
+            "audiences": ["api://AzureADTokenExchange"],
+        },
+    )
+    result = world.backup()
+    summary = result.info.kinds["federatedIdentityCredential"]
+    assert summary.added == 1 <= summary.deleted
+    assert_same_state(world.snapshot(result), world.live)
 
 
 def test_a_round_of_many_pages_is_read_from_its_own_link(world: World) -> None:

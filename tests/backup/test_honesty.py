@@ -106,20 +106,25 @@ def test_a_failed_read_is_never_a_deletion(
     assert_same_state(world.snapshot(healed), world.live)
 
 
-def test_a_list_that_fails_in_the_batch_and_alone_is_never_a_deletion(
-    server: SandboxServer,
+@pytest.mark.parametrize(
+    ("pattern", "kind"),
+    [
+        ("^/roleManagement/directory/roleAssignments", "unifiedRoleAssignment"),
+        ("^/users/delta", "user"),
+    ],
+)
+def test_what_fails_in_the_batch_to_the_end_is_no_deletion_and_costs_one_patience(
+    server: SandboxServer, pattern: str, kind: str
 ) -> None:
     world = new_world(server, IMPATIENCE)
     first = world.backup()
-    fault = world.faults.script(("GET", "^/roleManagement/directory/roleAssignments"), 503, 1000)
+    fault = world.faults.script(("GET", pattern), 503, 1000)
     result = world.backup()
-    assert fault.struck > IMPATIENCE.max_failures
+    assert fault.struck == IMPATIENCE.max_failures
     world.faults.clear()
-    summary = result.info.kinds["unifiedRoleAssignment"]
+    summary = result.info.kinds[kind]
     assert summary.coverage.status is CoverageStatus.PARTIAL
-    assert objects_of(world.snapshot(result), "unifiedRoleAssignment") == objects_of(
-        world.snapshot(first), "unifiedRoleAssignment"
-    )
+    assert objects_of(world.snapshot(result), kind) == objects_of(world.snapshot(first), kind)
     assert world.backup().status is BackupStatus.UNCHANGED
 
 

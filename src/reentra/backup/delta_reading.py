@@ -11,6 +11,7 @@ from typing import Any
 
 from reentra import clock as clocks
 from reentra import errors, progress
+from reentra.backup import reading
 from reentra.backup.changes import LinkKey, LinkTarget, ToldLinks
 from reentra.backup.delta import DeltaEntry, is_whole, lacks_some, looks_whole, parse_entry
 from reentra.backup.findings import Findings
@@ -291,8 +292,28 @@ class DeltaReader:
             return
         for row in tracked:
             found = self._context.live.load_relationships(row.name, ids)
+            if not row.is_single:
+                found = [*found, *self._doubted_links(row, ids, found)]
             written = self._context.load_written(row.name, frozenset(ids))
             self._links[row.name].reconcile(ids, found, written, self._with_live_target)
+
+    def _doubted_links(
+        self, row: RelationshipKind, ids: list[str], found: Sequence[Relationship]
+    ) -> list[Relationship]:
+        """Read anew the links of objects that are there and seem to have lost all of them.
+
+        An object that a replica does not know yet seems to have none. Raises:
+        ``errors.Unavailable`` when Graph says that the object is there and its list is not.
+        """
+        silent = sorted(set(ids) - {link.source_id for link in found})
+        doubtful = list(self._links[row.name].load_known(silent))
+        return [
+            reading.link_to(row, source_id, item)
+            for source_id, items in reading.list_per_source(
+                self._context.lists, row.list_path, doubtful
+            )
+            for item in items
+        ]
 
     def _with_live_target(self, links: Sequence[Relationship]) -> set[LinkKey]:
         by_kind: dict[str, set[str]] = {}

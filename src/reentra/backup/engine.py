@@ -13,7 +13,13 @@ from typing import Any, Protocol
 from reentra import clock as clocks
 from reentra import errors, progress
 from reentra.backup import checkpoint as checkpoints
-from reentra.backup.ahead import ReadAhead, lists_of_unit
+from reentra.backup.ahead import (
+    FEW_SOURCES,
+    ReadAhead,
+    further_lists_of_unit,
+    is_asked_by_object,
+    lists_of_unit,
+)
 from reentra.backup.base import Base, EmptyBase
 from reentra.backup.changes import LinkKey
 from reentra.backup.checkpoint import Checkpoint
@@ -203,7 +209,7 @@ class _Run:
     def read(self) -> tuple[tuple[SegmentInfo, ...], SnapshotInfo]:
         self._resume()
         granted = self._graph.granted_roles()
-        self._live.forget_extensions()
+        self._live.forget_extensions(self._parent.extensions if self._parent else {})
         heads = [head for head in unit_names() if self._is_wanted(head)]
         heads = [head for head in heads if head not in self._state.done]
         tracked = frozenset(self._parent.delta_tracked) if self._parent else frozenset()
@@ -215,6 +221,13 @@ class _Run:
                 for one in lists_of_unit(head, tracked, supplements_of(KINDS[head], self._live))
             ],
             [links[head] for head in heads if head in links],
+        )
+        self._lists.prepare_further(
+            [
+                one
+                for head in heads
+                for one in further_lists_of_unit(head, self._few_sources(head), self._lists)
+            ]
         )
         for head in heads:
             self._state.done[head] = read_unit(head, self._context(granted))
@@ -228,6 +241,13 @@ class _Run:
                 self._reconnect(head, sorted(set(result.returned)))
         self._seal()
         return tuple(self._state.segments), self._info()
+
+    def _few_sources(self, head: str) -> Iterable[str]:
+        """Return the ids that the base knows of a kind of which each object is asked something."""
+        known = self._parent.kinds.get(head) if self._parent else None
+        if known is None or known.objects > FEW_SOURCES or not is_asked_by_object(head):
+            return ()
+        return self._base.load_digests(head)
 
     def _reconnect(self, kind: str, ids: list[str]) -> None:
         """Read the links that end at objects which came back from the recycle bin.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from reentra import progress
+from reentra import errors, progress
 from reentra.backup.ahead import ReadAhead
 from reentra.backup.base import Base
 from reentra.backup.changes import LinkChanges, LinkKey, ObjectChanges
@@ -34,11 +34,12 @@ class ReadsLive(Protocol):
     def extension_names(self, kind: str) -> tuple[str, ...]:
         """Fetch, once, the names of the directory extensions that the kind may hold."""
 
-    def forget_extensions(self) -> None:
-        """Let those names be fetched anew."""
+    def forget_extensions(self, known: Mapping[str, tuple[str, ...]] | None = None) -> None:
+        """Let those names be fetched anew; ``known`` stand where that fails."""
 
-    def list_relationships(self, relationship: str) -> Iterator[Relationship]:
-        """Stream every link of a relationship."""
+    @property
+    def extensions_refusal(self) -> errors.GraphError | None:
+        """Why those names could not be fetched, or ``None``."""
 
     def load_names(self, ids: list[str]) -> dict[str, tuple[str, str]]:
         """Fetch kind and name of objects."""
@@ -100,6 +101,8 @@ class Findings:
             for one in relationships_of(row.name)
         }
         self.coverage: dict[str, Coverage] = {}
+        # What the kind lacks although all its objects were read.
+        self.shortfalls: list[Coverage] = []
         self.dropped: set[str] = set()  # properties that this Graph does not know
         self.removed_sources: list[str] = []
         self.delta_link = ""

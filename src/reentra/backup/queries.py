@@ -32,3 +32,8 @@ def expand_params(relationship: RelationshipKind) -> dict[str, str | int]:
         "$expand": f"{relationship.property}($select=id)",
         "$top": PAGE_OBJECTS,
     }
+
+
+def sources_path(relationship: RelationshipKind) -> str:
+    """Return the path, with ``{id}`` for a target, of the list of a target's sources."""
+    return f"{relationship.inverse_path}?$select=id"

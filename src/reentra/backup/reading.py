@@ -13,7 +13,7 @@ from reentra.backup.ahead import ReadAhead
 from reentra.directory.kinds import ObjectKind, kind_of_odata_type
 from reentra.directory.objects import Relationship, canonical_id
 from reentra.directory.relationships import RelationshipKind
-from reentra.graph import addresses, batch, client, object_reads
+from reentra.graph import addresses, batch, object_reads
 
 EXPANDED_TARGETS = 20  # $expand gives no more and no link (learn.microsoft.com/graph/known-issues)
 
@@ -78,7 +78,7 @@ def list_expanded(
 
 
 def list_per_source(
-    graph: client.GraphClient, path: str, source_ids: Sequence[str]
+    lists: ReadAhead, path: str, source_ids: Sequence[str]
 ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Fetch one list for each source, twenty to a batch.
 
@@ -88,14 +88,11 @@ def list_per_source(
     """
     for start in range(0, len(source_ids), batch.MAX_REQUESTS * 5):
         chunk = source_ids[start : start + batch.MAX_REQUESTS * 5]
-        requests = [
-            batch.BatchRequest("GET", path.replace("{id}", addresses.segment(source_id)))
-            for source_id in chunk
-        ]
-        for source_id, response in zip(chunk, graph.batch(requests), strict=True):
+        found = lists.each([path.replace("{id}", addresses.segment(one)) for one in chunk])
+        for source_id, response in zip(chunk, found, strict=True):
             body = response.body
             if isinstance(response.error, errors.GraphNotFound):
-                body = _list_of_doubted(graph, path, source_id)
+                body = _list_of_doubted(lists, path, source_id)
                 if body is None:
                     yield source_id, []
                     continue
@@ -104,21 +101,21 @@ def list_per_source(
             if not isinstance(body, Mapping) or not isinstance(body.get("value"), list):
                 raise errors.Unavailable(f"Graph's answer to {path} is not a list.")
             items = list(body["value"])
-            if next_link := body.get("@odata.nextLink"):
-                items.extend(graph.items(str(next_link)))
+            for page in lists.pages_from(str(body.get("@odata.nextLink") or "")):
+                items.extend(page.items)
             yield source_id, items
 
 
-def _list_of_doubted(graph: client.GraphClient, path: str, source_id: str) -> Any:
+def _list_of_doubted(lists: ReadAhead, path: str, source_id: str) -> Any:
     """Fetch again a list that was told not to be there; ``None`` when its source is gone too."""
     source, _, _ = path.partition("{id}")
     source_path = source + addresses.segment(source_id)
     try:
-        graph.get(source_path, {"$select": "id"})
+        lists.get_anew(f"{source_path}?$select=id")
     except errors.GraphNotFound:
         return None
     try:
-        return graph.get(path.replace("{id}", addresses.segment(source_id)))
+        return lists.get_anew(path.replace("{id}", addresses.segment(source_id)))
     except errors.GraphNotFound as error:
         raise errors.Unavailable(
             f"Graph says that {source_path} is there and that its list ({path}) is not; what is"
@@ -126,6 +123,14 @@ def _list_of_doubted(graph: client.GraphClient, path: str, source_id: str) -> An
             status=error.status,
             request_id=error.request_id,
         ) from error
+
+
+def id_of(row: ObjectKind, item: Mapping[str, Any]) -> str:
+    """Return the id of an entry of a kind. Raises: ``errors.Unavailable`` when it has none."""
+    object_id = item.get("id")
+    if not isinstance(object_id, str) or not object_id:
+        raise errors.Unavailable(f"Graph returned a {row.name} without an id.")
+    return canonical_id(object_id)
 
 
 def link_to(row: RelationshipKind, source_id: str, item: Mapping[str, Any]) -> Relationship:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from reentra import errors, progress
 from reentra.backup import queries, reading
 from reentra.backup.changes import LinkChanges, LinkTarget, ObjectChanges
 from reentra.backup.delta_reading import DeltaReader
 from reentra.backup.findings import Findings, UnitContext, UnitResult
+from reentra.backup.ids import IdSet
 from reentra.directory import canonical
-from reentra.directory.kinds import KINDS, ObjectKind, missing_permissions
+from reentra.directory.kinds import KINDS, ObjectKind, kind_of_odata_type, missing_permissions
 from reentra.directory.objects import Relationship, canonical_id
 from reentra.directory.relationships import Reading
 from reentra.directory.state import COMPLETE, Coverage, CoverageStatus
 from reentra.graph import object_reads, odata, prefetch
 from reentra.snapshots import KindSummary, RelationshipSummary
 
+_DEFINITIONS = "extensionProperty"  # they tell by which names extensions are asked for
 _MOST_DROPPED = 25
 _LINK_BUFFER = 5000
 # Kinds that may be many: a first backup asks how many, so that it can tell the time left.
@@ -105,22 +110,49 @@ class _Unit:
         return False
 
     def _load_supplement(self) -> None:
-        """Fetch the properties that a kind's lists and deltas only return when asked by name."""
-        row, names = self._row, self._found.supplements
-        if not names:
+        """Fetch the properties that a kind's lists and deltas only return when asked by name.
+
+        What Graph refuses stays as it was known: a refusal is no deletion.
+        """
+        names = self._found.supplements
+        while names:
+            try:
+                fetched = self._fetch_supplement(names)
+            except (errors.InvalidRequest, errors.Forbidden) as error:
+                unknown = odata.unknown_property(error)
+                refused = tuple(name for name in names if name == unknown) or names
+                self._keep_supplement(refused, error)
+                names = tuple(name for name in names if name not in refused)
+            else:
+                for object_id, values in fetched.items():
+                    self._found.supplement.setdefault(object_id, {}).update(values)
+                return
+
+    def _fetch_supplement(self, names: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+        """Return id -> the values that it has of ``names``."""
+        fetched: dict[str, dict[str, Any]] = {}
+        lists, path = self._context.lists, self._row.list_path
+        for page in lists.pages(path, queries.supplement_params(names)):
+            for item in page.items:
+                if values := _values_of(canonical.cleaned(item), names):
+                    fetched[canonical_id(item["id"])] = values
+        return fetched
+
+    def _keep_supplement(self, names: tuple[str, ...], error: errors.GraphError) -> None:
+        """Go by what the parent knows of properties that Graph refused to tell."""
+        context, row = self._context, self._row
+        ids = list(context.parent_supplements.get(row.name, {}))
+        kept: dict[str, dict[str, Any]] = {}
+        for object_id, known in context.base.load_objects(row.name, ids).items():
+            if values := _values_of(known.properties, names):
+                kept[object_id] = values
+        for object_id, values in kept.items():
+            self._found.supplement.setdefault(object_id, {}).update(values)
+        if odata.unknown_property(error) and not kept:
+            self._found.dropped.update(names)  # this cloud does not have it
             return
-        try:
-            for page in self._context.lists.pages(row.list_path, queries.supplement_params(names)):
-                for item in page.items:
-                    values = {
-                        name: canonical.cleaned(item[name])
-                        for name in names
-                        if canonical.canonical_value(item.get(name)) is not None
-                    }
-                    if values:
-                        self._found.supplement[canonical_id(item["id"])] = values
-        except (errors.InvalidRequest, errors.Forbidden) as error:
-            self._result.notes.append(f"{row.title}: {', '.join(names)}: {error.message}")
+        reason = f"{', '.join(names)} could not be read; what was known is kept. {error.message}"
+        self._found.shortfalls.append(self._partial(reason, error, row.read_permissions))
 
     def _check_supplement(self) -> None:
         """Take in supplements that changed by themselves: no delta reports them."""
@@ -181,26 +213,45 @@ class _Unit:
             self._read_per_source(changes, self._objects.current_ids())
 
     def _read_per_target(self, changes: LinkChanges) -> None:
-        row = changes.row
+        row, lists = changes.row, self._context.lists
         found: dict[str, dict[LinkTarget, Relationship]] = {}
-        for link in self._context.live.list_relationships(row.name):
-            found.setdefault(link.source_id, {})[link.target_id, link.qualifier] = link
+        for target in (KINDS[name] for name in row.target_kinds):
+            target_ids = [
+                reading.id_of(target, item)
+                for items in reading.list_kind(lists, target, target.select)
+                for item in items
+            ]
+            path = queries.sources_path(row)
+            for target_id, items in reading.list_per_source(lists, path, target_ids):
+                for item in items:
+                    said = str(item.get("@odata.type", ""))
+                    if said and kind_of_odata_type(said) != row.source_kind:
+                        continue
+                    source_id = reading.id_of(self._row, item)
+                    link = Relationship(row.name, source_id, target_id, target.name)
+                    found.setdefault(source_id, {})[target_id, ""] = link
         current = self._objects.present(found)
         changes.replace_all({one: links for one, links in found.items() if one in current})
 
     def _read_expanded(self, changes: LinkChanges) -> None:
         row = changes.row
         cut_off: list[str] = []
+        swept = IdSet()
         found: dict[str, dict[LinkTarget, Relationship]] = {}
         for source_id, links, may_be_cut in reading.list_expanded(
             self._context.lists, self._row, row
         ):
+            swept.add(source_id)
             if may_be_cut:
                 cut_off.append(source_id)
             elif links:
                 found[source_id] = {(link.target_id, link.qualifier): link for link in links}
+        # What a list that is behind does not show may have links all the same.
+        known = {link.source_id for link in self._context.base.list_relationships(row.name)}
+        unlisted = {one for one in itertools.chain(known, self._objects.seen) if one not in swept}
+        cut_off += sorted(self._objects.present(unlisted))
         for source_id, items in reading.list_per_source(
-            self._context.graph, row.list_path, cut_off
+            self._context.lists, row.list_path, cut_off
         ):
             found[source_id] = {
                 (link.target_id, link.qualifier): link
@@ -221,7 +272,7 @@ class _Unit:
         buffer: list[Relationship] = []
         sources: list[str] = []
         for source_id, items in reading.list_per_source(
-            self._context.graph, row.list_path, source_ids
+            self._context.lists, row.list_path, source_ids
         ):
             sources.append(source_id)
             buffer.extend(reading.link_to(row, source_id, item) for item in items)
@@ -241,7 +292,7 @@ class _Unit:
             def read() -> None:
                 objects.load_all_known()
                 for source_id, items in reading.list_per_source(
-                    self._context.graph, row.list_path, self._objects.current_ids()
+                    self._context.lists, row.list_path, self._objects.current_ids()
                 ):
                     for item in items:
                         noted = object_reads.with_source(row, item, source_id)
@@ -251,6 +302,10 @@ class _Unit:
 
             self._context.listener(progress.Started(row.title))
             self._guard(kind, row.read_permissions, read)
+            refusal = self._context.live.extensions_refusal
+            if kind == _DEFINITIONS and refusal and self._found.coverage[kind].is_complete:
+                reason = f"Values of definitions made since may be missing. {refusal.message}"
+                self._found.coverage[kind] = self._partial(reason, refusal, row.read_permissions)
             self._context.listener(progress.Finished(row.title, len(objects.seen)))
         self._add_summary(kind, objects)
 
@@ -263,11 +318,8 @@ class _Unit:
         except (errors.Unauthenticated, errors.GraphDown, errors.UntrustedLink):
             raise
         except errors.Forbidden as error:
-            missing = self._missing(permissions)
-            needed = f" Permission needed: {', '.join(missing)}." if missing else ""
-            self._found.coverage[name] = Coverage(
-                CoverageStatus.REFUSED, error.message + needed, missing
-            )
+            partial = self._partial(error.message, error, permissions)
+            self._found.coverage[name] = dataclasses.replace(partial, status=CoverageStatus.REFUSED)
         except errors.GraphError as error:
             is_licence = "premium" in f"{error.graph_code} {error.message}".lower()
             self._found.coverage[name] = Coverage(
@@ -276,6 +328,14 @@ class _Unit:
         else:
             self._found.coverage.setdefault(name, COMPLETE)
 
+    def _partial(
+        self, reason: str, error: errors.GraphError, permissions: tuple[str, ...]
+    ) -> Coverage:
+        """Return the coverage of what lacks something because of ``error``."""
+        missing = self._missing(permissions) if isinstance(error, errors.Forbidden) else ()
+        needed = f" Permission needed: {', '.join(missing)}." if missing else ""
+        return Coverage(CoverageStatus.PARTIAL, reason + needed, missing)
+
     def _missing(self, permissions: tuple[str, ...]) -> tuple[str, ...]:
         if self._context.granted is None:
             return permissions
@@ -283,13 +343,15 @@ class _Unit:
 
     def _summarize(self) -> None:
         row, context = self._row, self._context
+        is_whole = self._found.coverage[row.name].is_complete
+        if is_whole and self._found.shortfalls:
+            self._found.coverage[row.name] = self._found.shortfalls[0]
         self._add_summary(row.name, self._objects)
         for name, changes in self._links.items():
             self._result.relationships[name] = RelationshipSummary(
                 changes.added, changes.removed, self._found.coverage[name]
             )
         if row.delta_path:
-            is_whole = self._found.coverage[row.name].is_complete
             link = self._found.delta_link if is_whole else context.parent_links.get(row.name, "")
             if link:
                 self._result.delta_links[row.name] = link
@@ -299,7 +361,7 @@ class _Unit:
                 ]
         if row.has_extensions and (names := context.live.extension_names(row.name)):
             self._result.extensions[row.name] = names
-        if dropped := self._found.dropped.intersection(row.select):
+        if dropped := self._found.dropped.intersection((*row.select, *row.supplement)):
             self._result.dropped_properties[row.name] = tuple(sorted(dropped))
 
     def _add_summary(self, kind: str, objects: ObjectChanges) -> None:
@@ -341,3 +403,12 @@ class _Unit:
             if count
         ]
         return ", ".join(parts) or "unchanged"
+
+
+def _values_of(properties: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Return those of the named properties that have a value."""
+    return {
+        name: properties[name]
+        for name in names
+        if canonical.canonical_value(properties.get(name)) is not None
+    }

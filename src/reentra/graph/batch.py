@@ -45,13 +45,17 @@ class BatchRequest:
 
 @dataclass(frozen=True, slots=True)
 class BatchResponse:
-    """The answer to one request: a body, or an error. ``status`` is 0 when none came."""
+    """The answer to one request: a body, or an error. ``status`` is 0 when none came.
+
+    ``was_answered`` is false where the batch as a whole failed, or left the request out.
+    """
 
     id: str
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     error: errors.GraphError | None = None
+    was_answered: bool = True
 
     def unwrap(self) -> Any:
         """Return the body, or raise the error."""
@@ -119,9 +123,8 @@ def _response(
     if isinstance(status, str) and status.isdigit():
         status = int(status)
     if answer is None or not isinstance(status, int):
-        return BatchResponse(
-            number, 0, error=_unanswered(request, f"A batch came back without {what}.")
-        )
+        error = _unanswered(request, f"A batch came back without {what}.")
+        return BatchResponse(number, 0, error=error, was_answered=False)
     raw_headers = answer.get("headers")
     headers = (
         {str(name): str(value) for name, value in raw_headers.items()}
@@ -146,7 +149,9 @@ def _response(
 def unanswered(requests: Sequence[BatchRequest], cause: errors.GraphError) -> list[BatchResponse]:
     """Return the responses of a batch that failed as a whole with ``cause``."""
     return [
-        BatchResponse(str(number), cause.status, error=_failed_with(request, cause))
+        BatchResponse(
+            str(number), cause.status, error=_failed_with(request, cause), was_answered=False
+        )
         for number, request in enumerate(requests, start=1)
     ]
 

@@ -16,6 +16,7 @@ from reentra.graph.client import ENDS_A_LIST, GraphClient
 _PAGE_SIZE = 999
 # One request a second for the whole tenant: above this many, the list is quicker than the ids.
 _LIST_INSTEAD_FROM = 3
+_REFUSALS = (errors.Forbidden, errors.InvalidRequest, errors.GraphNotFound)
 _SOURCES_AT_ONCE = 80  # four batches, which the client sends side by side
 
 
@@ -32,7 +33,9 @@ class ObjectReads:
         self._dropped: dict[str, tuple[str, ...]] = {}
         self._unpaged: set[str] = set()
         self._owners: dict[str, str] = {}  # id of a per-source object -> id of its source
-        self._extensions: dict[str, tuple[str, ...]] | None = None  # kind -> names of values
+        self._extensions: Mapping[str, tuple[str, ...]] | None = None  # kind -> names of values
+        self._known_extensions: Mapping[str, tuple[str, ...]] | None = None
+        self._extensions_refusal: errors.GraphError | None = None
 
     @property
     def dropped_properties(self) -> dict[str, tuple[str, ...]]:
@@ -372,18 +375,35 @@ class ObjectReads:
                 self._extensions = known
         return known.get(kind, ())
 
-    def forget_extensions(self) -> None:
-        """Let the next read ask which directory extensions there are."""
-        with self._lock:
-            self._extensions = None
+    def forget_extensions(self, known: Mapping[str, tuple[str, ...]] | None = None) -> None:
+        """Let the next read ask which directory extensions there are.
 
-    def _fetch_extension_names(self) -> dict[str, tuple[str, ...]]:
+        ``known`` are the names to go by when that fails; ``extensions_refusal`` tells why.
+        """
+        with self._lock:
+            self._extensions = self._extensions_refusal = None
+            self._known_extensions = known
+
+    @property
+    def extensions_refusal(self) -> errors.GraphError | None:
+        """Why the names of extensions could not be read, or ``None``."""
+        with self._lock:
+            return self._extensions_refusal
+
+    def _fetch_extension_names(self) -> Mapping[str, tuple[str, ...]]:
         by_name = {row.name.lower(): row.name for row in kinds.KINDS.values() if row.has_extensions}
         found: dict[str, set[str]] = {}
         try:
             items = self._list_extension_properties()
-        except (errors.Forbidden, errors.InvalidRequest, errors.GraphNotFound):
-            return {}  # coverage tells about the refusal
+        except (errors.Unauthenticated, errors.GraphDown, errors.UntrustedLink):
+            raise
+        except errors.GraphError as error:
+            is_refusal = isinstance(error, _REFUSALS)
+            with self._lock:
+                if self._known_extensions is None and not is_refusal:
+                    raise
+                self._extensions_refusal = error
+                return self._known_extensions or {}
         for item in items:
             for target in item.get("targetObjects") or ():
                 kind = by_name.get(str(target).lower())
@@ -399,7 +419,7 @@ class ObjectReads:
         path = "directoryObjects/getAvailableExtensionProperties"
         try:
             page = odata.page_from_body(self._client.read(path, {}), path)
-        except (errors.Forbidden, errors.InvalidRequest, errors.GraphNotFound):
+        except _REFUSALS:
             row = kinds.KINDS["extensionProperty"]
             walk = self.list_per_source(row, self.list_ids(row.per_source_of))
             return [item.properties for item in walk]

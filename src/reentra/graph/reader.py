@@ -96,8 +96,14 @@ class LiveTenant:
         """Return the names of the directory extensions that objects of ``kind`` may hold."""
         return self._objects.extension_names(kind)
 
-    def forget_extensions(self) -> None:
-        self._objects.forget_extensions()
+    def forget_extensions(self, known: Mapping[str, tuple[str, ...]] | None = None) -> None:
+        """Let the names be fetched anew; ``known`` stand where that fails."""
+        self._objects.forget_extensions(known)
+
+    @property
+    def extensions_refusal(self) -> errors.GraphError | None:
+        """Why the names could not be fetched, or ``None``."""
+        return self._objects.extensions_refusal
 
     # --- relationships ------------------------------------------------------------------------
 
