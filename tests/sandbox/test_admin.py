@@ -98,6 +98,10 @@ def test_options_can_be_changed_while_it_runs(graph: Caller) -> None:
     assert len(graph.json("/users")["value"]) == 3
     assert graph.sandbox.world.throttle.factor == 2.0
     assert _control(graph, "POST", "options", {"nonsense": 1}).status_code == 400
+    assert changed["policy_bin_serves_applications"] is False
+    switched = {"policy_bin_serves_applications": True}
+    assert _control(graph, "POST", "options", switched).json()["page_size"] == 3
+    assert graph.sandbox.tenant.options.policy_bin_serves_applications
 
 
 def test_delta_logs_can_be_forgotten(graph: Caller) -> None:

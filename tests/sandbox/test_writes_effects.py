@@ -37,7 +37,9 @@ BIN = "/directory/deletedItems"
 
 @pytest.fixture
 def world() -> World:
-    return World()
+    made = World()
+    made.tenant.options.policy_bin_serves_applications = True
+    return made
 
 
 def members(world: World, group: str) -> list[str]:
@@ -576,6 +578,15 @@ def test_a_trusted_location_goes_once_it_is_no_longer_trusted(world: World) -> N
     body = {"@odata.type": "#microsoft.graph.ipNamedLocation", "isTrusted": False}
     world.write("PATCH", LOC + "/{trusted}", body)
     assert world.write("DELETE", LOC + "/{trusted}").status == 204
+
+
+def test_the_policies_bin_gives_nothing_back_to_applications_unless_told_to(world: World) -> None:
+    world.tenant.options.policy_bin_serves_applications = False
+    world.write("DELETE", CA + "/{policy}")
+    with pytest.raises(GraphError) as refused:
+        world.write("POST", "/identity/conditionalAccess/deletedItems/policies/{policy}/restore")
+    assert refused.value.status == 403
+    assert world.tenant.find_deleted(world.ids["policy"], "conditionalAccessPolicy")
 
 
 def test_without_the_policies_bin_a_deleted_policy_is_gone(world: World) -> None:

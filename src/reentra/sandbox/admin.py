@@ -18,6 +18,7 @@ from reentra.sandbox.tenant import DIRECTORY_TYPES, NAVIGATIONS, Tenant
 if TYPE_CHECKING:
     from reentra.sandbox.app import Sandbox
 
+_TENANT_SWITCHES = ("policy_bin", "policy_bin_serves_applications", "guard_privileged")
 _LOOPBACK = ("127.", "::1", "::ffff:127.")
 
 # Computed by the service or dependent on when it happened; not part of what a digest compares.
@@ -197,13 +198,19 @@ def _expire_pages(sandbox: Sandbox, _: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _options(sandbox: Sandbox, given: Mapping[str, Any]) -> dict[str, Any]:
-    options = sandbox.options
+    options, of_tenant = sandbox.options, sandbox.tenant.options
     for name, value in given.items():
-        if not hasattr(options, name) or name.startswith("_"):
+        if name in type(options).__slots__:
+            setattr(options, name, value)
+        elif name in _TENANT_SWITCHES:
+            setattr(of_tenant, name, bool(value))
+        else:
             raise _Refused(400, f"there is no option '{name}'")
-        setattr(options, name, value)
     sandbox.world.throttle.factor = options.throttle_factor()
-    return {name: getattr(options, name) for name in type(options).__slots__}
+    return {
+        **{name: getattr(options, name) for name in type(options).__slots__},
+        **{name: getattr(of_tenant, name) for name in _TENANT_SWITCHES},
+    }
 
 
 def _delete(sandbox: Sandbox, given: Mapping[str, Any]) -> dict[str, Any]:

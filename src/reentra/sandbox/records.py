@@ -192,11 +192,14 @@ class TenantOptions:
     ``edition`` is the licence level: ``free``, ``P1`` or ``P2``. ``foreign_apps`` are the
     applications of other tenants that a service principal may be made for, by appId, with what
     their publisher defines. ``guard_privileged`` refuses sensitive actions on users who hold a
-    directory role to applications that hold none.
+    directory role to applications that hold none. ``policy_bin_serves_applications`` lets
+    applications restore from the bin of Conditional Access: its documentation supports no kind of
+    permission for that.
     """
 
     edition: str = "P2"
     policy_bin: bool = True
+    policy_bin_serves_applications: bool = False
     deleted_upn_carries_id: bool = True
     remember_previous: bool = False
     guard_privileged: bool = False

@@ -353,6 +353,13 @@ def _restoring(type_: str) -> Callable[..., WriteResult]:
     def restore(asked: Asked) -> WriteResult:
         tenant, params = asked.tenant, asked.params
         record = _binned(tenant, type_, params["id"])
+        if not tenant.options.policy_bin_serves_applications:
+            raise GraphError(
+                403,
+                "AccessDenied",
+                "You cannot perform the requested operation, required scopes are missing in the "
+                "token.",
+            )
         tenant.restore(record)
         return WriteResult(200, record=record)
 
