@@ -260,7 +260,7 @@ _LOST = (
     ("POST", "oauth2PermissionGrants", "create/oAuth2PermissionGrant"),
     ("POST", "roleAssignments", "create/unifiedRoleAssignment"),
     ("POST", "assignLicense", "licences/"),
-    ("POST", "conditionalAccess/policies", "create/conditionalAccessPolicy"),
+    ("POST", "conditionalAccess/policies", "undelete/conditionalAccessPolicy"),
 )
 
 

@@ -81,13 +81,12 @@ def test_an_update_keeps_what_it_does_not_send() -> None:
     assert codes(judged(live, enable(conditions=cleared))[1]) == ["administrators_locked_out"]
 
 
-def test_a_policy_from_the_recycle_bin_counts_as_the_snapshot_has_it() -> None:
+def test_a_policy_from_the_recycle_bin_counts_as_the_step_leaves_it() -> None:
     live = two()
     policy(live)
-    snapshot = live.copied()
+    body = {name: value for name, value in live.objects[CA][POLICY].items() if name != "id"}
     live.purge(CA, POLICY)
-    live.copied = lambda label=None: snapshot
-    undelete = step(Action.UNDELETE, CA, POLICY, phase=1)
+    undelete = step(Action.UNDELETE, CA, POLICY, phase=160, **body)
     assert codes(judged(live, undelete)[1]) == ["administrators_locked_out"]
 
 

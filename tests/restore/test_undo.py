@@ -31,6 +31,7 @@ from tests.restore.support import NOW, PASSWORD, World, worlds
 from tests.restore.test_apply import harm_everything
 
 AS_WAS = RestoreOptions(conditional_access_state=PolicyState.AS_BACKED_UP)
+CA_POLICIES = "/identity/conditionalAccess/policies"
 
 
 @dataclass
@@ -365,3 +366,34 @@ def test_a_capture_holds_no_password_and_is_found_by_its_job(vault: Vault) -> No
     assert PASSWORD not in repr(held)
     assert PASSWORD not in repr([one.payload for one in manifests])
     assert vault.repository.list_tenants() == []
+
+
+def into_the_bin_of_policies(vault: Vault) -> tuple[str, ModelTenant]:
+    """Delete a policy that keeps nobody out, and return its id and the state before."""
+    world = vault.world
+    policy = next(
+        item.id
+        for item in world.live.list_objects("conditionalAccessPolicy")
+        if not str(item.get("displayName")).startswith("Microsoft-managed")
+    )
+    world.client.patch(f"{CA_POLICIES}/{policy}", {"state": "disabled"})
+    before = world.captured()
+    world.client.delete(f"{CA_POLICIES}/{policy}")
+    return policy, before
+
+
+@pytest.mark.parametrize("is_open", [True, False], ids=["out_of_its_bin", "created_instead"])
+def test_a_policy_that_came_back_either_way_is_deleted_again(vault: Vault, is_open: bool) -> None:
+    world = vault.world
+    world.sandbox.tenant.options.policy_bin_serves_applications = is_open
+    policy, before = into_the_bin_of_policies(vault)
+    gone = seen(world)
+    done = vault.restore(before, only("conditionalAccessPolicy", policy))
+    assert done.report.status is RestoreStatus.SUCCEEDED, done.report.to_text()
+    back = done.report.id_map.get(policy, policy)
+    assert (back == policy) is is_open
+    plan = vault.undo_plan(done)
+    assert [(step.action, step.live_id) for step in plan.steps] == [(Action.DELETE, back)]
+    assert ("created it" in plan.steps[0].summary) is not is_open
+    vault.apply(plan)
+    assert seen(world) == gone

@@ -78,6 +78,7 @@ class ObjectKind:
     can_update: bool = True
     can_delete: bool = True
     has_recycle_bin: bool = False
+    own_bin: str = ""  # a recycle bin beside the directory's, where the cloud has it
     is_only_one: bool = False  # a tenant has one at most: whichever is there, it is it
     embedded_in: str = ""  # property of list_path's answer that holds them all
     id_property: str = "id"
@@ -497,6 +498,7 @@ _ROWS = (
         }),
         required=frozenset({"@odata.type", "displayName"}),
         volatile=frozenset({"modifiedDateTime"}),
+        own_bin="/identity/conditionalAccess/deletedItems/namedLocations",
         is_typed=True,
         read_permissions=("Policy.Read.All",),
         write_permissions=("Policy.Read.All", "Policy.ReadWrite.ConditionalAccess"),
@@ -880,6 +882,7 @@ _ROWS = (
         }),
         required=frozenset({"displayName", "state", "conditions"}),
         volatile=frozenset({"modifiedDateTime"}),
+        own_bin="/identity/conditionalAccess/deletedItems/policies",
         references=(
             Reference("conditions/users/includeUsers/*", ("user",), is_required=True),
             Reference("conditions/users/excludeUsers/*", ("user",), is_required=True),

@@ -36,6 +36,8 @@ _FILTERS: Mapping[str, frozenset[str]] = {
 # Lists: the filter asks for one of their values (learn.microsoft.com/graph/api/resources/group).
 _LIST_FILTERS = frozenset({("group", "groupTypes")})
 _FILTER_TERMS = 15  # `or` terms that a directory filter takes
+_SINGLE_LOOKS = 5  # into a kind's own bin; for more it is listed, at a request a second
+_NO_BIN_STATUSES = frozenset({400, 403, 404, 405, 501})
 _PRINCIPAL_COLLECTIONS = ("users", "groups", "servicePrincipals")
 
 
@@ -127,7 +129,10 @@ class ObjectFinds:
 
     def load_deleted(self, kind: str, ids: Sequence[str]) -> dict[str, objects.DirectoryObject]:
         """Return those of ``ids`` in the recycle bin, with Graph's default properties."""
-        if not kinds.KINDS[kind].has_recycle_bin or not ids:
+        row = kinds.KINDS[kind]
+        if row.own_bin and ids:
+            return self._load_from_own_bin(row, dict.fromkeys(ids))
+        if not row.has_recycle_bin or not ids:
             return {}
         paths = [(i, f"directory/deletedItems/{addresses.segment(i)}") for i in dict.fromkeys(ids)]
         found: dict[str, objects.DirectoryObject] = {}
@@ -139,6 +144,30 @@ class ObjectFinds:
             said = str(body.get("@odata.type", "")) if isinstance(body, dict) else ""
             if isinstance(body, dict) and (not said or kinds.kind_of_odata_type(said) == kind):
                 found[object_id] = as_object(kind, body)
+        return found
+
+    def _load_from_own_bin(
+        self, row: kinds.ObjectKind, ids: Mapping[str, None]
+    ) -> dict[str, objects.DirectoryObject]:
+        """Return those of ``ids`` in the kind's own bin; one that nobody may look into is empty.
+
+        National clouds lack it, and whether applications may use it is not documented
+        (learn.microsoft.com/graph/api/resources/policydeletableitem).
+        """
+        found: dict[str, objects.DirectoryObject] = {}
+        try:
+            if len(ids) > _SINGLE_LOOKS:
+                listed = (as_object(row.name, body) for body in self._client.items(row.own_bin))
+                return {item.id: item for item in listed if item.id in ids}
+            for object_id in ids:
+                try:
+                    body = self._client.get(f"{row.own_bin}/{addresses.segment(object_id)}")
+                except errors.GraphNotFound:
+                    continue
+                found[object_id] = as_object(row.name, body)
+        except errors.GraphError as error:
+            if error.status not in _NO_BIN_STATUSES:
+                raise
         return found
 
     def list_deleted(self, kind: str) -> Iterator[objects.DirectoryObject]:

@@ -151,14 +151,21 @@ def delete(kind: str, object_id: str, source_id: str = "") -> WriteRequest:
 
 
 def restore_deleted(
-    object_id: str, *, is_reconciling_proxies: bool = False, new_principal_name: str = ""
+    object_id: str,
+    kind: str = "",
+    *,
+    is_reconciling_proxies: bool = False,
+    new_principal_name: str = "",
 ) -> WriteRequest:
     """Return the restoration of an object from the recycle bin; it keeps its id.
 
     ``is_reconciling_proxies`` drops mail addresses that others have taken since; without it such
     a user is refused. So is one whose userPrincipalName is taken, without ``new_principal_name``.
+    ``kind`` is needed where the kind has a bin of its own.
     """
-    path = f"/directory/deletedItems/{addresses.segment(object_id)}/restore"
+    row = kinds.KINDS.get(kind)
+    own_bin = row.own_bin if row is not None else ""
+    path = f"{own_bin or '/directory/deletedItems'}/{addresses.segment(object_id)}/restore"
     body: dict[str, Any] = {}
     if is_reconciling_proxies:
         body["autoReconcileProxyConflict"] = True

@@ -86,6 +86,11 @@ def _kind(row: ObjectKind) -> list[str]:
         lines.append(f"- Exists, and differs: not written: {reason}")
     if row.has_recycle_bin:
         lines.append("- In the recycle bin: restored from there with its id, then put right.")
+    if row.own_bin:
+        lines.append(
+            "- In the recycle bin of Conditional Access, where the tenant has one and lets the "
+            "application use it: restored from there with its id, then put right."
+        )
     lines.append(f"- Gone: {_create(row)}")
     for reason in _NEVER.get(row.name, ()):
         why, instead = bodies.REASONS[reason]

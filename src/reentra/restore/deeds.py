@@ -67,7 +67,7 @@ def deeds_of(
         if record is None or not _may_have_written(record):
             continue
         live_id = present.current(step.live_id or step.ref.id)
-        if step.makes_object:
+        if step.makes_object or record.kept_in_bin:
             if not record.new_id:
                 deeds.doubts.append(
                     f"{step.summary}: it was cut off, and nobody knows whether it happened. Look "
@@ -118,6 +118,8 @@ def _note(
     match step.action:
         case Action.CREATE | Action.INVITE:
             deeds.made[ref] = step.body if step.action is Action.CREATE else {}
+        case Action.UNDELETE if record.new_id:
+            deeds.made[ref] = step.body
         case Action.UNDELETE:
             deeds.made[ref] = {}
             deeds.undeleted.add(ref)

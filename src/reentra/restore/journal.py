@@ -38,8 +38,9 @@ class StepRecord:
     """What the journal knows of a step.
 
     ``detail`` may hold ``new_id`` and ``new_app_id`` of what was created, ``existing`` (ids that
-    looked the same before a creation), ``reason``, ``dropped`` properties, and for failures
-    ``status``, ``graph_code``, ``message``, ``request_id``, ``hint``. Never a secret.
+    looked the same before a creation), ``kept_in_bin`` (why an undelete became a creation),
+    ``reason``, ``dropped`` properties, and for failures ``status``, ``graph_code``, ``message``,
+    ``request_id``, ``hint``. Never a secret.
     """
 
     step_id: str
@@ -50,6 +51,10 @@ class StepRecord:
     @property
     def new_id(self) -> str:
         return str(self.detail.get("new_id") or "")
+
+    @property
+    def kept_in_bin(self) -> str:
+        return str(self.detail.get("kept_in_bin") or "")
 
     @property
     def new_app_id(self) -> str:

@@ -101,11 +101,7 @@ def load_policies(draft: Draft, steps: Sequence[Step]) -> Policies:
         names.setdefault(key, step.name)
         if step.action is Action.DELETE:
             after.pop(key, None)
-        elif step.action is Action.UNDELETE:
-            kept = draft.desired.load_objects(_POLICY, [step.ref.id]).get(step.ref.id)
-            if kept is not None:  # as it was, as far as anybody can see into the bin
-                after[key] = draft.identity.rewritten(_POLICY, kept.properties)
-        elif step.makes_object:
+        elif step.may_make_object:
             after[key] = step.body
         else:
             after[key] = _patched(after.get(key, {}), step.body)

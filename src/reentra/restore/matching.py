@@ -36,6 +36,7 @@ class KindMatch:
     differing: dict[str, tuple[str, bytes]] = field(default_factory=dict)  # live id, packed body
     absent: list[str] = field(default_factory=list)
     in_bin: dict[str, str] = field(default_factory=dict)  # id in the recycle bin
+    in_own_bin: dict[str, DirectoryObject] = field(default_factory=dict)  # absent all the same
     _likeness: bytes = b""  # a body of the kind: what others repeat of it takes no room
 
     def keep_live(self, old_id: str, live: DirectoryObject) -> None:
@@ -79,11 +80,11 @@ def match_objects(draft: Draft, kind: str) -> KindMatch:
     if kind == "user" and expected:
         # Who has the name of a user in the recycle bin may be somebody else: nothing of one is
         # written over the other, and the other is not given what the first could do.
-        _look_in_bin(draft, kind, result, expected)
+        _look_in_bin(draft, row, result, expected)
         _note_holders(draft, result)
     _second_chance(draft, row, result, expected)
-    if row.has_recycle_bin and expected:
-        _look_in_bin(draft, kind, result, expected)
+    if expected and (row.has_recycle_bin or row.own_bin):
+        _look_in_bin(draft, row, result, expected)
     result.absent = sorted(old_id for old_id, _digest in expected.values())
     draft.missing.update(result.absent)
     if unknown:
@@ -353,8 +354,9 @@ def _unique_property(row: ObjectKind) -> str:
 
 
 def _look_in_bin(
-    draft: Draft, kind: str, result: KindMatch, expected: dict[str, tuple[str, bytes]]
+    draft: Draft, row: ObjectKind, result: KindMatch, expected: dict[str, tuple[str, bytes]]
 ) -> None:
+    kind = row.name
     candidates: dict[str, str] = {}
     for live_id, (old_id, _digest) in expected.items():
         candidates[live_id] = live_id
@@ -365,7 +367,11 @@ def _look_in_bin(
             app_id = canonical_id(str(item.get("appId") or ""))
             if kind == "servicePrincipal" and app_id in draft.made_apps:
                 continue  # its application gets a new client id: this one would stand for nothing
-            if live_id in expected:
+            if live_id not in expected:
+                continue
+            if row.own_bin:
+                result.in_own_bin[expected[live_id][0]] = item
+            else:
                 result.in_bin[expected.pop(live_id)[0]] = bin_id
 
 

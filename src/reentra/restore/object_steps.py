@@ -20,6 +20,7 @@ from reentra.restore import (
     extensions,
     matching,
     order,
+    own_bin,
     prerequisites,
     single_properties,
 )
@@ -77,11 +78,11 @@ def plan_kind(draft: Draft, kind: str, licences: LicencePlanner) -> None:
             else matching.match_objects(draft, kind)
         )
         if draft.paths is None:
-            pairs = [
-                *_bring_back(draft, row, found),
-                *create_absent(draft, row, found),
-                *_put_back(draft, row, found),
-            ]
+            pairs = _bring_back(draft, row, found)
+            first = len(draft.steps)
+            pairs += create_absent(draft, row, found)
+            own_bin.prefer_own_bin(draft, row, found.in_own_bin, first)
+            pairs += _put_back(draft, row, found)
         else:
             _warn_of_absent(draft, row, found)
             pairs = _put_back(draft, row, found) if kind in draft.paths else []

@@ -60,7 +60,7 @@ class Patience:
             used.update(one.found_id for one in found.values() if one.found_id)
             rest = [step for step in rest if found[step.id].answer is not Answer.HOLDS]
             if number >= len(_LOOK_WAITS_SECONDS):
-                rest = [s for s in rest if s.makes_object and s.ref.kind in NAMED_KINDS]
+                rest = [s for s in rest if s.may_make_object and s.ref.kind in NAMED_KINDS]
             if not rest or not wait_seconds:
                 break
             self.wait("a write whose reply was lost to show", wait_seconds)

@@ -73,14 +73,24 @@ class StepReport:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def is_created_instead(self) -> bool:
+        """Tell whether the object did not leave its bin and was created anew."""
+        return bool(self.detail.get("kept_in_bin") and self.detail.get("new_id"))
+
+    @property
     def message(self) -> str:
+        if self.is_created_instead and not self.detail.get("message"):
+            return (
+                "The tenant did not let it leave the recycle bin, so it was created anew: "
+                f"{self.detail['kept_in_bin']}"
+            )
         return str(self.detail.get("message") or self.detail.get("reason") or self.note)
 
     @property
     def is_report_only(self) -> bool:
         """Tell whether the step made a Conditional Access policy that is not enforced yet."""
         return (
-            self.step.action is Action.CREATE
+            (self.step.action is Action.CREATE or self.is_created_instead)
             and self.step.ref.kind == "conditionalAccessPolicy"
             and self.step.body.get("state") == REPORT_ONLY
             and self.status is not None
@@ -188,6 +198,18 @@ class RestoreReport:
         """The Conditional Access policies that were made and are not enforced yet."""
         return [entry for entry in self.entries if entry.is_report_only]
 
+    @property
+    def own_bins(self) -> list[StepReport]:
+        """What was to leave a bin that is not the directory's, and did, or was created anew."""
+        return [
+            entry
+            for entry in self.entries
+            if entry.step.action is Action.UNDELETE
+            and entry.step.may_make_object
+            and entry.status is not None
+            and entry.status.is_good
+        ]
+
     def to_json(self) -> dict[str, Any]:
         return {
             "job": self.job,
@@ -199,6 +221,16 @@ class RestoreReport:
             "unrestorable": [item.to_json() for item in self.unrestorable],
             "warnings": list(self.plan.warnings),
             "report_only": [entry.step.name for entry in self.report_only],
+            "created_instead": [
+                {
+                    "kind": entry.step.ref.kind,
+                    "id": entry.step.ref.id,
+                    "name": entry.step.name,
+                    "reason": str(entry.detail["kept_in_bin"]),
+                }
+                for entry in self.own_bins
+                if entry.is_created_instead
+            ],
             "follow_ups": [one.to_json() for one in self.open_follow_ups],
         }
 
@@ -230,6 +262,9 @@ class RestoreReport:
         ]
         for old, new in sorted(self.id_map.items()):
             lines.append(f"  new id: {old} is {new} now")
+        for entry in self.own_bins:
+            how = entry.message if entry.is_created_instead else "It left the recycle bin."
+            lines.append(f"  {entry.step.name} [{entry.step.ref}]: {how}")
         for one in self.open_follow_ups:
             lines.append(
                 f"  still names an old id: {one.id} {one.name}: {', '.join(one.properties)} "
@@ -306,17 +341,21 @@ def report_of(
     return RestoreReport(
         plan,
         tuple(entries),
-        dict(_new_ids(plan, identity)),
+        dict(_new_ids(plan, records, identity)),
         verification or Verification(is_done=False),
         is_cancelled,
         job,
     )
 
 
-def _new_ids(plan: RestorePlan, identity: IdentityMap) -> Iterable[tuple[str, str]]:
+def _new_ids(
+    plan: RestorePlan, records: Mapping[str, StepRecord], identity: IdentityMap
+) -> Iterable[tuple[str, str]]:
     """Yield the objects of this plan that go by another id now: created anew, or recognised."""
     for step in plan.steps:
-        if step.makes_object and identity.current(step.ref.id) != step.ref.id:
+        record = records.get(step.id)
+        is_made = step.makes_object or (record is not None and record.kept_in_bin)
+        if is_made and identity.current(step.ref.id) != step.ref.id:
             yield step.ref.id, identity.current(step.ref.id)
     for old in plan.matched.objects:
         yield old, identity.current(old)

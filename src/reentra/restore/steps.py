@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -64,7 +65,8 @@ class Step:
     that the plan knew: an object that the plan itself creates is named by its old id, which
     ``apply`` replaces by the new one through the identity map. ``depends_on`` names the steps
     without whose success this one is skipped. ``phase`` orders the rest. ``app_id`` is the client
-    id that a created application had.
+    id that a created application had. The body of an undelete, where it has one, is what the object
+    is created with when the tenant does not let it leave the bin.
     """
 
     id: str
@@ -91,6 +93,17 @@ class Step:
     def makes_object(self) -> bool:
         """Tell whether the step gives an object a new id."""
         return self.action in (Action.CREATE, Action.INVITE)
+
+    @property
+    def may_make_object(self) -> bool:
+        """Tell whether the step gives an object a new id, or may come to that."""
+        return self.makes_object or (self.action is Action.UNDELETE and bool(self.body))
+
+    def as_creation(self) -> Step:
+        """Return the creation that an undelete becomes when the tenant refuses it."""
+        return dataclasses.replace(
+            self, action=Action.CREATE, precondition=Precondition.ABSENT, live_id=""
+        )
 
     @property
     def deletes_object(self) -> bool:

@@ -121,7 +121,7 @@ def _expectations(
             continue
         record = records[step.id]
         live_id = identity.current(step.live_id or step.ref.id)
-        if step.makes_object and record.new_id:
+        if record.new_id:
             live_id = record.new_id
         expectation = result.setdefault(step.ref, _Expectation(step.ref, step.name, live_id))
         expectation.live_id = live_id
@@ -131,6 +131,8 @@ def _expectations(
             continue
         if step.action is Action.INVITE:
             continue
+        if step.action is Action.UNDELETE and not record.new_id:
+            continue  # the check that follows it says what must hold
         if step.action is Action.CREATE and record.status is StepStatus.ALREADY:
             continue
         dropped = {*record.detail.get("dropped", ()), *record.detail.get("refused", ())}

@@ -22,6 +22,7 @@ from reentra.restore.steps import Action, Look, Step
 
 # Conditional Access says of any policy that it does not like it, and only a number tells why.
 _MAX_POLICY_LAG_SECONDS = 60.0
+_REFUSED_STATUSES = frozenset({400, 403, 404, 405, 501})
 MAX_SENDS = 4
 
 
@@ -89,6 +90,8 @@ class Judge:
         found = self._found_after_all(work, error)
         if found is not None:
             return _ended([found])
+        if _is_kept_in_bin(step, error):
+            return Judged([], [self._creation_instead(step, error)])
         named = odata.read_only_property(error) or odata.unknown_property(error)
         if not blame.may_be_dropped(step.ref.kind, named, is_new=step.makes_object):
             named = ""
@@ -142,8 +145,14 @@ class Judge:
     def _found_after_all(self, work: Work, error: errors.GraphError) -> StepRecord | None:
         """Return the record of a step whose effect is there although this write was refused."""
         step = work.step
-        if step.action is Action.UNDELETE and isinstance(error, errors.GraphNotFound):
-            if self.looker.findings([step])[step.id].answer is Answer.HOLDS:
+        if step.action is Action.UNDELETE and (
+            isinstance(error, errors.GraphNotFound) or _is_kept_in_bin(step, error)
+        ):
+            if work.is_doubtful and step.may_make_object:  # or it would be there twice
+                finding = self.patience.look_for_lost([step], {}, ())[step.id]
+            else:
+                finding = self.looker.findings([step])[step.id]
+            if finding.answer is Answer.HOLDS:
                 reason = "it had left the recycle bin before"
                 return StepRecord(step.id, StepStatus.ALREADY, {"reason": reason})
             return None
@@ -163,6 +172,16 @@ class Judge:
             if finding.answer is Answer.HOLDS:
                 return outcomes.found_record(step, finding, "its reply was lost")
         return None
+
+    def _creation_instead(self, step: Step, error: errors.GraphError) -> Work:
+        """Return the creation of what the tenant does not let leave its bin; durably intended."""
+        creation = step.as_creation()
+        detail = {
+            "kept_in_bin": error.message or error.graph_code or f"status {error.status}",
+            "existing": self.looker.same_named([creation]).get(step.id, []),
+        }
+        self.standing.intend([step.id], {step.id: detail})
+        return Work((creation,), [self.standing.identity.rewritten(step.ref.kind, step.body)])
 
     def _makes_way(self, work: Work, error: errors.GraphError) -> bool:
         """Choose what Graph offers when names of a deleted user are taken; tell if there is more.
@@ -212,6 +231,16 @@ def _leaves_out(work: Work, error: errors.GraphError) -> bool:
     work.refused += sorted(blamed)
     work.refusal = work.refusal or error
     return True
+
+
+def _is_kept_in_bin(step: Step, error: errors.GraphError) -> bool:
+    """Tell whether an undelete is refused for good, and there is another way.
+
+    To applications the bin of Conditional Access is documented as closed, and some clouds have
+    none: learn.microsoft.com/graph/api/conditionalaccesspolicy-restore.
+    """
+    is_undelete = step.action is Action.UNDELETE and step.may_make_object
+    return is_undelete and error.status in _REFUSED_STATUSES and not error.is_retryable
 
 
 def _is_on_new_ground(step: Step) -> bool:

@@ -99,7 +99,11 @@ class Applier:
         """
         standing = self._standing
         standing.save_identity()
-        waiting = [standing.steps[i] for i in wave.step_ids if not standing.is_final(i)]
+        waiting = [
+            standing.as_sent(standing.steps[i])
+            for i in wave.step_ids
+            if not standing.is_final(i)
+        ]  # fmt: skip
         skipped = {step.id: reason for step in waiting if (reason := self._skip_reason(step))}
         standing.record(
             [

@@ -62,6 +62,7 @@ class RequestMaker:
             case Action.UNDELETE:
                 return writer.restore_deleted(
                     live_id,
+                    step.ref.kind,
                     is_reconciling_proxies=work.is_reconciling_proxies,
                     new_principal_name=work.new_principal_name,
                 )

@@ -47,6 +47,11 @@ class Standing:
         """The ids, and client ids, of what this restore has created."""
         return frozenset(self._new_ids)
 
+    def as_sent(self, step: Step) -> Step:
+        """Return the step as it is under way: a creation, once its bin has refused to give back."""
+        record = self.records.get(step.id)
+        return step.as_creation() if record is not None and record.kept_in_bin else step
+
     def existing_before(self, step_id: str) -> Sequence[str]:
         """Return the ids that looked the same as the step's object before it was created."""
         record = self.records.get(step_id)
@@ -94,7 +99,7 @@ class Standing:
             for record in records
             if record.status.is_good and record.new_id
             and (step := self.steps.get(record.step_id)) is not None
-            and step.makes_object and self._is_named_later(step)
+            and step.may_make_object and self._is_named_later(step)
         ]  # fmt: skip
         self.identity = self.identity.with_objects(
             [(step.ref.kind, step.ref.id, record.new_id) for step, record in made]
