@@ -227,6 +227,29 @@ def test_an_earlier_restore_is_remembered(desired: ModelTenant) -> None:
     assert len(plan(desired, live, by_new_id, identity).steps) == 1
 
 
+def test_what_came_back_under_its_old_id_is_known_by_it_again(desired: ModelTenant) -> None:
+    live = desired.copied("live")
+    live.change("user", ANN, department="x")
+    live.unlink("group.members", GROUP, ANN)
+    between = guid(0x77)
+    identity = IdentityMap(
+        {ANN: between, between: DAN, OTHER_GROUP: guid(0x78)},
+        {},
+        {ANN: "user", between: "user", OTHER_GROUP: "group"},
+    )
+    made = plan(desired, live, identity=identity)
+    after = identity.merged(made.matched)
+    assert [after.current(one) for one in (ANN, between, DAN)] == [ANN, ANN, ANN]
+    assert after.current(OTHER_GROUP) == OTHER_GROUP
+    (update,) = by_action(made, Action.UPDATE)
+    assert after.current(update.live_id) == ANN
+    (link,) = [step for step in made.steps if step.target]
+    assert link.target is not None
+    assert after.current(link.target.id) == ANN
+    assert plan(desired, desired.copied("live"), identity=after).is_empty
+    assert IdentityMap.from_json(after.to_json()) == after
+
+
 def test_links_outside_the_selection_are_not_touched(desired: ModelTenant) -> None:
     live = desired.copied("live")
     live.links.clear()

@@ -161,6 +161,13 @@ class Draft:
         self.matched = self.matched.with_object(kind, old_id, live_id)
         self.identity = self.identity.with_object(kind, old_id, live_id)
 
+    def match_returned(self, kind: str, object_id: str) -> None:
+        """Record that an object goes by the id again that it had before it was created anew."""
+        returned = self.identity.with_returned(kind, object_id)
+        back = {one: object_id for one in returned.objects if returned.current(one) == object_id}
+        self.matched = self.matched.merged(IdentityMap(back, {}, dict.fromkeys(back, kind)))
+        self.identity = returned
+
     def refuse(
         self,
         item: DirectoryObject,

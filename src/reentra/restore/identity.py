@@ -75,6 +75,20 @@ class IdentityMap:
                 is_changed = True
         return IdentityMap(objects, self.apps, kinds) if is_changed else self
 
+    def with_returned(self, kind: str, object_id: str) -> IdentityMap:
+        """Return the map that knows ``object_id``, and all that it became, as ``object_id`` again.
+
+        For an object that somebody brought back while what stood for it has gone.
+        """
+        if (last_id := self.current(object_id)) == object_id:
+            return self
+        ids = {object_id, last_id, *self.olds_of(last_id)}
+        return IdentityMap(
+            {**self.objects, **dict.fromkeys(ids, object_id)},
+            self.apps,
+            {**self.kinds, **dict.fromkeys(ids, kind)},
+        )
+
     def with_app(self, old_app_id: str, new_app_id: str) -> IdentityMap:
         """Return the map that knows the client id ``old_app_id`` as ``new_app_id``."""
         last_id = self.current_app(old_app_id)

@@ -283,6 +283,7 @@ def _match_by_old_id(
     moved = {old: live_id for live_id, (old, _digest) in expected.items() if old != live_id}
     if moved:
         for old_id, item in draft.live.load_objects(row.name, sorted(moved)).items():
+            draft.match_returned(row.name, old_id)
             _pair(draft, result, expected.pop(moved[old_id]), item)
 
 

@@ -358,4 +358,5 @@ def _new_ids(
         if is_made and identity.current(step.ref.id) != step.ref.id:
             yield step.ref.id, identity.current(step.ref.id)
     for old in plan.matched.objects:
-        yield old, identity.current(old)
+        if identity.current(old) != old:
+            yield old, identity.current(old)
