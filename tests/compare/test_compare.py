@@ -98,7 +98,7 @@ def tenants(draw: st.DrawFn) -> ModelTenant:
     return model
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(tenants(), tenants())
 def test_the_comparison_equals_the_naive_one(before: ModelTenant, after: ModelTenant) -> None:
     comparison = compare(before, after)
@@ -112,7 +112,7 @@ def test_the_comparison_equals_the_naive_one(before: ModelTenant, after: ModelTe
     assert comparison.is_empty == (not expected)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(tenants(), tenants(), st.sets(st.sampled_from(USERS)), st.sets(st.sampled_from(GROUPS)))
 def test_candidates_give_the_same_answer(
     before: ModelTenant, after: ModelTenant, more_users: set[str], more_groups: set[str]
@@ -128,7 +128,7 @@ def test_candidates_give_the_same_answer(
     assert found(compare(before, after, candidates=Named(objects, sources))) == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(tenants(), tenants(), st.sampled_from(USERS), st.sampled_from(GROUPS), st.booleans())
 def test_a_selection_is_that_part_of_the_whole(
     before: ModelTenant, after: ModelTenant, user: str, group: str, takes_all_users: bool

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reentra.sandbox.errors import GraphError
@@ -125,7 +125,7 @@ def replayed(tenant: Tenant, type_: str, names: Iterable[str], since: int) -> se
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(st.lists(step, max_size=25))
 def test_any_run_of_writes_keeps_the_state_consistent_in_depth(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Any, ...]]
@@ -133,7 +133,7 @@ def test_any_run_of_writes_keeps_the_state_consistent_in_depth(
     run(steps, tmp_path_factory.mktemp("state"))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(st.lists(step, max_size=15))
 def test_any_run_of_writes_keeps_the_state_consistent(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Any, ...]]
