@@ -86,16 +86,13 @@ def each_death(
     assert counted.code == 0, counted.err
     fuses = chosen(counted.trail, is_all=is_all, third=third)
     assert len(deaths(counted.trail)) >= SAMPLE
-    survived = 0
     for fuse in fuses:
         installation = prepare()
         ended = installation.run(*arguments, fuse=fuse)
-        # The last writes of two threads may change places; more than a few must not be missed.
-        survived += not ended.was_killed
-        assert ended.was_killed or ended.code == 0, ended.err
+        # A run with fewer writes than the counted one would leave deaths untried.
+        assert ended.was_killed, (fuse, counted.trail, ended.trail, ended.err)
         what = counted.trail[fuse.at - 1]
         yield installation, ended, f"{fuse.phase} write {fuse.at} of {len(counted.trail)}, {what}"
-    assert survived <= len(fuses) // 10
 
 
 def change(sandbox: Sandbox) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import itertools
 import json
 import os
 import signal
@@ -58,7 +59,9 @@ class Fuse:
         self._trail = os.open(trail, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         self._lock = threading.RLock()
         self._count = 0
-        self._changes: dict[int, int] = {}  # rows that each connection has changed so far
+        # Rows that each connection has changed so far; one that is kept here is not mistaken for a
+        # later one at the same place in memory.
+        self._changes: dict[Any, int] = {}
         self._named: list[str] = []  # names that their directory was not synced for yet
 
     def install(self) -> None:
@@ -122,10 +125,11 @@ class Fuse:
         return self._point(f"remove {_short(path)}", do, lambda: None)
 
     def _commit(self, do: Callable[[], Any], _dialect: Any, connection: Any) -> Any:
-        changes = connection.dbapi_connection.total_changes
-        if self._changes.get(id(connection.dbapi_connection), 0) == changes:
+        inner = connection.dbapi_connection
+        changes = inner.total_changes
+        if self._changes.get(inner, 0) == changes:
             return do()  # it only read
-        self._changes[id(connection.dbapi_connection)] = changes
+        self._changes[inner] = changes
         return self._point("commit", do, lambda: None)
 
     def _send(self, do: Callable[[], Any], _session: Any, request: Any, **_: Any) -> Any:
@@ -172,6 +176,26 @@ def hasten() -> None:
     clock.SystemClock.sleep = sleep  # type: ignore[method-assign]
 
 
+def leave_nothing_to_chance() -> None:
+    """Make the number of durable writes depend on what is done alone, not on luck or speed.
+
+    A segment's folder is made, and its parent synced, unless an earlier segment's id began alike;
+    and how far a job is gets written once a second. So ids begin as counted and stay random after
+    that, and a job's progress is written at its beginning and its end.
+    """
+    from reentra import clock
+    from reentra.jobs import runner
+
+    real = clock.new_id
+    count = itertools.count(1)
+
+    def new_id(length_bytes: int = 8) -> str:
+        return f"{next(count) % 256:02x}{real(length_bytes)[2:]}"
+
+    clock.new_id = new_id
+    runner.PROGRESS_SECONDS = float("inf")
+
+
 def run(request: dict[str, Any]) -> int:
     """Be the command; returns its exit code."""
     os.setsid()
@@ -194,6 +218,7 @@ def run(request: dict[str, Any]) -> int:
     client.connect.__kwdefaults__["limits"] = pace.Limits().scaled(1_000)
     hasten()
     if request.get("fuse") is not None:
+        leave_nothing_to_chance()
         Fuse(*request["fuse"], f"{request['folder']}/trail").install()
     arguments = request["arguments"]
     if arguments[0] == "rotate":
