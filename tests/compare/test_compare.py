@@ -163,6 +163,20 @@ def _target_is_meant(selection: Selection, target: str) -> bool:
     return selection.contains("user" if target in USERS else "group", target)
 
 
+def test_a_selected_group_lost_a_member_of_a_kind_that_is_not_selected() -> None:
+    before, after = ModelTenant(), ModelTenant()
+    before.put("group", "g0", displayName="Ann")
+    for model, name in ((before, "Bob"), (after, "Ann")):
+        model.put("group", "g1", displayName=name)
+        model.link("group.members", "g1", "g0", "group")  # after, it leads nowhere
+    lost = {("group.members", "removed", "g0")}
+    for kinds in ([], ["user"]):
+        selection = Selection.parse(kinds, ["group/g1"])
+        assert found(compare(before, after, selection)) == {
+            "group/g1": ("modified", {"displayName"}, lost)
+        }
+
+
 @given(tenants())
 def test_a_tenant_does_not_differ_from_itself(model: ModelTenant) -> None:
     assert compare(model, model.copied()).to_json() == []

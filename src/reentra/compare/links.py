@@ -88,7 +88,7 @@ class LinkScan:
             return sorted({known(source) for source in self._candidates.sources.get(row.name, ())})
         kinds = (row.source_kind, *row.target_kinds)
         if any(self._selection.takes_whole(kind) for kind in kinds):
-            return self._differing(row)
+            return sorted({*self._differing(row), *self._named_sources(row)})
         sources = {known(source) for source in self._selection.ids_of(row.source_kind)}
         targets = self._identities.spread(
             target for kind in row.target_kinds for target in self._selection.ids_of(kind)
@@ -97,6 +97,14 @@ class LinkScan:
             for link in side.state.load_relationships_to(row.name, targets):
                 sources.add(known(link.source_id))
         return sorted(sources)
+
+    def _named_sources(self, row: RelationshipKind) -> Iterator[str]:
+        """Yield the chosen sources that sums do not judge: a target may have gone unnoticed.
+
+        A target of a kind that was not scanned whole is looked for by name, link by link.
+        """
+        if not self._objects.exhausted.issuperset(row.target_kinds):
+            yield from map(self._identities.known, self._selection.ids_of(row.source_kind))
 
     def _differing(self, row: RelationshipKind) -> list[str]:
         """Return the sources whose links differ: sums of hashes, no order, no links held."""
