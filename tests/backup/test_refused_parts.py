@@ -187,3 +187,36 @@ def test_a_group_that_is_told_again_and_not_found_by_a_replica_keeps_its_members
     result = world.backup()
     assert fault.struck == 1
     assert_same_state(world.snapshot(result), world.live)
+
+
+def test_a_group_that_went_in_a_round_that_failed_half_way_takes_its_members_along(
+    world: World,
+) -> None:
+    first = world.backup()
+    links: list[Relationship] = list(world.snapshot(first).list_relationships("group.members"))
+    gone = links[0].source_id
+    other = next(link for link in links if link.source_id != gone)
+    # A group that is told again has its members looked up, and that fails.
+    world.admin.remove_reference(f"/groups/{other.source_id}/members/{other.target_id}/$ref")
+    world.admin.post(
+        f"/groups/{other.source_id}/members/$ref",
+        {"@odata.id": world.admin.url(f"/directoryObjects/{other.target_id}")},
+    )
+    world.server.sandbox.options.delta_replay = 50
+    world.admin.delete(f"/groups/{gone}")
+    fault = world.faults.script(("GET", "^/groups/[^/]+/members"), 403)
+    result = world.backup()
+    assert fault.struck == 1
+    assert not result.info.kinds["group"].coverage.is_complete
+    healed = world.snapshot(world.backup())
+    assert not healed.load_relationships("group.members", [gone])
+    assert_same_state(healed, world.live)
+
+
+def test_names_are_asked_kind_by_kind_where_their_list_cannot_be_read_to_its_end(
+    world: World,
+) -> None:
+    world.server.sandbox.options.empty_pages = True
+    groups = [group.id for group in world.live.list_objects("group")][:2]
+    assert {kind for kind, _ in world.live.load_names(groups).values()} == {"group"}
+    assert set(world.live.load_names(groups)) == set(groups)

@@ -235,8 +235,9 @@ class DeltaReader:
             bodies.pop(entry.id, None)
             self._refetch.discard(entry.id)
             self._reappeared.discard(entry.id)
-            if objects.delete(entry.id):
-                self._found.removed_sources.append(entry.id)
+            objects.delete(entry.id)
+            # Its links may be there without it: where an earlier round ended half-way.
+            self._found.removed_sources.append(entry.id)
             for links in told.values():
                 links.forget(entry.id)
             return

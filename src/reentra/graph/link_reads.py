@@ -314,8 +314,9 @@ class LinkReads:
                     # Whether it leaves out what is in the recycle bin is not documented.
                     if not item.get("deletedDateTime"):
                         found[id_of(item)] = (_kind_of(item), str(item.get("displayName") or ""))
-        except errors.Forbidden:
-            # Without Directory.Read.All each kind is asked by its own permission.
+        except (errors.Forbidden, errors.InvalidRequest):
+            # Without Directory.Read.All each kind is asked by its own permission; and so it is
+            # where an answer cannot be read to its end.
             self._add_names_by_kind([i for i in wanted if i not in found], found)
         return found
 
