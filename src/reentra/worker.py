@@ -132,9 +132,10 @@ class Worker:
 
     def _adopt(self, job: Job) -> None:
         """Mark a job that another process began as one for this worker."""
-        from reentra.jobs.runner import FOR_WORKER
+        from reentra.jobs.runner import FOR_WORKER, KILLED
 
-        self._application.jobs.update_job(job.id, parameters={**job.parameters, FOR_WORKER: True})
+        adopted = {**job.parameters, FOR_WORKER: True, KILLED: 0}
+        self._application.jobs.update_job(job.id, parameters=adopted)
 
     def _work(self) -> None:
         clock = self._application.clock

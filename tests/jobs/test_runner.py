@@ -20,6 +20,7 @@ from reentra import errors
 from reentra.database import JobStatus, JobStore, Part, database_url, open_database
 from reentra.jobs import JobRun, JobRunner, Task, TaskResult, TaskStatus
 from reentra.jobs.claims import Claims
+from reentra.jobs.runner import MOST_KILLS
 
 WORKER = Path(__file__).with_name("worker.py")
 _spec = importlib.util.spec_from_file_location("jobs_worker", WORKER)
@@ -250,3 +251,16 @@ def test_jobs_run_on_postgresql_too(tmp_path: Path) -> None:
     finally:
         runner.close()
     assert counted(tmp_path) == [0, 1, 2, 3]
+
+
+def test_a_job_that_kills_its_process_each_time_is_given_up(runner: JobRunner[Any]) -> None:
+    job = runner.enqueue("count", parameters={"steps": 3})
+    for _ in range(MOST_KILLS - 1):
+        runner.store.update_job(job.id, status=JobStatus.RUNNING)
+        assert [one.id for one in runner.requeue_left_behind()] == [job.id]
+    runner.store.update_job(job.id, status=JobStatus.RUNNING)
+    assert runner.requeue_left_behind() == []
+    ended = runner.store.load_job(job.id)
+    assert ended.status is JobStatus.FAILED
+    assert "killed 5 times" in ended.error["message"]
+    assert runner.list_queued() == []

@@ -20,7 +20,7 @@ from reentra.worker import Worker
 
 SYNC_SECONDS = 10.0  # how old the catalog's knowledge of the repository may be
 PORT = 8440
-_HIDDEN = frozenset({"path", "person", "sealed", "for_worker"})
+_HIDDEN = frozenset({"path", "person", "sealed", "for_worker", "killed"})
 
 
 @dataclass(slots=True)

@@ -23,6 +23,8 @@ from reentra.jobs.engine import Engine
 C = TypeVar("C")
 
 FOR_WORKER = "for_worker"  # the parameter of jobs that a worker takes out of the queue
+KILLED = "killed"  # the parameter that counts how often a worker's process died with the job
+MOST_KILLS = 5
 _UNFINISHED = (journal.JobStatus.QUEUED, journal.JobStatus.RUNNING)
 _MANY = 10_000
 PROGRESS_SECONDS = 1.0  # how often a job's progress is written at most
@@ -237,11 +239,29 @@ class JobRunner(Generic[C]):
         return [job for job in reversed(found) if job.parameters.get(FOR_WORKER)]
 
     def requeue_left_behind(self) -> list[journal.Job]:
-        """Put a worker's jobs whose process died back into the queue, and return them."""
+        """Put a worker's jobs whose process died back into the queue, and return them.
+
+        One with which it died ``MOST_KILLS`` times is marked as failed: it may be what kills it.
+        """
         left = []
         for job in self.store.list_jobs(statuses=(journal.JobStatus.RUNNING,), limit=_MANY):
             if job.parameters.get(FOR_WORKER) and not self.claims.is_held(job.id):
-                self.store.update_job(job.id, status=journal.JobStatus.QUEUED)
+                killed = int(job.parameters.get(KILLED, 0)) + 1
+                counted = {**job.parameters, KILLED: killed}
+                if killed >= MOST_KILLS:
+                    failure = errors.Interrupted(
+                        f"The process that ran job {job.id} was killed {killed} times; it is not"
+                        " tried again by itself.",
+                        hint="Look at the machine's memory and the server's log, and resume it.",
+                    )
+                    self.store.update_job(
+                        job.id,
+                        status=journal.JobStatus.FAILED,
+                        parameters=counted,
+                        error=failure.to_json(),
+                    )
+                    continue
+                self.store.update_job(job.id, status=journal.JobStatus.QUEUED, parameters=counted)
                 left.append(job)
         return left
 
