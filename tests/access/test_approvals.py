@@ -66,3 +66,11 @@ def test_a_request_is_decided_once_and_gets_too_old(access: Access, clock: HandC
     with pytest.raises(errors.ApprovalNeeded):
         access.approvals.use(ADELE, "restore", "contoso", DIGEST)
     assert [item.id for item in access.approvals.list_approvals("contoso")].count(asked.id) == 1
+
+
+def test_the_use_of_an_approval_stands_in_the_trail(access: Access) -> None:
+    asked = access.approvals.ask(ADELE, "restore", "contoso", "plan", "d")
+    access.approvals.decide(BOB, asked.id, "contoso", is_granted=True)
+    access.approvals.use(ADELE, "restore", "contoso", "d")
+    record = access.trail.list_records(limit=1)[0]
+    assert (record.action, record.who, record.target) == ("approval.use", ADELE.name, "plan")

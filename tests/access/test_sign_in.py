@@ -185,3 +185,25 @@ def test_what_a_person_may_not_see_is_not_there(access: Access, adele: Person) -
         identity.ensure(Permission.BROWSE, "fabrikam")
     with pytest.raises(errors.NotAllowed):
         identity.ensure(Permission.PEOPLE)
+
+
+def test_other_rules_of_the_provider_take_roles_and_sessions_from_its_people(
+    access: Access,
+) -> None:
+    from reentra.access.oidc import Provider, Rule
+
+    actor = ADMIN
+    rules = (Rule("groups", "g", Role.RESTORER, "contoso"),)
+    access.save_provider(actor, Provider("https://x", "d", "c", "s", rules))
+    guest = access.people.admit_external("x|1", "guest", {"contoso": Role.RESTORER}, actor)
+    secret = access.sessions.open(guest.id, HERE)
+    with pytest.raises(errors.UsageError, match="30 days"):
+        access.tokens.create(actor, guest, "t", "contoso", Role.READER, 30)
+    _, token = access.tokens.create(actor, guest, "t", "contoso", Role.READER, 7)
+    access.save_provider(actor, Provider("https://x", "d", "c", "s2", rules))
+    assert access.sign_in.by_session(secret, HERE) is not None
+    access.save_provider(actor, Provider("https://x", "d", "c", "s", ()))
+    assert access.sign_in.by_session(secret, HERE) is None
+    found = access.sign_in.by_token(token, HERE)
+    assert found is not None
+    assert not found.is_allowed(Permission.BROWSE, "contoso")

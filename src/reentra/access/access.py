@@ -63,9 +63,19 @@ class Access:
         return Provider.from_json(value) if value else None
 
     def save_provider(self, actor: Actor, provider: Provider) -> None:
-        """Set the identity provider. People of one that is not believed are out at once."""
+        """Set the identity provider.
+
+        People of one that is not believed are out at once; so are those who came by other rules, or
+        from another directory, whose roles they lose until they sign in again.
+        """
+        known = self.load_provider()
         self.save_setting(actor, OIDC, provider.to_json())
-        if not provider.is_enabled:
+        is_other = known is not None and (known.authority, known.directory, known.rules) != (
+            provider.authority, provider.directory, provider.rules,
+        )  # fmt: skip
+        if is_other:
+            self.people.forget_external_roles(actor)
+        if is_other or not provider.is_enabled:
             self.sessions.end_external()
 
     def set_provider_believed(self, actor: Actor, *, is_believed: bool) -> None:

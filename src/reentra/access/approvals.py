@@ -124,13 +124,15 @@ class Approvals:
                 raise errors.Refused(
                     "This request was decided already, or is too old.", hint="Ask again."
                 )
-            connection.execute(
+            decided = connection.execute(
                 sa.update(APPROVAL)
-                .where(APPROVAL.c.id == approval_id)
+                .where(APPROVAL.c.id == approval_id, APPROVAL.c.decided_at.is_(None))
                 .values(
                     decided_by=actor.id, decided_at=stored_time(now), is_granted=int(is_granted)
                 )
             )
+            if decided.rowcount != 1:
+                raise errors.Refused("Somebody else was faster to decide this.", hint="Look again.")
             result = "granted" if is_granted else "denied"
             detail = {"digest": row["digest"], "for": row["action"]}
             entry = Entry("approval.decide", tenant, row["subject"], result, detail)
@@ -152,16 +154,22 @@ class Approvals:
                 .where(APPROVAL.c.used_at.is_(None), APPROVAL.c.decided_by != actor.id)
                 .where(APPROVAL.c.expires_at > stored_time(now))
             ).mappings().first()  # fmt: skip
-            if row is None:
+            used = 0
+            if row is not None:
+                # By a condition: of two at the same moment, one finds it used.
+                used = connection.execute(
+                    sa.update(APPROVAL)
+                    .where(APPROVAL.c.id == row["id"], APPROVAL.c.used_at.is_(None))
+                    .values(used_at=stored_time(now))
+                ).rowcount
+            if row is None or used != 1:
                 raise errors.ApprovalNeeded(
                     "A second person must approve exactly this first; nothing was done.",
                     hint="Ask for it, let somebody else approve it, and do it then.",
                 )
-            connection.execute(
-                sa.update(APPROVAL)
-                .where(APPROVAL.c.id == row["id"])
-                .values(used_at=stored_time(now))
-            )
+            detail = {"digest": digest, "for": action}
+            entry = Entry("approval.use", tenant, row["subject"], detail=detail)
+            audit.append(connection, now, actor, entry)
 
     def list_approvals(self, tenant: str, limit: int = 100) -> list[Approval]:
         """Return the requests of a tenant, newest first."""

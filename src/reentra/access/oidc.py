@@ -214,7 +214,7 @@ class OidcFlow:
             key_id = jwt.get_unverified_header(token).get("kid")
             keys = self._looked_up(found["jwks_uri"]).get("keys", [])
             if all(k.get("kid") != key_id for k in keys):
-                self._known.pop(found["jwks_uri"])  # signed with a key that is new
+                self._known.pop(found["jwks_uri"], None)  # signed with a key that is new
                 keys = self._looked_up(found["jwks_uri"]).get("keys", [])
             key = next(jwt.PyJWK(k, "RS256") for k in keys if k.get("kid") == key_id)
             claims: dict[str, Any] = jwt.decode(

@@ -299,10 +299,13 @@ class People:
             step = totp.matching_step(seed, code, now, row["totp_step"])
             if step is None:
                 return False
-            connection.execute(
-                sa.update(PERSON).where(PERSON.c.id == person_id).values(totp_step=step)
+            # By a condition: of two at the same moment with one code, one finds it used.
+            used = connection.execute(
+                sa.update(PERSON)
+                .where(PERSON.c.id == person_id, PERSON.c.totp_step < step)
+                .values(totp_step=step)
             )
-            return True
+            return used.rowcount == 1
 
     # Who comes from elsewhere
 
@@ -335,6 +338,14 @@ class People:
                 entry = Entry("people.role", target=row["name"], detail=detail)
                 audit.append(connection, now, actor, entry)
             return _person(connection, _row(connection, row["id"]))
+
+    def forget_external_roles(self, actor: Actor) -> None:
+        """Take the roles of everybody from the provider; the next sign-in gives them anew."""
+        outside = sa.select(PERSON.c.id).where(PERSON.c.external.is_not(None))
+        with self._database.writing() as connection:
+            connection.execute(sa.delete(PERSON_ROLE).where(PERSON_ROLE.c.person_id.in_(outside)))
+            entry = Entry("people.role", detail={"role": "none", "of": "the provider's people"})
+            audit.append(connection, self._clock.now(), actor, entry)
 
     def _write_link(self, connection: sa.Connection, person_id: str) -> str:
         secret = clocks.new_secret(_SECRET_BYTES).hex()

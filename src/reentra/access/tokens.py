@@ -22,6 +22,8 @@ from reentra.database.tables_access import PERSON, TOKEN
 
 PREFIX = "reentra_"
 LONGEST_DAYS = 366
+# Whoever is taken out of a group there does not sign in again, so their token learns it by ending.
+LONGEST_EXTERNAL_DAYS = 7
 _SECRET_BYTES = 32
 _TOUCH_SECONDS = 60
 
@@ -72,9 +74,11 @@ class Tokens:
         It never reaches further than its owner does at the time of use.
         Raises: ``UsageError``; ``Refused`` when the owner has no such role there.
         """
-        if not 1 <= days <= LONGEST_DAYS:
+        longest = LONGEST_EXTERNAL_DAYS if owner.is_external else LONGEST_DAYS
+        if not 1 <= days <= longest:
             raise errors.UsageError(
-                f"A token cannot be good for {days} days.", hint=f"Choose 1 to {LONGEST_DAYS}."
+                f"A token of {owner.name} cannot be good for {days} days.",
+                hint=f"Choose 1 to {longest}.",
             )
         if not 1 <= len(name) <= 100:
             raise errors.UsageError("A token needs a name of 1 to 100 characters.")

@@ -111,7 +111,11 @@ def ensure_same_site(connection: _Connection, serving: Serving) -> None:
     """
     site = connection.headers.get("sec-fetch-site", "same-origin")
     origin = connection.headers.get("origin", "")
-    is_foreign = bool(origin) and (urlsplit(origin).hostname or "") not in serving.hosts
+    try:
+        host = urlsplit(origin).hostname or ""
+    except ValueError:
+        host = ""
+    is_foreign = bool(origin) and host not in serving.hosts
     if is_foreign or site not in {"same-origin", "none"}:
         raise errors.NotAllowed("The request comes from another site.", hint="")
 

@@ -79,7 +79,14 @@ class Hardening:
         if not self._is_ours(scope):
             await _refuse(harden, 421, "wrong_host", "This is not the host that was asked for.")
             return
+        if b"%00" in scope.get("query_string", b"") or "\x00" in scope["path"]:
+            # No name holds it, and PostgreSQL cannot even be asked for it.
+            await _refuse(harden, 400, "usage", "The address holds a NUL character.")
+            return
         body = await _read(receive)
+        if body is not None and b"\\u0000" in body:
+            await _refuse(harden, 400, "usage", "The body holds a NUL character.")
+            return
         if body is None:
             await _refuse(harden, 413, "too_large", "The body is too large.")
             return

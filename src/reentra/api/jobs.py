@@ -108,8 +108,8 @@ def watch_job(
 
 
 @route(
-    "GET", _OF + "/{job:str}/report.csv", Permission.BROWSE, tags=_TAGS, media_type="text/csv",
-    summary="What a job did, object by object",
+    "GET", _OF + "/{job:str}/report.csv", Permission.BROWSE, action="report.fetch", tags=_TAGS,
+    media_type="text/csv", summary="What a job did, object by object",
 )  # fmt: skip
 def report(tenant: FromPath[str], job: FromPath[str], serving: Served) -> Response[str]:
     """Return the report of a job as CSV, in which no cell is taken for a formula."""

@@ -10,7 +10,7 @@ from litestar.params import JSONBody
 from litestar.response import Redirect
 
 from reentra import errors
-from reentra.access import Permission
+from reentra.access import Entry, Permission
 from reentra.access.oidc import FLOW_SECONDS, Provider, Rule, seal_secret
 from reentra.access.roles import parse_role
 from reentra.api import guarding
@@ -86,8 +86,14 @@ def finish(
     state = request.query_params.get("state", "")
     code = request.query_params.get("code", "")
     flow = request.cookies.get(f"{serving.cookie}-oidc", "")
-    person = serving.access.oidc().finish(flow, state, code, _callback(serving), address)
+    try:
+        person = serving.access.oidc().finish(flow, state, code, _callback(serving), address)
+    except errors.AccessError:
+        denied = Entry("session.open", target="provider", result="denied")
+        serving.access.trail.record(guarding.nobody(address), denied)
+        raise
     serving.access.attempts.succeed("", address)
+    serving.access.sessions.end(guarding.session_secret(request, serving))
     secret = serving.access.sign_in.open_session(person, address)
     response = Redirect("/", status_code=303)
     set_session_cookie(serving, response, secret)

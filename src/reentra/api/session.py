@@ -74,6 +74,7 @@ def sign_in(
     person, secret = serving.access.sign_in.by_password(
         data.name, data.password, data.code, guarding.address_of(request, serving)
     )
+    serving.access.sessions.end(guarding.session_secret(request, serving))
     return with_session(serving, {"person": person.to_json()}, secret)
 
 

@@ -1,0 +1,120 @@
+"""The attacks of docs/security.md that need more than one request, each by its name."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from typing import Any
+
+import pytest
+
+from reentra.access import Role
+from reentra.sandbox.app import SandboxServer
+
+from .conftest import CONSOLE, PASSWORD, Api, Caller
+
+HOSTILE = "=cmd|' /C calc'!A0/../../<script>alert(1)</script>\r\nx: y"
+
+
+@pytest.fixture(scope="module")
+def hostile(api: Api, sandbox: SandboxServer) -> Any:
+    """A group with a hostile name, in a snapshot."""
+    record = next(
+        r for r in sandbox.sandbox.tenant.collection("group").values()
+        if "DynamicMembership" not in (r.props.get("groupTypes") or [])
+        and r.props.get("securityEnabled") and not r.props.get("isAssignableToRole")
+    )  # fmt: skip
+    sandbox.sandbox.tenant.update(record, {"displayName": HOSTILE})
+    job = api.admin.json("POST", "/tenants/contoso/backups", {"kinds": ["group"]}, 202)
+    assert api.ended("contoso", job["id"])["status"] == "succeeded"
+    return record
+
+
+def test_a_hostile_display_name_is_data_in_json_and_never_a_page(api: Api, hostile: Any) -> None:
+    path = f"/tenants/contoso/snapshots/latest/kinds/group/objects/{hostile.id}"
+    answer = api.admin("GET", path)
+    assert answer.json()["display_name"] == HOSTILE
+    assert answer.headers["content-type"].startswith("application/json")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "x" not in answer.headers
+
+
+def test_a_hostile_display_name_is_a_harmless_name_in_the_zip(api: Api, hostile: Any) -> None:
+    admin = api.admin
+    job = admin.json("POST", "/tenants/contoso/downloads", {"ids": [f"group/{hostile.id}"]}, 202)
+    assert api.ended("contoso", job["id"])["status"] == "succeeded"
+    content = admin("GET", f"/tenants/contoso/downloads/{job['id']}").content
+    names = [n for n in zipfile.ZipFile(io.BytesIO(content)).namelist() if n != "manifest.json"]
+    assert len(names) == 1
+    assert ".." not in names[0].split("/")
+    assert names[0].count("/") == 1
+    assert not set(names[0]) & set("=<>|'\\\r\n")
+
+
+def test_a_hostile_display_name_is_no_formula_in_a_report(
+    api: Api, hostile: Any, sandbox: SandboxServer
+) -> None:
+    sandbox.sandbox.tenant.update(hostile, {"description": "vandalised again"})
+    admin = api.admin
+    body = {"snapshot": "latest", "ids": [f"group/{hostile.id}"]}
+    plan = api.ended("contoso", admin.json("POST", "/tenants/contoso/plans", body, 202)["id"])
+    path = f"/tenants/contoso/plans/{plan['summary']['plan']}/apply"
+    job = admin.json("POST", path, {}, 202)["id"]
+    api.ended("contoso", job)
+    answer = admin("GET", f"/tenants/contoso/jobs/{job}/report.csv")
+    cells = [cell for row in csv.reader(io.StringIO(answer.text)) for cell in row]
+    assert any("cmd|" in cell for cell in cells)
+    assert not [cell for cell in cells if cell.startswith(("=", "@", "+", "\t", "\r"))]
+    actions = [record.action for record in api.serving.access.trail.list_records(limit=20)]
+    assert "report.fetch" in actions
+
+
+def test_another_tenants_plan_and_job_are_not_changed_by_their_ids(api: Api) -> None:
+    admin = api.admin
+    body = {"snapshot": "latest", "kinds": ["group"]}
+    job = api.ended("contoso", admin.json("POST", "/tenants/contoso/plans", body, 202)["id"])
+    plan = job["summary"]["plan"]
+    other = api.as_role(Role.ADMINISTRATOR, "fabrikam")
+    for caller in (admin, other):
+        for method, path, sent in (
+            ("GET", f"/plans/{plan}", None), ("GET", f"/plans/{plan}/steps", None),
+            ("POST", f"/plans/{plan}/apply", {}), ("POST", f"/plans/{plan}/approval", None),
+            ("POST", f"/jobs/{job['id']}/cancel", None), ("POST", f"/jobs/{job['id']}/resume", {}),
+            ("POST", f"/jobs/{job['id']}/undo", {}),
+        ):  # fmt: skip
+            answer = caller(method, f"/tenants/fabrikam{path}", sent)
+            assert answer.status_code in (400, 404), (path, answer.text)
+            assert plan not in other("GET", "/tenants/fabrikam/jobs").text
+
+
+def test_an_empty_tenant_in_an_address_does_not_reach_the_jobs_of_the_installation(
+    api: Api,
+) -> None:
+    reader = api.as_role(Role.READER)
+    for path in ("/tenants//jobs", "/tenants/*/jobs", "/tenants/%20/jobs"):
+        answer = reader("GET", path)
+        # 405: the address of one tenant, which is not read.
+        is_refused = answer.status_code in (400, 403, 404, 405)
+        assert is_refused or answer.json()["items"] == [], (path, answer.text)
+
+
+def test_signing_in_again_ends_the_session_that_was_there(api: Api) -> None:
+    person = api.person("again", Role.READER)
+    before = api.signed_in("again")
+    told = {"name": "again", "password": PASSWORD}
+    assert Caller(api.client, {}, before.cookie)("POST", "/session", told).status_code == 200
+    assert before("GET", "/session").status_code == 401
+    api.serving.access.people.set_disabled(CONSOLE, person.id, is_disabled=True)
+
+
+@pytest.mark.parametrize("origin", ["null", "http://[", "https://reentra.test.evil.example"])
+def test_an_origin_that_makes_no_sense_is_another_site(api: Api, origin: str) -> None:
+    body = {"rule": "off"}
+    path = "/tenants/contoso/schedule"
+    assert api.admin("PUT", path, body, origin=origin).status_code == 403
+
+
+def test_a_nul_character_reaches_no_database(api: Api) -> None:
+    assert api.nobody("POST", "/session", {"name": "a\0b", "password": "x"}).status_code == 400
+    assert api.admin("GET", "/tenants/contoso/search?text=a%00b").status_code == 400
