@@ -175,3 +175,22 @@ def test_an_object_that_was_made_anew_is_known_by_both_ids(
     assert "learnt again from its journal" in " ".join(repaired.out.split())
     assert cli.json(*again, f"group/{group}")["steps"] == []
     assert cli.json("check")["problems"] == []
+
+
+def test_a_restore_that_graph_breaks_off_names_itself_and_the_ways_on_and_back(
+    home: tuple[Cli, str], sandbox: SandboxServer
+) -> None:
+    cli, first = home
+    tenant = sandbox.sandbox.tenant
+    lina = user_named(sandbox, "Lina Costa")
+    tenant.update(tenant.get("user", lina), {"department": "Wrecked"})
+    sandbox.sandbox.faults.script(("PATCH", "^/users/"), 401, code="InvalidAuthenticationToken")
+    broken = cli.json(
+        *("restore", TENANT, "--snapshot", first, "--id", f"user/{lina}", "--yes"), expect=1
+    )
+    sandbox.sandbox.faults.assert_all_used()
+    job = cli.json("jobs", "list")[0]["id"]
+    for command in ("show", "resume", "undo"):
+        assert f"reentra jobs {command} {job}" in broken["error"]["hint"]
+    assert cli.json("jobs", "resume", job)["status"] == "succeeded"
+    assert tenant.get("user", lina).props["department"] != "Wrecked"

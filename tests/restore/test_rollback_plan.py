@@ -357,7 +357,7 @@ def test_objects_created_since_are_deleted_only_when_their_kind_is_named(
     assert deleted(made) == {DAN}
     assert made.deletions == 1
     document = made.to_json()
-    assert document["deletions"] == 1
+    assert (document["deletions"], document["deletions_to_confirm"]) == (1, 1)
     assert document["deleted_kinds"] == [{"kind": "user", "count": 1, "undo": "recycle_bin"}]
     assert any("recycle bin can give them back" in warning for warning in made.warnings)
     assert RestorePlan.from_json(document) == made

@@ -62,7 +62,11 @@ def run(
         with screen.progress() as listener:
             context = _context(application, listener, default_password_file, default_password)
             _take_up_left_behind(application, jobs, screen, context)
-            with _Stopping(screen) as stopping, _recorded_end(application, task, tenant) as end:
+            with (
+                _Stopping(screen) as stopping,
+                _recorded_end(application, task, tenant) as end,
+                _told_how_to_go_on(application, stopping),
+            ):
                 job_id, result = jobs.run(
                     task,
                     context,
@@ -108,7 +112,8 @@ def resume(
         ):
             context = _context(application, listener, default_password_file, "")
             end.target = job.id
-            result = jobs.resume(job.id, context, on_start=stopping.follow)
+            with _told_how_to_go_on(application, stopping):
+                result = jobs.resume(job.id, context, on_start=stopping.follow)
             end.result = result.status.value
     finally:
         jobs.close()
@@ -167,6 +172,23 @@ def _recorded_end(application: Application, action: str, tenant: str) -> Iterato
         acting.record(application, action, tenant=tenant, target=end.target, result=end.result)
 
 
+@contextlib.contextmanager
+def _told_how_to_go_on(application: Application, stopping: _Stopping) -> Iterator[None]:
+    """Let the error of a restore that ended half-way name the job, and the ways on and back."""
+    try:
+        yield
+    except errors.Error as failure:
+        job_id = stopping.job_id
+        if job_id and application.jobs.list_steps(job_id):
+            way_on = (
+                f"Some of restore {job_id} may be done: `reentra jobs show {job_id}` tells what, "
+                f"`reentra jobs resume {job_id}` goes on, `reentra jobs undo {job_id}` takes it "
+                "back."
+            )
+            failure.hint = f"{failure.hint} {way_on}".strip()
+        raise
+
+
 def _target(parameters: Mapping[str, Any]) -> str:
     """Return what a job is about, in a word that the trail may hold."""
     return str(parameters.get("plan") or parameters.get("snapshot") or "")
@@ -182,6 +204,11 @@ class _Stopping:
 
     def follow(self, run: JobRun[TaskContext]) -> None:
         self._run = run
+
+    @property
+    def job_id(self) -> str:
+        """The job that has begun, or nothing."""
+        return self._run.id if self._run is not None else ""
 
     def __enter__(self) -> _Stopping:
         self._signals.__enter__()

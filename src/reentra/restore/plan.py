@@ -139,6 +139,7 @@ class RestorePlan:
             "options": self.options.to_json(),
             "counts": self.counts(),
             "deletions": self.deletions,
+            "deletions_to_confirm": self.deletions_to_confirm,
             "deleted_kinds": rollback.undo_by_kind(
                 Counter(step.ref.kind for step in self.steps if step.deletes_object)
             ),
