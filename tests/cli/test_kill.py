@@ -199,7 +199,7 @@ def test_ctrl_c_stops_a_restore_between_two_steps_and_it_can_go_on(
         process = start(
             cli,
             *("restore", TENANT, "--snapshot", snapshot, "--kind", "user", "--yes"),
-            *("--default-password-file", str(password)),
+            *("--default-password-file", str(password), "--max-changed-share", "1"),
         )
         end = time.monotonic() + 60
         while counters.writes < 20 and time.monotonic() < end:

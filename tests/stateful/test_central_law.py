@@ -511,3 +511,17 @@ def test_the_central_law_holds_for_five_hundred_tenants(
     with capsys.disabled():
         print(f"\nthe central law held for {held.pop('examples')} examples; mishaps: {dict(held)}")
     assert set(held) == set(MISHAPS), "every mishap is to happen"
+
+
+def test_a_policy_whose_included_group_was_dead_already_is_told_and_left_alone() -> None:
+    _fresh(
+        {
+            "before": [("purge application", 0, 0), ("soft-delete group", 5, 0)],
+            "after": [("purge application", 0, 0)],
+            "selection": None,
+            "relationships": False,
+            "rollback": "",
+            "delay_seconds": 0.0,
+            "faults": [],
+        }
+    )

@@ -41,21 +41,46 @@ def dead_references(
 ) -> tuple[set[str], dict[str, str]]:
     """Return ids that were dead in the snapshot already, and those (with pointer) that block.
 
-    What the live object names too, Graph has accepted, and is left as it is.
+    What the live object names too, Graph has accepted, and is left as it is, but for Conditional
+    Access. A policy that would include nobody without what was dead is blocked.
     """
     named_live = {one for _reference, one in references.references_in(row.name, live)}
+    # Of Conditional Access policies Graph looks at every name again when they are written.
+    accepted = set() if row.name == "conditionalAccessPolicy" else named_live
     dead: set[str] = set()
     blocked: dict[str, str] = {}
     for identifier, kinds, pointer in _required_ids(row, item):
-        if identifier in draft.present or identifier in draft.made or identifier in named_live:
+        if identifier in draft.present or identifier in draft.made or identifier in accepted:
             continue
         is_known = bool(kinds) and all(draft.knows_whole(kind) for kind in kinds)
         if is_known and not draft.existed([identifier]):
             dead.add(identifier)
         else:
             blocked[identifier] = pointer
+    if is_emptied(row, item.properties, dead):
+        blocked.update(dict.fromkeys(dead, "conditions/users"))
     blocked.update(_gone_applications(draft, row, item, named_live))
     return dead, blocked
+
+
+def is_emptied(row: ObjectKind, properties: Mapping[str, Any], dead: set[str]) -> bool:
+    """Tell whether a Conditional Access policy includes nobody once ``dead`` is left out.
+
+    Graph refuses such a policy.
+    """
+    if row.name != "conditionalAccessPolicy" or not dead:
+        return False
+    return _includes(properties) and not _includes(without_ids(properties, dead))
+
+
+def _includes(policy: Mapping[str, Any]) -> bool:
+    conditions = policy.get("conditions") or {}
+    return any(
+        value
+        for part in ("users", "clientApplications")
+        for name, value in (conditions.get(part) or {}).items()
+        if name.startswith("include")
+    )
 
 
 def _gone_applications(

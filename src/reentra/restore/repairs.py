@@ -12,7 +12,7 @@ from reentra.directory.kinds import KINDS
 from reentra.directory.objects import DirectoryObject
 from reentra.restore import bodies, prerequisites
 from reentra.restore.draft import Draft, chunks, name_of
-from reentra.restore.steps import Action, Look, Precondition, Step
+from reentra.restore.steps import MISSING_REFERENCE, Action, Look, Precondition, Step
 
 # After every object that can be named is there, before role assignments and Conditional Access.
 REPAIR_PHASE = 95
@@ -60,6 +60,16 @@ def _repair(draft: Draft, item: DirectoryObject, names: dict[str, list[str]]) ->
         return
     # Graph refuses to be told again of what was dead in the snapshot already.
     dead, _blocked = prerequisites.dead_references(draft, row, item, {})
+    if prerequisites.is_emptied(row, item.properties, dead):
+        draft.refuse(
+            item,
+            ", ".join(left),
+            "Whom it includes did not exist when the snapshot was taken; Graph takes no policy "
+            "that includes nobody.",
+            "Choose whom it includes, or restore an older snapshot.",
+            code=MISSING_REFERENCE,
+        )
+        return
     if dead:
         draft.warnings.append(
             f"{item.kind} {name_of(item)} referred to {', '.join(sorted(dead))}, which did not "
