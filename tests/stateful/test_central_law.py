@@ -95,15 +95,8 @@ def chosen(world: World, drawn: Any) -> Selection:
     return Selection(refs=frozenset(refs))
 
 
-def run_example(server: SandboxServer, example: Mapping[str, Any]) -> None:
-    world = new_world(server)
-    try:
-        _run(world, example)
-    finally:
-        world.client.close()
-
-
-def _run(world: World, example: Mapping[str, Any]) -> None:
+def harm_by(world: World, example: Mapping[str, Any]) -> tuple[ModelTenant, Selection]:
+    """Do the example's mishaps; return the state between them, and the selection made in it."""
     harm = Harm(world)
     for name, first, second in example["before"]:
         harm.do(MISHAPS[name], first, second)
@@ -113,8 +106,12 @@ def _run(world: World, example: Mapping[str, Any]) -> None:
     for name, first, second in example["after"]:
         harm.do(MISHAPS[name], first, second)
     world.sandbox.clock.advance(600)
-    harmed = world.captured()
-    options = RestoreOptions(
+    return desired, selection
+
+
+def options_of(example: Mapping[str, Any], selection: Selection) -> RestoreOptions:
+    """Return the options that the example restores with."""
+    return RestoreOptions(
         relationships=example["relationships"] or bool(example["rollback"]),
         conditional_access_state=PolicyState.AS_BACKED_UP,
         relationships_behavior=RelationshipsBehavior(
@@ -126,6 +123,20 @@ def _run(world: World, example: Mapping[str, Any]) -> None:
             if example["rollback"] == "kinds" and can_roll_back(row) and selection.takes_whole(kind)
         ),
     )
+
+
+def run_example(server: SandboxServer, example: Mapping[str, Any]) -> None:
+    world = new_world(server)
+    try:
+        _run(world, example)
+    finally:
+        world.client.close()
+
+
+def _run(world: World, example: Mapping[str, Any]) -> None:
+    desired, selection = harm_by(world, example)
+    harmed = world.captured()
+    options = options_of(example, selection)
     plan = world.plan(desired, selection, options)
     if plan.refusals:
         # What would harm is not applied; what may be overruled is, for the law.

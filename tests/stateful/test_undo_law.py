@@ -19,9 +19,8 @@ from reentra.directory.relationships import RELATIONSHIPS
 from reentra.directory.selection import EVERYTHING
 from reentra.restore import bodies
 from reentra.restore.capture import touched_by
-from reentra.restore.choices import can_roll_back
 from reentra.restore.deeds import deeds_of
-from reentra.restore.draft import PolicyState, RelationshipsBehavior, RestoreOptions
+from reentra.restore.draft import PolicyState, RestoreOptions
 from reentra.restore.identity import IdentityMap
 from reentra.restore.journal import MemoryJournal
 from reentra.restore.licences import direct_licences, group_licences
@@ -31,8 +30,7 @@ from reentra.restore.undo import plan_undo
 from reentra.sandbox.app import SandboxServer
 from tests.models import ModelTenant
 from tests.restore.support import NOW, World, new_world
-from tests.stateful.mishaps import MISHAPS, Harm
-from tests.stateful.test_central_law import EXAMPLE, chosen
+from tests.stateful.test_central_law import EXAMPLE, harm_by, options_of
 
 AS_WAS = RestoreOptions(conditional_access_state=PolicyState.AS_BACKED_UP)
 
@@ -90,27 +88,8 @@ def run_example(server: SandboxServer, example: Mapping[str, Any]) -> int:
 
 
 def _run(world: World, example: Mapping[str, Any]) -> int:
-    harm = Harm(world)
-    for name, first, second in example["before"]:
-        harm.do(MISHAPS[name], first, second)
-    desired = world.captured()
-    selection = chosen(world, example["selection"])
-    harm = Harm(world)
-    for name, first, second in example["after"]:
-        harm.do(MISHAPS[name], first, second)
-    world.sandbox.clock.advance(600)
-    options = RestoreOptions(
-        relationships=example["relationships"] or bool(example["rollback"]),
-        conditional_access_state=PolicyState.AS_BACKED_UP,
-        relationships_behavior=RelationshipsBehavior(
-            "rollback" if example["rollback"] else "merge"
-        ),
-        rollback_kinds=frozenset(
-            kind
-            for kind, row in KINDS.items()
-            if example["rollback"] == "kinds" and can_roll_back(row) and selection.takes_whole(kind)
-        ),
-    )
+    desired, selection = harm_by(world, example)
+    options = options_of(example, selection)
     if world.plan(desired, selection, options).is_empty:
         selection = EVERYTHING  # an example that touches nothing proves nothing
     plan = world.plan(desired, selection, options)
