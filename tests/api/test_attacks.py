@@ -26,7 +26,7 @@ def hostile(api: Api, sandbox: SandboxServer) -> Any:
         and r.props.get("securityEnabled") and not r.props.get("isAssignableToRole")
     )  # fmt: skip
     sandbox.sandbox.tenant.update(record, {"displayName": HOSTILE})
-    job = api.admin.json("POST", "/tenants/contoso/backups", {"kinds": ["group"]}, 202)
+    job = api.admin.json("POST", "/tenants/contoso/backups", {}, 202)
     assert api.ended("contoso", job["id"])["status"] == "succeeded"
     return record
 
