@@ -322,6 +322,8 @@ def test_settings_of_the_tenant_and_of_a_group_are_apart(graph: Caller) -> None:
     assert [s["displayName"] for s in graph.all(f"/groups/{group}/settings")] == [
         "Group.Unified.Guest"
     ]
+    assert graph.send("DELETE", f"/groups/{group}").status_code == 204
+    assert [s["displayName"] for s in graph.all("/groupSettings")] == ["Group.Unified"]
 
 
 def test_the_recycle_bin_is_listed_by_type_only(graph: Caller) -> None:

@@ -315,7 +315,7 @@ def _tenant_settings(call: Call) -> Answer:
         return [
             record
             for record in tenant.collection("groupSetting").values()
-            if not tenant.sources("group.settings", record.id)
+            if not tenant.all_sources("group.settings", record.id)
         ]
 
     return reads.list_records(call, Listing("groupSetting", "groupSettings"), records)
