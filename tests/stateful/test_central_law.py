@@ -536,3 +536,17 @@ def test_a_policy_whose_included_group_was_dead_already_is_told_and_left_alone()
             "faults": [],
         }
     )
+
+
+def test_the_only_policy_of_its_kind_is_the_same_one_after_it_was_made_anew() -> None:
+    _fresh(
+        {
+            "before": [],
+            "after": [("harm lifetime", 0, 0)],
+            "selection": None,
+            "relationships": False,
+            "rollback": "",
+            "delay_seconds": 0.0,
+            "faults": [],
+        }
+    )

@@ -307,7 +307,10 @@ def _second_chance(
     if row.is_singleton or row.is_only_one:
         only = next(iter(draft.live.list_objects(row.name)), None)
         if only is not None:
-            _pair(draft, result, expected.pop(next(iter(expected))), only)
+            live_id, known = expected.popitem()
+            if row.is_only_one and only.id != live_id:
+                _match_anew(draft, row.name, known[0], only, only.id)
+            _pair(draft, result, known, only)
         return
     property_name = _unique_property(row)
     if not property_name:
@@ -328,12 +331,15 @@ def _second_chance(
             draft.held[str(item.get(property_name)).lower()] = item.id
             continue  # it is an object of the snapshot in its own right
         old_id = expected[live_id][0]
-        draft.match(row.name, old_id, item.id)
+        _match_anew(draft, row.name, old_id, item, value_for_people(item, property_name))
         _pair(draft, result, expected.pop(live_id), item)
-        draft.warnings.append(
-            f"{row.name} {value_for_people(item, property_name)} was removed and added again: "
-            f"{old_id} is {item.id} now."
-        )
+
+
+def _match_anew(draft: Draft, kind: str, old_id: str, item: DirectoryObject, called: str) -> None:
+    draft.match(kind, old_id, item.id)
+    draft.warnings.append(
+        f"{kind} {called} was removed and added again: {old_id} is {item.id} now."
+    )
 
 
 def value_for_people(item: DirectoryObject, property_name: str) -> str:
