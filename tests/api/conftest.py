@@ -23,6 +23,8 @@ from reentra.sandbox.app import SandboxServer
 from reentra.settings import Settings
 from reentra.worker import Worker
 
+from .description import ensure_described
+
 PASSPHRASE = "correct horse battery staple"
 PASSWORD = "seven grey lamps at dawn"
 CONSOLE = Actor(Via.COMMAND, "root", address="console")
@@ -46,9 +48,11 @@ class Caller:
         if self.cookie:
             sent["cookie"] = f"__Host-reentra={self.cookie}"
         self.client.cookies.clear()
-        return self.client.request(
+        answer = self.client.request(
             method, f"{PREFIX}{path}", json=body, headers=sent, follow_redirects=False
         )
+        ensure_described(method, PREFIX + path.partition("?")[0], answer)
+        return answer
 
     def json(self, method: str, path: str, body: Any = None, expect: int = 200) -> Any:
         answer = self(method, path, body)

@@ -12,6 +12,7 @@ from litestar.response import Stream
 from reentra import clock as clocks
 from reentra import errors, viewing
 from reentra.access import Permission
+from reentra.api.documents import JobDocument
 from reentra.api.routing import route
 from reentra.api.serving import Served, SignedIn
 from reentra.database import JobStatus
@@ -39,7 +40,7 @@ class NewDownload(msgspec.Struct, forbid_unknown_fields=True):
 )  # fmt: skip
 def make_download(
     tenant: FromPath[str], data: JSONBody[NewDownload], serving: Served, identity: SignedIn
-) -> dict[str, Any]:
+) -> JobDocument:
     """Queue a download; when its job has succeeded, the file can be fetched by who asked."""
     seen = viewing.snapshot_of(serving.application, serving.synced(tenant), data.snapshot)
     name = clocks.new_id(16)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from typing import Any
 
 import orjson
 from litestar.params import FromPath, FromQuery
@@ -14,6 +13,7 @@ from reentra import clock as clocks
 from reentra import errors, viewing
 from reentra.access import Permission
 from reentra.api import paging
+from reentra.api.documents import HitsPage
 from reentra.api.routing import route
 from reentra.api.serving import Served, Serving
 from reentra.catalog import SearchQuery
@@ -38,7 +38,7 @@ def search(
     deleted_only: FromQuery[bool] = False,
     cursor: FromQuery[str] = "",
     limit: FromQuery[int] = 100,
-) -> dict[str, Any]:
+) -> HitsPage:
     """Find objects by changes in their properties, not in relationships; newest version first."""
     tenant_id = serving.synced(tenant)
     found = serving.application.catalog.search(
@@ -53,8 +53,8 @@ def search(
             cursor=cursor,
         ),
     )
-    return paging.page(
-        [
+    return {
+        "items": [
             {
                 "kind": hit.kind,
                 "id": hit.id,
@@ -65,8 +65,8 @@ def search(
             }
             for hit in found.hits
         ],
-        found.cursor,
-    )
+        "next": found.cursor,
+    }
 
 
 @route(

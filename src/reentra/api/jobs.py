@@ -17,6 +17,13 @@ from reentra import clock as clocks
 from reentra import errors, reporting
 from reentra.access import Permission
 from reentra.api import guarding, paging
+from reentra.api.documents import (
+    JobDocument,
+    JobsPage,
+    JobStepDocument,
+    JobStepsPage,
+    ShownJobDocument,
+)
 from reentra.api.routing import route
 from reentra.api.serving import Served, Serving, SignedIn
 from reentra.database import Job, JobStep
@@ -62,13 +69,13 @@ def list_jobs(
     task: FromQuery[str] = "",
     cursor: FromQuery[str] = "",
     limit: FromQuery[int] = 50,
-) -> dict[str, Any]:
+) -> JobsPage:
     """List jobs with their status and progress."""
     return _page(serving, tenant, task, cursor, limit)
 
 
 @route("GET", _OF + "/{job:str}", Permission.BROWSE, tags=_TAGS, summary="One job")
-def show_job(tenant: FromPath[str], job: FromPath[str], serving: Served) -> dict[str, Any]:
+def show_job(tenant: FromPath[str], job: FromPath[str], serving: Served) -> ShownJobDocument:
     """Return a job with its summary and how many of its steps stand how."""
     found = _load(serving, tenant, job)
     counted = serving.application.jobs.count_steps(found.id)
@@ -85,14 +92,14 @@ def list_steps(
     serving: Served,
     cursor: FromQuery[str] = "",
     limit: FromQuery[int] = 100,
-) -> dict[str, Any]:
+) -> JobStepsPage:
     """List a job's steps in order, with what became of each."""
     found = _load(serving, tenant, job)
     limit = paging.limited(limit)
     after = paging.position_of(cursor, 0) - 1
     steps = serving.application.jobs.list_steps(found.id, after=after, limit=limit)
     more = paging.cursor_of(steps[-1].ordinal + 1) if len(steps) == limit else ""
-    return paging.page([_step_document(step) for step in steps], more)
+    return {"items": [_step_document(step) for step in steps], "next": more}
 
 
 @route(
@@ -125,7 +132,7 @@ def report(tenant: FromPath[str], job: FromPath[str], serving: Served) -> Respon
 )  # fmt: skip
 def cancel(
     tenant: FromPath[str], job: FromPath[str], serving: Served, identity: SignedIn
-) -> dict[str, Any]:
+) -> JobDocument:
     """Ask a job to stop at the border of its next step."""
     found = _load(serving, tenant, job)
     identity.ensure(_PERMISSIONS.get(found.task, Permission.MAINTAIN), tenant)
@@ -145,7 +152,7 @@ def resume(
     data: JSONBody[Resume],
     serving: Served,
     identity: SignedIn,
-) -> dict[str, Any]:
+) -> JobDocument:
     """Take up a job that failed or was stopped, where it was."""
     found = _load(serving, tenant, job)
     identity.ensure(_PERMISSIONS.get(found.task, Permission.MAINTAIN), tenant)
@@ -164,7 +171,7 @@ def undo(
     data: JSONBody[Undo],
     serving: Served,
     identity: SignedIn,
-) -> dict[str, Any]:
+) -> JobDocument:
     """Queue the making of a plan that undoes a restore; it is applied like any other."""
     found = _load(serving, tenant, job)
     if found.task != "restore":
@@ -187,7 +194,7 @@ def undo(
     "POST", "/check", Permission.MAINTAIN, action="check.begin", status=202, tags=_TAGS,
     summary="Verify the repository",
 )  # fmt: skip
-def check(data: JSONBody[Check], serving: Served, identity: SignedIn) -> dict[str, Any]:
+def check(data: JSONBody[Check], serving: Served, identity: SignedIn) -> JobDocument:
     """Queue the verification of every promise that the repository makes."""
     return serving.job_document(
         serving.worker.enqueue(identity.actor, "check", parameters={"quick": data.quick})
@@ -198,7 +205,7 @@ def check(data: JSONBody[Check], serving: Served, identity: SignedIn) -> dict[st
     "POST", "/rebuild", Permission.MAINTAIN, action="rebuild.begin", status=202, tags=_TAGS,
     summary="Make the catalog anew",
 )  # fmt: skip
-def rebuild(serving: Served, identity: SignedIn) -> dict[str, Any]:
+def rebuild(serving: Served, identity: SignedIn) -> JobDocument:
     """Queue the making of the catalog from the repository alone."""
     return serving.job_document(serving.worker.enqueue(identity.actor, "rebuild"))
 
@@ -209,13 +216,13 @@ def list_upkeep(
     task: FromQuery[str] = "",
     cursor: FromQuery[str] = "",
     limit: FromQuery[int] = 50,
-) -> dict[str, Any]:
+) -> JobsPage:
     """List the jobs that belong to no tenant: checks and rebuilds."""
     return _page(serving, "", task, cursor, limit)
 
 
 @route("GET", "/jobs/{job:str}", Permission.MAINTAIN, tags=_TAGS, summary="One such job")
-def show_upkeep(job: FromPath[str], serving: Served) -> dict[str, Any]:
+def show_upkeep(job: FromPath[str], serving: Served) -> JobDocument:
     """Return a job of the installation."""
     return serving.job_document(_load(serving, "", job))
 
@@ -241,19 +248,19 @@ async def _events(
 
 def _look(
     serving: Serving, request: Request[Any, Any, Any], tenant: str, job_id: str
-) -> dict[str, Any] | None:
+) -> JobDocument | None:
     if not guarding.is_still_allowed(request, serving, Permission.BROWSE, tenant):
         return None
     return serving.job_document(serving.application.jobs.load_job(job_id))
 
 
-def _page(serving: Serving, tenant: str, task: str, cursor: str, limit: int) -> dict[str, Any]:
+def _page(serving: Serving, tenant: str, task: str, cursor: str, limit: int) -> JobsPage:
     offset, limit = paging.position_of(cursor, 0), paging.limited(limit)
     found = serving.application.jobs.list_jobs(
         tenant=tenant, task=task or None, limit=limit, offset=offset
     )
     more = paging.cursor_of(offset + limit) if len(found) == limit else ""
-    return paging.page([serving.job_document(job) for job in found], more)
+    return {"items": [serving.job_document(job) for job in found], "next": more}
 
 
 def _load(serving: Serving, tenant: str, job_id: str) -> Job:
@@ -267,10 +274,10 @@ def _load(serving: Serving, tenant: str, job_id: str) -> Job:
     return found
 
 
-def _step_document(step: JobStep) -> dict[str, Any]:
+def _step_document(step: JobStep) -> JobStepDocument:
     return {
         "step": step.step_id,
-        "status": step.status.value,
+        "status": step.status,
         "attempt": step.attempt,
         "intended_at": None if step.intended_at is None else clocks.iso(step.intended_at),
         "finished_at": None if step.finished_at is None else clocks.iso(step.finished_at),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 from litestar import Request
@@ -14,6 +14,7 @@ from reentra.access import Entry, Permission
 from reentra.access.oidc import FLOW_SECONDS, Provider, Rule, seal_secret
 from reentra.access.roles import parse_role
 from reentra.api import guarding
+from reentra.api.documents import ProviderDocument, ProviderSettingsDocument
 from reentra.api.routing import Needs, route
 from reentra.api.serving import Served, Serving, SignedIn
 from reentra.api.session import set_session_cookie
@@ -108,7 +109,7 @@ def finish(
     "GET", "/settings/oidc", Permission.SETTINGS, tags=("settings",),
     summary="The identity provider",
 )  # fmt: skip
-def show_provider(serving: Served) -> dict[str, Any]:
+def show_provider(serving: Served) -> ProviderSettingsDocument:
     """Return the identity provider without its secret."""
     return _document(serving)
 
@@ -119,7 +120,7 @@ def show_provider(serving: Served) -> dict[str, Any]:
 )  # fmt: skip
 def set_provider(
     data: JSONBody[NewProvider], serving: Served, identity: SignedIn
-) -> dict[str, Any]:
+) -> ProviderSettingsDocument:
     """Set which directory vouches for people, and which groups or app roles have which role."""
     identity.ensure_in_person()
     known = serving.access.load_provider()
@@ -143,7 +144,9 @@ def set_provider(
     "PUT", "/settings/emergency", Permission.SETTINGS, action="oidc.emergency",
     tags=("settings",), summary="Stop believing the identity provider",
 )  # fmt: skip
-def emergency(data: JSONBody[Emergency], serving: Served, identity: SignedIn) -> dict[str, Any]:
+def emergency(
+    data: JSONBody[Emergency], serving: Served, identity: SignedIn
+) -> ProviderSettingsDocument:
     """Shut out everybody whom the provider vouches for, sessions and tokens, or let them in."""
     identity.ensure_in_person()
     if identity.person.is_external and not data.on:
@@ -156,14 +159,14 @@ def _callback(serving: Serving) -> str:
     return serving.application.settings.public_url.rstrip("/") + CALLBACK
 
 
-def _document(serving: Serving) -> dict[str, Any]:
+def _document(serving: Serving) -> ProviderSettingsDocument:
     provider = serving.access.load_provider()
     if provider is None:
         return {"provider": None}
     document = provider.to_json()
     for name in ("sealed_secret", "ca_file"):
         del document[name]
-    return {"provider": document, "callback": _callback(serving)}
+    return {"provider": cast("ProviderDocument", document), "callback": _callback(serving)}
 
 
 ROUTES = (begin, finish, show_provider, set_provider, emergency)

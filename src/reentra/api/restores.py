@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal
+from typing import Literal, cast
 
 import msgspec
 import orjson
@@ -12,6 +12,14 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from reentra import errors, viewing
 from reentra.access import Permission
 from reentra.api import paging
+from reentra.api.documents import (
+    ApprovalDocument,
+    ApprovalsPage,
+    JobDocument,
+    PlanDocument,
+    StepDocument,
+    StepsPage,
+)
 from reentra.api.routing import route
 from reentra.api.serving import Served, Serving, SignedIn
 from reentra.directory.selection import Selection
@@ -85,7 +93,7 @@ def options_of(data: NewPlan) -> RestoreOptions:
 )  # fmt: skip
 def make_plan(
     tenant: FromPath[str], data: JSONBody[NewPlan], serving: Served, identity: SignedIn
-) -> dict[str, Any]:
+) -> JobDocument:
     """Queue the making of a plan; when its job has succeeded, its summary names the plan."""
     state = viewing.state_of(serving.application, serving.synced(tenant), data.snapshot)
     selection, options = Selection.parse(data.kinds, data.ids), options_of(data)
@@ -102,7 +110,7 @@ def make_plan(
 
 
 @route("GET", _OF + "/plans/{plan:str}", Permission.RESTORE, tags=_TAGS, summary="One restore plan")
-def show_plan(tenant: FromPath[str], plan: FromPath[str], serving: Served) -> dict[str, Any]:
+def show_plan(tenant: FromPath[str], plan: FromPath[str], serving: Served) -> PlanDocument:
     """Return a plan without its steps, which are a list of their own."""
     found = _load(serving, tenant, plan)
     document = found.to_json()
@@ -111,7 +119,7 @@ def show_plan(tenant: FromPath[str], plan: FromPath[str], serving: Served) -> di
     document["open_refusals"] = [refusal.to_json() for refusal in found.open_refusals]
     document["digest"] = digest_of(found)
     document["needs_approval"] = _needs_approval(serving, found)
-    return document
+    return cast("PlanDocument", document)
 
 
 @route(
@@ -124,16 +132,16 @@ def list_steps(
     serving: Served,
     cursor: FromQuery[str] = "",
     limit: FromQuery[int] = 100,
-) -> dict[str, Any]:
+) -> StepsPage:
     """List what a plan will do, in order."""
     found = _load(serving, tenant, plan)
     offset, limit = paging.position_of(cursor, 0), paging.limited(limit)
     after = offset + limit
-    return paging.page(
-        [step.to_json() for step in found.steps[offset:after]],
-        paging.cursor_of(after) if after < len(found.steps) else "",
-        total=len(found.steps),
-    )
+    return {
+        "total": len(found.steps),
+        "items": [cast("StepDocument", step.to_json()) for step in found.steps[offset:after]],
+        "next": paging.cursor_of(after) if after < len(found.steps) else "",
+    }
 
 
 @route(
@@ -146,7 +154,7 @@ def apply_plan(
     data: JSONBody[Apply],
     serving: Served,
     identity: SignedIn,
-) -> dict[str, Any]:
+) -> JobDocument:
     """Queue the restore. A plan that refuses, or that nobody else approved, is not applied."""
     found = _load(serving, tenant, plan)
     ensure_not_refused(found)
@@ -169,13 +177,13 @@ def apply_plan(
 )  # fmt: skip
 def ask_approval(
     tenant: FromPath[str], plan: FromPath[str], serving: Served, identity: SignedIn
-) -> dict[str, Any]:
+) -> ApprovalDocument:
     """Ask another person to approve exactly this plan, by its digest."""
     found = _load(serving, tenant, plan)
     approval = serving.access.approvals.ask(
         identity.actor, RESTORE, tenant, found.id, digest_of(found)
     )
-    return approval.to_json()
+    return cast("ApprovalDocument", approval.to_json())
 
 
 @route(
@@ -184,10 +192,10 @@ def ask_approval(
 )  # fmt: skip
 def list_approvals(
     tenant: FromPath[str], serving: Served, limit: FromQuery[int] = 100
-) -> dict[str, Any]:
+) -> ApprovalsPage:
     """List requests, newest first."""
     found = serving.access.approvals.list_approvals(tenant, paging.limited(limit))
-    return paging.page([item.to_json() for item in found], "")
+    return {"items": [cast("ApprovalDocument", item.to_json()) for item in found], "next": ""}
 
 
 @route(
@@ -200,7 +208,7 @@ def decide(
     data: JSONBody[Decision],
     serving: Served,
     identity: SignedIn,
-) -> dict[str, Any]:
+) -> ApprovalDocument:
     """Say yes or no. Nobody decides what they asked for themselves, and no script decides."""
     identity.ensure_in_person()
     asked = serving.access.approvals.load(approval, tenant)
@@ -209,7 +217,7 @@ def decide(
     decided = serving.access.approvals.decide(
         identity.actor, approval, tenant, is_granted=data.granted
     )
-    return decided.to_json()
+    return cast("ApprovalDocument", decided.to_json())
 
 
 def digest_of(plan: RestorePlan) -> str:

@@ -7,13 +7,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import cast
 
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from reentra import errors
 from reentra.access import Access, Identity
+from reentra.api.documents import JobDocument
 from reentra.app import Application
 from reentra.database import Job, JobStatus
 from reentra.worker import Worker
@@ -62,14 +63,14 @@ class Serving:
                 self._synced_at[tenant_id] = now
         return tenant_id
 
-    def job_document(self, job: Job) -> dict[str, Any]:
+    def job_document(self, job: Job) -> JobDocument:
         """Return a job as people see it: no path of the server, nobody's number."""
         document = job.to_json()
         if job.status is JobStatus.RUNNING and not self.worker.runner.is_alive(job.id):
             document["status"] = "interrupted"
         for inner in ("parameters", "summary"):
             document[inner] = {k: v for k, v in document[inner].items() if k not in _HIDDEN}
-        return document
+        return cast("JobDocument", document)
 
     def ensure_approved(self, identity: Identity, action: str, tenant: str, subject: str) -> None:
         """Let pass what needs no second person, or has one's word, which is then used up.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal, cast
 
 from litestar.params import FromPath, FromQuery
 
@@ -10,6 +10,17 @@ from reentra import clock as clocks
 from reentra import errors, viewing
 from reentra.access import Permission
 from reentra.api import paging
+from reentra.api.documents import (
+    KindDocument,
+    LinkedDocument,
+    ObjectDocument,
+    ObjectsPage,
+    ShownSnapshotDocument,
+    SnapshotDocument,
+    SnapshotsPage,
+    VersionsDocument,
+    coverage_documents,
+)
 from reentra.api.routing import route
 from reentra.api.serving import Served
 from reentra.catalog import SnapshotSummary
@@ -22,25 +33,25 @@ _OF = "/tenants/{tenant:str}/snapshots"
 @route("GET", _OF, Permission.BROWSE, tags=_TAGS, summary="A tenant's snapshots, newest first")
 def list_snapshots(
     tenant: FromPath[str], serving: Served, cursor: FromQuery[str] = "", limit: FromQuery[int] = 100
-) -> dict[str, Any]:
+) -> SnapshotsPage:
     """List snapshots with their counts by kind."""
     tenant_id = serving.synced(tenant)
     limit = paging.limited(limit)
     before = paging.position_of(cursor, 0) if cursor else None
     found = serving.application.catalog.list_snapshots(tenant_id, before=before, limit=limit)
     more = paging.cursor_of(found[-1].ordinal) if len(found) == limit else ""
-    return paging.page([_document(item) for item in found], more)
+    return {"items": [_document(item) for item in found], "next": more}
 
 
 @route("GET", _OF + "/{snapshot:str}", Permission.BROWSE, tags=_TAGS, summary="One snapshot")
 def show_snapshot(
     tenant: FromPath[str], snapshot: FromPath[str], serving: Served
-) -> dict[str, Any]:
+) -> ShownSnapshotDocument:
     """Return one snapshot by id, unique beginning, ``latest`` or a time: its kinds and coverage."""
     seen = viewing.snapshot_of(serving.application, serving.synced(tenant), snapshot)
     return {
         **_document(seen.summary),
-        "coverage": {name: item.to_json() for name, item in seen.summary.info.coverage().items()},
+        "coverage": coverage_documents(seen.summary.info.coverage()),
     }
 
 
@@ -58,7 +69,7 @@ def list_objects(
     descending: FromQuery[bool] = False,
     cursor: FromQuery[str] = "",
     limit: FromQuery[int] = 100,
-) -> dict[str, Any]:
+) -> ObjectsPage:
     """List the objects of a kind, those whose name, mail or id holds ``text``."""
     _ensure_kind(kind)
     tenant_id = serving.synced(tenant)
@@ -70,16 +81,16 @@ def list_objects(
         limit=limit,
     )  # fmt: skip
     after = offset + len(found.rows)
-    return paging.page(
-        [
+    return {
+        "snapshot": summary.id,
+        "kind": kind,
+        "total": found.total,
+        "items": [
             {"id": row.id, "display_name": row.name, "modified_at": clocks.iso(row.modified_at)}
             for row in found.rows
         ],
-        paging.cursor_of(after) if after < found.total else "",
-        snapshot=summary.id,
-        kind=kind,
-        total=found.total,
-    )
+        "next": paging.cursor_of(after) if after < found.total else "",
+    }
 
 
 @route(
@@ -92,7 +103,7 @@ def show_object(
     kind: FromPath[str],
     object_id: FromPath[str],
     serving: Served,
-) -> dict[str, Any]:
+) -> ObjectDocument:
     """Return an object's properties and links, with the names of what it is linked to."""
     _ensure_kind(kind)
     seen = viewing.snapshot_of(serving.application, serving.synced(tenant), snapshot)
@@ -108,7 +119,9 @@ def show_object(
         "id": object_id,
         "display_name": viewing.title_of(found),
         "properties": dict(found.properties),
-        "relationships": viewing.links_of(seen.state, kind, object_id),
+        "relationships": cast(
+            "list[LinkedDocument]", viewing.links_of(seen.state, kind, object_id)
+        ),
     }
 
 
@@ -122,7 +135,7 @@ def list_versions(
     object_id: FromPath[str],
     serving: Served,
     differing_from: FromQuery[str] = "",
-) -> dict[str, Any]:
+) -> VersionsDocument:
     """List an object's versions, oldest first.
 
     With ``differing_from`` also the snapshots in which it is not as in that one, newest first.
@@ -143,14 +156,15 @@ def list_versions(
     }
 
 
-def _document(item: SnapshotSummary) -> dict[str, Any]:
+def _document(item: SnapshotSummary) -> SnapshotDocument:
     return {
         "id": item.id,
         "created_at": clocks.iso(item.created_at),
         "parent": item.parent,
-        "status": item.status.value,
+        "status": item.status,
         "kinds": {
-            kind: viewing.kind_document(summary) for kind, summary in item.info.kinds.items()
+            kind: cast("KindDocument", viewing.kind_document(summary))
+            for kind, summary in item.info.kinds.items()
         },
         "review": list(item.info.review),
     }

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Literal, cast
 
 import msgspec
 from litestar.params import FromPath, JSONBody
 
 from reentra import errors
 from reentra.access import Permission
+from reentra.api.documents import (
+    CoverageDocument,
+    DisconnectedDocument,
+    JobDocument,
+    NeedDocument,
+    NewTenantDocument,
+    PermissionsDocument,
+    ScheduleDocument,
+    TenantCoverageDocument,
+    TenantDocument,
+    TenantsDocument,
+    coverage_documents,
+)
 from reentra.api.restores import DISCONNECT
 from reentra.api.routing import Needs, route
 from reentra.api.serving import Served, SignedIn
@@ -20,6 +33,7 @@ from reentra.directory.relationships import RELATIONSHIPS
 from reentra.directory.selection import Selection
 from reentra.graph.client import connect as connect_graph
 from reentra.graph.connection import Cloud, CredentialKind, TenantConnection
+from reentra.jobs.schedules import Schedule
 from reentra.restore.break_glass import find_accounts
 
 _TAGS = ("tenants",)
@@ -61,11 +75,14 @@ class NewBackup(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @route("GET", "/tenants", Needs.SIGN_IN, tags=_TAGS, summary="Connected tenants")
-def list_tenants(serving: Served, identity: SignedIn) -> dict[str, Any]:
+def list_tenants(serving: Served, identity: SignedIn) -> TenantsDocument:
     """List the tenants that this person has a role for."""
     return {
         "items": [
-            {**_document(item), "schedule": serving.application.schedules.load(item.name).to_json()}
+            {
+                **_document(item),
+                "schedule": _schedule(serving.application.schedules.load(item.name)),
+            }
             for item in serving.application.connections.list_known()
             if identity.sees(item.name)
         ]
@@ -76,7 +93,7 @@ def list_tenants(serving: Served, identity: SignedIn) -> dict[str, Any]:
     "POST", "/tenants", Permission.CONNECT, action="tenant.connect", status=201, tags=_TAGS,
     summary="Connect a tenant",
 )  # fmt: skip
-def connect(data: JSONBody[NewTenant], serving: Served) -> dict[str, Any]:
+def connect(data: JSONBody[NewTenant], serving: Served) -> NewTenantDocument:
     """Sign in once as the application, and keep the connection encrypted in the repository."""
     ensure_name_is_usable(data.name)
     connection = TenantConnection(
@@ -103,7 +120,7 @@ def connect(data: JSONBody[NewTenant], serving: Served) -> dict[str, Any]:
 )  # fmt: skip
 def configure(
     tenant: FromPath[str], data: JSONBody[Safeguarded], serving: Served
-) -> dict[str, Any]:
+) -> TenantDocument:
     """Look for the accounts in the tenant, and keep them in place of those named before."""
     wanted = tuple(dict.fromkeys(data.break_glass))
     with serving.visiting() as application:
@@ -123,7 +140,7 @@ def configure(
     "DELETE", "/tenants/{tenant:str}", Permission.DISCONNECT, action="tenant.disconnect",
     tags=_TAGS, summary="Disconnect a tenant",
 )  # fmt: skip
-def disconnect(tenant: FromPath[str], serving: Served, identity: SignedIn) -> dict[str, Any]:
+def disconnect(tenant: FromPath[str], serving: Served, identity: SignedIn) -> DisconnectedDocument:
     """Forget a tenant's connection and its secret. Its snapshots stay."""
     serving.ensure_approved(identity, DISCONNECT, tenant, tenant)
     serving.application.connections.remove(tenant)
@@ -135,7 +152,7 @@ def disconnect(tenant: FromPath[str], serving: Served, identity: SignedIn) -> di
     "GET", "/tenants/{tenant:str}/permissions", Permission.BACK_UP, tags=_TAGS,
     summary="Which Graph permissions are needed, granted and missing",
 )  # fmt: skip
-def check_permissions(tenant: FromPath[str], serving: Served) -> dict[str, Any]:
+def check_permissions(tenant: FromPath[str], serving: Served) -> PermissionsDocument:
     """Ask Graph for a little of every kind, and say what cannot be backed up or restored."""
     with serving.visiting() as application:
         opened = application.open_tenant(tenant)
@@ -145,9 +162,9 @@ def check_permissions(tenant: FromPath[str], serving: Served) -> dict[str, Any]:
     return {
         "tenant": tenant,
         "granted": None if granted is None else sorted(granted),
-        "permissions": [need.to_json() for need in needs],
+        "permissions": [cast("NeedDocument", need.to_json()) for need in needs],
         "not_covered": {
-            what: found.to_json()
+            what: cast("CoverageDocument", found.to_json())
             for what, found in sorted(coverage.items())
             if not found.is_complete
         },
@@ -158,7 +175,7 @@ def check_permissions(tenant: FromPath[str], serving: Served) -> dict[str, Any]:
     "GET", "/tenants/{tenant:str}/coverage", Permission.BROWSE, tags=_TAGS,
     summary="What the newest snapshot covers, and what not and why",
 )  # fmt: skip
-def coverage(tenant: FromPath[str], serving: Served) -> dict[str, Any]:
+def coverage(tenant: FromPath[str], serving: Served) -> TenantCoverageDocument:
     """Return the coverage of every kind and relationship in the newest snapshot."""
     tenant_id = serving.synced(tenant)
     found = serving.application.catalog.list_snapshots(tenant_id, limit=1)
@@ -166,7 +183,7 @@ def coverage(tenant: FromPath[str], serving: Served) -> dict[str, Any]:
         raise errors.NotFound(f"{tenant} has no snapshot yet.", hint="Back it up first.")
     return {
         "snapshot": found[0].id,
-        "coverage": {name: item.to_json() for name, item in found[0].info.coverage().items()},
+        "coverage": coverage_documents(found[0].info.coverage()),
     }
 
 
@@ -174,10 +191,10 @@ def coverage(tenant: FromPath[str], serving: Served) -> dict[str, Any]:
     "GET", "/tenants/{tenant:str}/schedule", Permission.BROWSE, tags=_TAGS,
     summary="When a tenant is backed up",
 )  # fmt: skip
-def schedule(tenant: FromPath[str], serving: Served) -> dict[str, Any]:
+def schedule(tenant: FromPath[str], serving: Served) -> ScheduleDocument:
     """Return a tenant's schedule and its next run."""
     serving.application.connections.find(tenant)
-    return serving.application.schedules.load(tenant).to_json()
+    return _schedule(serving.application.schedules.load(tenant))
 
 
 @route(
@@ -186,10 +203,10 @@ def schedule(tenant: FromPath[str], serving: Served) -> dict[str, Any]:
 )  # fmt: skip
 def set_schedule(
     tenant: FromPath[str], data: JSONBody[NewSchedule], serving: Served
-) -> dict[str, Any]:
+) -> ScheduleDocument:
     """Set a tenant's schedule, in its own time zone."""
     serving.application.connections.find(tenant)
-    return serving.application.schedules.save(tenant, data.rule, data.zone).to_json()
+    return _schedule(serving.application.schedules.save(tenant, data.rule, data.zone))
 
 
 @route(
@@ -198,7 +215,7 @@ def set_schedule(
 )  # fmt: skip
 def back_up(
     tenant: FromPath[str], data: JSONBody[NewBackup], serving: Served, identity: SignedIn
-) -> dict[str, Any]:
+) -> JobDocument:
     """Queue a backup; the answer is its job."""
     serving.application.connections.find(tenant)
     if serving.worker.has_open_job(tenant, "backup"):
@@ -212,11 +229,15 @@ def back_up(
     )
 
 
-def _document(connection: TenantConnection) -> dict[str, Any]:
+def _document(connection: TenantConnection) -> TenantDocument:
     document = connection.to_json()
     for name in ("credential_file", "ca_file"):  # paths of the server are nobody's business
         del document[name]
-    return document
+    return cast("TenantDocument", document)
+
+
+def _schedule(found: Schedule) -> ScheduleDocument:
+    return cast("ScheduleDocument", found.to_json())
 
 
 ROUTES = (

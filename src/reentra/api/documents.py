@@ -1,0 +1,614 @@
+"""The shape of every JSON answer. The description under ``/openapi.json`` is made from them.
+
+They are plain dictionaries at run time. A subclass that is not ``total`` holds what may be left
+out: the framework cannot read ``NotRequired`` out of postponed annotations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypedDict, cast
+
+from reentra.database import StepStatus
+from reentra.directory.state import Coverage, CoverageStatus
+from reentra.snapshots.info import SnapshotStatus
+
+RoleName = Literal["reader", "operator", "restorer", "administrator"]
+Counts = dict[str, int]
+
+
+# Who
+
+
+class PersonDocument(TypedDict):
+    """Somebody who may sign in. ``roles``: tenant, or ``*`` for all, to role."""
+
+    id: str
+    name: str
+    roles: dict[str, RoleName]
+    disabled: bool
+    external: bool
+    has_password: bool
+    second_factor: bool
+    created_at: str
+
+
+class NewPersonDocument(PersonDocument):
+    """Somebody who was added, with their one-time set-up link."""
+
+    set_up: str
+
+
+class PeoplePage(TypedDict):
+    """People."""
+
+    items: list[PersonDocument]
+    next: str
+
+
+class LinkDocument(TypedDict):
+    """A one-time set-up link, shown once."""
+
+    set_up: str
+
+
+class SignedInDocument(TypedDict):
+    """Who signed in. Requests of the session that change something carry ``csrf_token``."""
+
+    person: PersonDocument
+    csrf_token: str
+
+
+class SessionDocument(SignedInDocument):
+    """Who is signed in, and with which roles: a token may have fewer than its person."""
+
+    roles: dict[str, RoleName]
+
+
+class SignedOutDocument(TypedDict):
+    """The session has ended."""
+
+    signed_in: bool
+
+
+class SetUpDocument(TypedDict):
+    """Whose password was set."""
+
+    person: PersonDocument
+
+
+class ChangedDocument(TypedDict):
+    """The password was changed."""
+
+    changed: bool
+
+
+class SeedDocument(TypedDict):
+    """What an authenticator needs, shown once."""
+
+    seed: str
+    uri: str
+
+
+class SecondFactorDocument(TypedDict):
+    """Whether a one-time code is asked for."""
+
+    second_factor: bool
+
+
+class TokenDocument(TypedDict):
+    """An API token, without its secret."""
+
+    id: str
+    name: str
+    person: str
+    tenant: str
+    role: RoleName
+    created_at: str
+    expires_at: str
+    revoked_at: str | None
+    used_at: str | None
+
+
+class NewTokenDocument(TokenDocument):
+    """A new API token. ``token`` is shown this once."""
+
+    token: str
+
+
+class TokensPage(TypedDict):
+    """API tokens."""
+
+    items: list[TokenDocument]
+    next: str
+
+
+class RecordDocument(TypedDict):
+    """A record of the audit trail. ``hash`` is over the record and the hash before it."""
+
+    number: int
+    at: str
+    via: Literal["session", "token", "command", "system", "nobody"]
+    who: str
+    who_id: str
+    address: str
+    action: str
+    tenant: str
+    target: str
+    result: str
+    detail: dict[str, Any]
+    hash: str
+
+
+class TrailPage(TypedDict):
+    """Records of the audit trail, newest first."""
+
+    items: list[RecordDocument]
+    next: str
+
+
+class VerificationDocument(TypedDict):
+    """What a verification of the trail found. ``head`` is worth noting elsewhere."""
+
+    records: int
+    head: str
+    whole: bool
+    problems: list[str]
+
+
+# Settings
+
+
+class SettingsDocument(TypedDict):
+    """What needs a second person."""
+
+    approve_restores_over_steps: int | None
+    approve_disconnect: bool
+
+
+class RuleDocument(TypedDict):
+    """Who has ``value`` in the claim has this role for the tenant."""
+
+    claim: Literal["groups", "roles"]
+    value: str
+    role: RoleName
+    tenant: str
+
+
+class ProviderDocument(TypedDict):
+    """The directory that vouches for people, without the secret."""
+
+    authority: str
+    directory: str
+    client_id: str
+    rules: list[RuleDocument]
+    enabled: bool
+
+
+class _Provider(TypedDict):
+    provider: ProviderDocument | None
+
+
+class ProviderSettingsDocument(_Provider, total=False):
+    """The identity provider, and the redirect address that is to be registered with it."""
+
+    callback: str
+
+
+# Tenants
+
+
+class TenantDocument(TypedDict):
+    """A connected tenant, without its secret."""
+
+    name: str
+    tenant_id: str
+    client_id: str
+    credential: Literal["client_secret", "certificate", "managed_identity", "workload_identity"]
+    cloud: Literal["global", "usgov", "usgovdod", "china", "custom"]
+    graph_endpoint: str
+    authority: str
+    break_glass: list[str]
+
+
+class ScheduleDocument(TypedDict):
+    """When a tenant is backed up."""
+
+    tenant: str
+    rule: str
+    zone: str
+    next_at: str | None
+
+
+class ListedTenantDocument(TenantDocument):
+    """A connected tenant with its schedule."""
+
+    schedule: ScheduleDocument
+
+
+class TenantsDocument(TypedDict):
+    """The tenants that one has a role for."""
+
+    items: list[ListedTenantDocument]
+
+
+class NewTenantDocument(TenantDocument):
+    """A tenant that was connected; ``None``: its token does not tell what is granted."""
+
+    granted_permissions: list[str] | None
+
+
+class DisconnectedDocument(TypedDict):
+    """A tenant that was disconnected."""
+
+    name: str
+    disconnected: bool
+
+
+class CoverageDocument(TypedDict):
+    """How far a kind or relationship is known; why not, and which permission would do."""
+
+    status: CoverageStatus
+    reason: str
+    permissions: list[str]
+
+
+class NeedDocument(TypedDict):
+    """A Graph permission, and what needs it. ``granted`` is ``None`` when nobody can tell."""
+
+    permission: str
+    for_backup: list[str]
+    for_restore: list[str]
+    granted: bool | None
+
+
+class PermissionsDocument(TypedDict):
+    """Which permissions are needed, granted and missing."""
+
+    tenant: str
+    granted: list[str] | None
+    permissions: list[NeedDocument]
+    not_covered: dict[str, CoverageDocument]
+
+
+class TenantCoverageDocument(TypedDict):
+    """What the newest snapshot covers, by kind and relationship."""
+
+    snapshot: str
+    coverage: dict[str, CoverageDocument]
+
+
+# Snapshots
+
+
+class KindDocument(TypedDict):
+    """One kind of a snapshot, with what changed since the one before."""
+
+    objects: int
+    added: int
+    changed: int
+    deleted: int
+    coverage: CoverageStatus
+    reason: str
+
+
+class SnapshotDocument(TypedDict):
+    """A snapshot. ``review`` says why somebody should look at it before trusting it."""
+
+    id: str
+    created_at: str
+    parent: str | None
+    status: SnapshotStatus
+    kinds: dict[str, KindDocument]
+    review: list[str]
+
+
+class SnapshotsPage(TypedDict):
+    """Snapshots, newest first."""
+
+    items: list[SnapshotDocument]
+    next: str
+
+
+class ShownSnapshotDocument(SnapshotDocument):
+    """A snapshot with the coverage of every kind and relationship."""
+
+    coverage: dict[str, CoverageDocument]
+
+
+class ListedObjectDocument(TypedDict):
+    """An object in a list. ``modified_at``: when the snapshot was taken that first had it so."""
+
+    id: str
+    display_name: str
+    modified_at: str
+
+
+class ObjectsPage(TypedDict):
+    """Objects of a kind; ``total`` is how many there are in all."""
+
+    snapshot: str
+    kind: str
+    total: int
+    items: list[ListedObjectDocument]
+    next: str
+
+
+class LinkedDocument(TypedDict):
+    """A link of an object: ``to`` a target, or ``from`` a source, in Graph's direction."""
+
+    relationship: str
+    direction: Literal["to", "from"]
+    target: str
+    target_kind: str
+    target_name: str
+
+
+class ObjectDocument(TypedDict):
+    """An object with its properties, as Graph returned them, and its links."""
+
+    snapshot: str
+    kind: str
+    id: str
+    display_name: str
+    properties: dict[str, Any]
+    relationships: list[LinkedDocument]
+
+
+class VersionDocument(TypedDict):
+    """An object as it was from one snapshot until before another; ``None``: until now."""
+
+    began: str
+    ended: str | None
+    deleted: bool
+
+
+class VersionsDocument(TypedDict):
+    """The versions of an object, oldest first; the snapshots that differ, when asked for."""
+
+    items: list[VersionDocument]
+    differing: list[str] | None
+
+
+class HitDocument(TypedDict):
+    """One finding of a search. ``deleted``: it ended with the object's deletion."""
+
+    kind: str
+    id: str
+    display_name: str
+    snapshot: str
+    modified_at: str
+    deleted: bool
+
+
+class HitsPage(TypedDict):
+    """What a search found, newest version first."""
+
+    items: list[HitDocument]
+    next: str
+
+
+# Restores
+
+
+class SelectionDocument(TypedDict):
+    """What was selected. No kind and no id means everything."""
+
+    kinds: list[str]
+    ids: list[str]
+
+
+class OptionsDocument(TypedDict):
+    """How a plan restores."""
+
+    relationships: bool
+    deleted_only: bool
+    settings: Literal["overwrite", "skip"]
+    conditional_access_state: Literal["report_only", "as_backed_up"]
+    max_changed_share: float | None
+    overruled: list[str]
+    relationships_behavior: Literal["merge", "rollback"]
+    settings_of: dict[str, Literal["overwrite", "skip"]]
+    rollback_kinds: list[str]
+    properties: list[str]
+
+
+class DeletedKindDocument(TypedDict):
+    """How many objects of a kind a plan deletes, and how that can be undone."""
+
+    kind: str
+    count: int
+    undo: Literal["recycle_bin", "created_anew"]
+
+
+class RefusalDocument(TypedDict):
+    """Why a plan is not applied. ``overrule`` is the word that lets it be; empty: nothing does."""
+
+    code: str
+    message: str
+    hint: str
+    overrule: str
+    numbers: dict[str, float]
+
+
+class UnrestorableDocument(TypedDict):
+    """What a plan cannot put back, why, and what to do instead."""
+
+    kind: str
+    id: str
+    name: str
+    what: str
+    reason: str
+    instead: str
+    count: int
+    code: str
+
+
+class FollowUpDocument(TypedDict):
+    """An object outside of the selection that names ids that are gone."""
+
+    id: str
+    kind: str
+    object_id: str
+    name: str
+    properties: list[str]
+    old_ids: list[str]
+    reason: str
+    chosen: bool
+
+
+class PlanDocument(TypedDict):
+    """A restore plan without its steps. ``digest`` is of exactly what would be applied."""
+
+    version: int
+    id: str
+    tenant_id: str
+    snapshot: str
+    created_at: str
+    selection: SelectionDocument
+    options: OptionsDocument
+    counts: dict[str, Counts]
+    deletions: int
+    deletions_to_confirm: int
+    deleted_kinds: list[DeletedKindDocument]
+    removals: int
+    checked_after_undelete: int
+    estimated_seconds: float
+    needs_default_password: bool
+    refusals: list[RefusalDocument]
+    open_refusals: list[RefusalDocument]
+    warnings: list[str]
+    unrestorable: list[UnrestorableDocument]
+    totals: Counts
+    base: str
+    undoes: str
+    break_glass: list[str]
+    follow_ups: list[FollowUpDocument]
+    digest: str
+    needs_approval: bool
+
+
+class TargetDocument(TypedDict):
+    """The other end of a link."""
+
+    kind: str
+    id: str
+
+
+class _Step(TypedDict):
+    id: str
+    action: str
+    kind: str
+    object_id: str
+    name: str
+    summary: str
+    precondition: str
+    phase: int
+
+
+class StepDocument(_Step, total=False):
+    """One step of a plan; what says nothing is left out."""
+
+    depends_on: list[str]
+    body: dict[str, Any]
+    live_id: str
+    relationship: str
+    target: TargetDocument
+    look: str
+    password: str
+    app_id: str
+
+
+class StepsPage(TypedDict):
+    """Steps of a plan, in order; ``total`` is how many there are in all."""
+
+    total: int
+    items: list[StepDocument]
+    next: str
+
+
+class ApprovalDocument(TypedDict):
+    """A request for a second person's word. ``granted`` is ``None`` until somebody decides."""
+
+    id: str
+    action: str
+    tenant: str
+    subject: str
+    digest: str
+    asked_by: str
+    asked_at: str
+    expires_at: str
+    decided_by: str | None
+    decided_at: str | None
+    granted: bool | None
+    used_at: str | None
+
+
+class ApprovalsPage(TypedDict):
+    """Requests for a second person's word, newest first."""
+
+    items: list[ApprovalDocument]
+    next: str
+
+
+# Jobs
+
+
+class JobDocument(TypedDict):
+    """A run of a task. ``interrupted``: who ran it is gone, and nobody has taken it up yet.
+
+    What ``parameters``, ``progress``, ``summary`` and ``error`` hold is the task's own; an error
+    has ``code``, ``message`` and ``hint``.
+    """
+
+    id: str
+    tenant: str
+    task: str
+    status: Literal[
+        "queued", "running", "interrupted", "succeeded", "partial", "failed", "cancelled"
+    ]
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    who: str
+    parameters: dict[str, Any]
+    progress: dict[str, Any]
+    summary: dict[str, Any]
+    error: dict[str, Any]
+
+
+class ShownJobDocument(JobDocument):
+    """A job with how many of its steps stand how."""
+
+    steps: Counts
+
+
+class JobsPage(TypedDict):
+    """Jobs, newest first."""
+
+    items: list[JobDocument]
+    next: str
+
+
+class JobStepDocument(TypedDict):
+    """A step of a job, and what became of it. ``attempt`` counts intents."""
+
+    step: str
+    status: StepStatus
+    attempt: int
+    intended_at: str | None
+    finished_at: str | None
+    new_id: str
+    message: str
+
+
+class JobStepsPage(TypedDict):
+    """Steps of a job, in order."""
+
+    items: list[JobStepDocument]
+    next: str
+
+
+def coverage_documents(found: Mapping[str, Coverage]) -> dict[str, CoverageDocument]:
+    """Return the coverage of kinds and relationships by name."""
+    return {name: cast("CoverageDocument", item.to_json()) for name, item in found.items()}
