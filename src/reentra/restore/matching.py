@@ -307,8 +307,8 @@ def _second_chance(
     if row.is_singleton or row.is_only_one:
         only = next(iter(draft.live.list_objects(row.name)), None)
         if only is not None:
-            live_id, known = expected.popitem()
-            if row.is_only_one and only.id != live_id:
+            known_id, known = expected.popitem()
+            if row.is_only_one and only.id != known_id:
                 _match_anew(draft, row.name, known[0], only, only.id)
             _pair(draft, result, known, only)
         return
