@@ -13,6 +13,7 @@
     ├── AccessError                  1   403  who asks may not
     │   ├── NotSignedIn              1   401  nobody has shown who they are
     │   ├── NotAllowed               1   403  the role does not allow it
+    │   ├── FreshSignInNeeded        1   403  it is too long ago that they showed who they are
     │   └── TooManyAttempts          1   429  somebody guessed too often
     ├── Interrupted                130   499  the operator or the machine stopped it
     ├── GraphError                   1   502  Microsoft Graph answered with an error
@@ -159,6 +160,16 @@ class NotAllowed(AccessError):
 
     code = "not_allowed"
     default_hint = "An administrator can give the role: `reentra people role NAME ROLE`."
+
+
+class FreshSignInNeeded(AccessError):
+    """What is asked for wants a sign-in of the last minutes, not just a session."""
+
+    code = "fresh_sign_in"
+    default_hint = (
+        "Show the password again: POST /api/v1/session/confirm. Who signs in with the directory"
+        " signs in anew: /api/v1/session/oidc?fresh=true. Then do it again."
+    )
 
 
 class TooManyAttempts(AccessError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -85,11 +86,12 @@ class Api:
             self.people[name] = people.set_up(secret, PASSWORD, "")
         return self.people[name]
 
-    def signed_in(self, name: str) -> Caller:
+    def signed_in(self, name: str, *, seconds_ago: float = 0) -> Caller:
         """Return a session of somebody, without the cost of a password."""
         from reentra.access.sessions import csrf_token
 
-        secret = self.serving.access.sessions.open(self.people[name].id, "testclient")
+        proved_at = self.application.clock.now() - dt.timedelta(seconds=seconds_ago)
+        secret = self.serving.access.sessions.open(self.people[name].id, "testclient", proved_at)
         return Caller(self.client, {"x-csrf-token": csrf_token(secret)}, secret)
 
     def as_role(self, role: Role, tenant: str = EVERY_TENANT) -> Caller:

@@ -111,6 +111,28 @@ def directory(api: Api, sandbox: SandboxServer) -> Iterator[Directory]:
     client.redirect_uris.clear()
 
 
+def test_a_sign_in_with_the_directory_is_as_fresh_as_it_says(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = directory.api.nobody("GET", "/session/oidc?fresh=true").headers["location"]
+    assert parse_qs(urlsplit(asked).query)["prompt"] == ["login"]
+    assert directory.sign_in().json("GET", "/session")["fresh"] is True
+    decode = jwt.decode
+
+    def hours_ago(*arguments: Any, **more: Any) -> Any:
+        claims = decode(*arguments, **more)
+        return {**claims, "auth_time": claims["iat"] - 7200}
+
+    monkeypatch.setattr(jwt, "decode", hours_ago)
+    caller = directory.sign_in()
+    who = caller.json("GET", "/session")
+    assert who["fresh"] is False
+    caller.headers["x-csrf-token"] = who["csrf_token"]
+    told = caller("POST", "/session/confirm", {"password": "x"})
+    assert (told.status_code, told.json()["code"]) == (403, "fresh_sign_in")
+    assert "oidc?fresh=true" in told.json()["hint"]
+
+
 def test_a_person_of_the_directory_signs_in_with_the_role_of_their_group(
     directory: Directory,
 ) -> None:

@@ -69,6 +69,7 @@ ROUTES = {
     "GET /openapi.json": "describes the API",
     "POST /session": "a command's account is that of the machine",
     "GET /session": "a command's account is that of the machine",
+    "POST /session/confirm": "a command's account is that of the machine",
     "DELETE /session": "a command's account is that of the machine",
     "GET /session/oidc": "for browsers",
     "GET /session/oidc/callback": "for browsers",

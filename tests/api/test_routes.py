@@ -56,7 +56,8 @@ def test_the_golden_matrix_of_roles_and_routes() -> None:
             if isinstance(needs, Permission) and is_allowed({EVERY_TENANT: role}, needs, "t")
         ]
         who = {Needs.NOTHING: "anybody", Needs.SIGN_IN: "who is signed in"}.get(needs, "")
-        lines.append(f"{method:6} {path:75} {who or ' '.join(roles)}\n")
+        fresh = " (fresh sign-in)" if handler.opt["is_sensitive"] else ""
+        lines.append(f"{method:6} {path:75} {who or ' '.join(roles)}{fresh}\n")
     golden("routes.txt", "".join(lines))
 
 

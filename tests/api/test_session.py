@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from reentra.access import Role, totp
 
 from .conftest import CONSOLE, PASSWORD, Api, Caller
@@ -153,3 +155,76 @@ def test_somebody_who_is_shut_out_is_out_at_once(api: Api) -> None:
     api.admin.json("PUT", f"/people/{person.id}/standing", {"disabled": True})
     assert caller("GET", "/session").status_code == 401
     api.serving.access.people.set_disabled(CONSOLE, person.id, is_disabled=False)
+
+
+SENSITIVE = [
+    ("POST", "/people", {"name": "friend", "role": "administrator"}),
+    ("POST", "/people/x/link", None),
+    ("PUT", "/people/x/role", {"role": "administrator"}),
+    ("PUT", "/people/x/standing", {"disabled": False}),
+    ("DELETE", "/people/x/totp", None),
+    ("POST", "/tokens", {"name": "t", "role": "reader"}),
+    ("DELETE", "/tokens/x", None),
+    ("PUT", "/settings", {}),
+    ("PUT", "/settings/oidc", {"directory": "d", "client_id": "c", "rules": []}),
+    ("PUT", "/settings/emergency", {"on": True}),
+    ("DELETE", "/tenants/fabrikam", None),
+    ("POST", "/session/totp", None),
+    ("PUT", "/session/totp", {"code": "000000"}),
+    ("POST", "/tenants/contoso/approvals/x", {"granted": True}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), SENSITIVE)
+def test_what_is_sensitive_wants_a_fresh_sign_in(
+    api: Api, method: str, path: str, body: Any
+) -> None:
+    api.person("boss", Role.ADMINISTRATOR)
+    stale = api.signed_in("boss", seconds_ago=15 * 60)
+    answer = stale(method, path, body)
+    assert (answer.status_code, answer.json()["code"]) == (403, "fresh_sign_in")
+    assert "/api/v1/session/confirm" in answer.json()["hint"]
+    denied = api.serving.access.trail.list_records(limit=1)[0]
+    assert (denied.who, denied.result) == ("boss", "denied")
+    assert stale("GET", "/session").json()["fresh"] is False
+
+
+def test_showing_the_password_again_makes_a_fresh_session_in_place_of_the_old(api: Api) -> None:
+    api.person("confirmer", Role.ADMINISTRATOR)
+    stale = api.signed_in("confirmer", seconds_ago=3600)
+    wrong = stale("POST", "/session/confirm", {"password": "wrong"})
+    assert (wrong.status_code, wrong.json()["code"]) == (403, "fresh_sign_in")
+    assert stale("GET", "/session").status_code == 200
+    answer = stale("POST", "/session/confirm", {"password": PASSWORD})
+    assert answer.status_code == 200
+    secret = answer.headers["set-cookie"].partition("=")[2].partition(";")[0]
+    fresh = Caller(api.client, {"x-csrf-token": answer.json()["csrf_token"]}, secret)
+    assert fresh("GET", "/session").json()["fresh"] is True
+    fresh.json("PUT", "/settings", {})
+    assert stale("GET", "/session").status_code == 401
+
+
+def test_the_password_again_is_not_guessed(api: Api) -> None:
+    api.person("confirmed", Role.READER)
+    stale = api.signed_in("confirmed", seconds_ago=3600)
+    told = [stale("POST", "/session/confirm", {"password": "wrong"}) for _ in range(6)]
+    assert [answer.status_code for answer in told] == [403] * 5 + [429]
+    api.serving.access.attempts.succeed("confirmed", "testclient")
+
+
+def test_with_a_second_factor_the_code_is_shown_again_too(api: Api) -> None:
+    person = api.person("two-factors", Role.READER)
+    people = api.serving.access.people
+    seed, _ = people.begin_totp(CONSOLE, person.id)
+    now = totp.step_at(api.application.clock.now())
+    people.confirm_totp(CONSOLE, person.id, totp.code_at(seed, now))
+    stale = api.signed_in("two-factors", seconds_ago=3600)
+    assert stale("POST", "/session/confirm", {"password": PASSWORD}).status_code == 403
+    shown = {"password": PASSWORD, "code": totp.code_at(seed, now + 1)}
+    assert stale("POST", "/session/confirm", shown).status_code == 200
+
+
+def test_a_token_confirms_nothing(api: Api) -> None:
+    made = api.admin.json("POST", "/tokens", {"name": "t", "role": "administrator"}, 201)
+    script = Caller(api.client, {"authorization": f"Bearer {made['token']}"})
+    assert script("POST", "/session/confirm", {"password": PASSWORD}).status_code == 403

@@ -40,6 +40,29 @@ def test_the_recorded_heads_are_those_of_the_scripts(part: Part) -> None:
     assert ScriptDirectory.from_config(migration_config(part)).get_heads() == [HEADS[part]]
 
 
+def test_an_access_database_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    from alembic import command
+
+    database = engine.Database(database_url("", tmp_path, Part.ACCESS), Part.ACCESS)
+    config = migration_config(Part.ACCESS)
+    with database.writing() as connection:
+        config.attributes["connection"] = connection
+        config.attributes["version_table"] = "access_version"
+        command.upgrade(config, "access_1")
+        connection.execute(
+            sa.text(
+                "INSERT INTO access_person VALUES ('p', 'adele', '', '', '', 0, 0, NULL, '2026')"
+            )
+        )
+        connection.execute(
+            sa.text("INSERT INTO access_session VALUES ('h', 'p', '2026', '2026', '')")
+        )
+    database.dispose()
+    with open_database(database_url("", tmp_path, Part.ACCESS), Part.ACCESS).reading() as found:
+        query = sa.select(tables.ACCESS.tables["access_session"].c.proved_at)
+        assert found.execute(query).scalar() == ""
+
+
 @pytest.mark.parametrize("part", list(Part))
 def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path, part: Part) -> None:
     url = database_url("", tmp_path, part)

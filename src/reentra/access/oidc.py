@@ -9,6 +9,7 @@ learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow.
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -123,8 +124,11 @@ class OidcFlow:
         self._clock = clock
         self._known: dict[str, tuple[float, dict[str, Any]]] = {}
 
-    def begin(self, callback: str) -> tuple[str, str]:
-        """Return where to send the browser, and the sealed cookie that it brings back."""
+    def begin(self, callback: str, *, is_fresh: bool = False) -> tuple[str, str]:
+        """Return where to send the browser, and the sealed cookie that it brings back.
+
+        ``is_fresh`` asks the provider to let them show who they are again, session or not.
+        """
         found = self._discovery()
         state, nonce, verifier = (_random() for _ in range(3))
         flow = {
@@ -134,8 +138,10 @@ class OidcFlow:
             "until": self._clock.now().timestamp() + FLOW_SECONDS,
         }
         challenge = hashlib.sha256(verifier.encode()).digest()
+        prompt = {"prompt": "login"} if is_fresh else {}
         query = urlencode(
             {
+                **prompt,
                 "client_id": self._provider.client_id,
                 "response_type": "code",
                 "response_mode": "query",
@@ -150,9 +156,12 @@ class OidcFlow:
         cookie = self._vault.seal(_FLOW_PURPOSE, orjson.dumps(flow).decode())
         return f"{found['authorization_endpoint']}?{query}", cookie
 
-    def finish(self, cookie: str, state: str, code: str, callback: str, address: str) -> Person:
+    def finish(
+        self, cookie: str, state: str, code: str, callback: str, address: str
+    ) -> tuple[Person, dt.datetime]:
         """Return who comes back, with the roles that their claims give them.
 
+        And when they showed the provider who they are; where it does not tell, now.
         Raises: ``NotSignedIn`` for whatever does not fit; ``NotAllowed`` without a rule;
         ``Refused`` for one who is disabled; ``Unavailable`` when the provider cannot be reached.
         """
@@ -187,7 +196,18 @@ class OidcFlow:
             )
         external = f"{claims['iss']}|{claims.get('oid') or claims['sub']}"
         actor = Actor(Via.NOBODY, name, address=address)
-        return self._people.admit_external(external, name, grants, actor)
+        person = self._people.admit_external(external, name, grants, actor)
+        return person, self._proved_at(claims)
+
+    def _proved_at(self, claims: Mapping[str, Any]) -> dt.datetime:
+        """Return when they signed in there (``auth_time``, which Entra sends if told to).
+
+        Source: learn.microsoft.com/entra/identity-platform/optional-claims-reference.
+        """
+        told, now = claims.get("auth_time"), self._clock.now()
+        if isinstance(told, int) and 0 < told < now.timestamp():
+            return dt.datetime.fromtimestamp(told, dt.UTC)
+        return now
 
     def _flow(self, cookie: str) -> dict[str, Any]:
         try:

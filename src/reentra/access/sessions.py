@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import hashlib
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
@@ -16,8 +17,17 @@ from reentra.database.tables_access import PERSON, SESSION
 
 IDLE_MINUTES = 30
 LONGEST_HOURS = 12
+FRESH_MINUTES = 15  # how long a sign-in is good for what is sensitive
 _SECRET_BYTES = 32
 _TOUCH_SECONDS = 60  # how stale ``seen_at`` may be: reading pages must not write each time
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """Whose session it is, and whether they showed who they are in the last minutes."""
+
+    person: Person
+    is_fresh: bool
 
 
 class Sessions:
@@ -29,8 +39,11 @@ class Sessions:
         self._database = database
         self._clock = clock
 
-    def open(self, person_id: str, address: str) -> str:
-        """Return the secret of a new session. There is none before sign-in, so none to be fixed."""
+    def open(self, person_id: str, address: str, proved_at: dt.datetime | None = None) -> str:
+        """Return the secret of a new session. There is none before sign-in, so none to be fixed.
+
+        ``proved_at`` is when they showed who they are; now, where nobody knows better.
+        """
         secret = base64.urlsafe_b64encode(clocks.new_secret(_SECRET_BYTES)).decode().rstrip("=")
         now = self._clock.now()
         with self._database.writing() as connection:
@@ -43,11 +56,12 @@ class Sessions:
                     "created_at": stored_time(now),
                     "seen_at": stored_time(now),
                     "address": address,
+                    "proved_at": stored_time(now if proved_at is None else min(proved_at, now)),
                 },
             )
         return secret
 
-    def load(self, secret: str) -> Person | None:
+    def load(self, secret: str) -> OpenSession | None:
         """Return whose session it is, while it lasts, and let it last on.
 
         ``None`` for one that is idle too long, too old, ended, unknown, or of who is disabled.
@@ -66,7 +80,8 @@ class Sessions:
                     .where(SESSION.c.hash == row["hash"])
                     .values(seen_at=stored_time(now))
                 )
-        return person
+        fresh_since = stored_time(now - dt.timedelta(minutes=FRESH_MINUTES))
+        return OpenSession(person, is_fresh=row["proved_at"] > fresh_since)
 
     def end(self, secret: str) -> None:
         """End one session; harmless when there is none."""

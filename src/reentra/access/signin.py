@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from reentra.access.attempts import Attempts
 from reentra.access.audit import Actor, AuditTrail, Entry, Via
 from reentra.access.people import People, Person, load_person
 from reentra.access.roles import EVERY_TENANT, Grants, Permission, is_allowed, role_for
-from reentra.access.sessions import Sessions
+from reentra.access.sessions import FRESH_MINUTES, Sessions
 from reentra.access.tokens import Tokens
 from reentra.database import Database
 from reentra.database.tables_access import PERSON
@@ -26,6 +27,7 @@ class Identity:
     person: Person
     grants: Grants
     actor: Actor
+    is_fresh: bool = False
 
     def is_allowed(self, permission: Permission, tenant: str = EVERY_TENANT) -> bool:
         return is_allowed(self.grants, permission, tenant)
@@ -42,6 +44,17 @@ class Identity:
         if self.actor.via is not Via.SESSION:
             raise errors.NotAllowed(
                 "A token cannot do this.", hint="Sign in as a person, and do it then."
+            )
+
+    def ensure_fresh(self) -> None:
+        """Let pass who showed who they are in the last minutes: a session may be somebody else's.
+
+        Tokens pass: what a token may not do at all is refused elsewhere.
+        Raises: ``errors.FreshSignInNeeded``.
+        """
+        if self.actor.via is Via.SESSION and not self.is_fresh:
+            raise errors.FreshSignInNeeded(
+                f"This wants a sign-in of the last {FRESH_MINUTES} minutes; nothing was done."
             )
 
     def ensure(self, permission: Permission, tenant: str = EVERY_TENANT) -> None:
@@ -113,20 +126,48 @@ class SignIn:
         self._attempts.succeed(name, address)
         return found, self.open_session(found, address)
 
-    def open_session(self, person: Person, address: str) -> str:
+    def confirm(self, identity: Identity, secret: str, password: str, code: str) -> str:
+        """Return the secret of a fresh session in place of the one that is named by ``secret``.
+
+        Raises: ``errors.FreshSignInNeeded`` when what is shown is wrong, or they sign in elsewhere;
+        ``errors.TooManyAttempts``.
+        """
+        if identity.person.is_external:
+            raise errors.FreshSignInNeeded(
+                f"{identity.person.name} signs in with the identity provider.",
+                hint="Sign in there anew: /api/v1/session/oidc?fresh=true.",
+            )
+        try:
+            _, fresh = self.by_password(
+                identity.person.name, password, code, identity.actor.address
+            )
+        except errors.NotSignedIn as failure:
+            # The session is as good as it was: this is not for whoever handles its end.
+            raise errors.FreshSignInNeeded(
+                "The password or the one-time code is wrong.", hint="Check both and try again."
+            ) from failure
+        self._sessions.end(secret)
+        return fresh
+
+    def open_session(
+        self, person: Person, address: str, proved_at: dt.datetime | None = None
+    ) -> str:
         """Return the secret of a new session for somebody who has shown who they are."""
-        secret = self._sessions.open(person.id, address)
+        secret = self._sessions.open(person.id, address, proved_at)
         actor = Actor(Via.SESSION, person.name, person.id, address)
         self._trail.record(actor, Entry("session.open", target=person.name))
         return secret
 
     def by_session(self, secret: str, address: str) -> Identity | None:
         """Return whose session a cookie names, or ``None``."""
-        person = self._sessions.load(secret)
-        if person is None or (person.is_external and not self._is_provider_believed()):
+        found = self._sessions.load(secret)
+        if found is None:
+            return None
+        person = found.person
+        if person.is_external and not self._is_provider_believed():
             return None
         actor = Actor(Via.SESSION, person.name, person.id, address)
-        return Identity(person, person.grants, actor)
+        return Identity(person, person.grants, actor, found.is_fresh)
 
     def by_token(self, secret: str, address: str) -> Identity | None:
         """Return for whom a token acts, or ``None``; failures count against the address.

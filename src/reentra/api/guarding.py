@@ -24,12 +24,14 @@ _Connection = ASGIConnection[Any, Any, Any, Any]
 async def guard(connection: _Connection, handler: BaseRouteHandler) -> None:
     """Let pass what is allowed. A route that says nothing of its needs is closed.
 
-    Raises: ``NotSignedIn``, ``NotAllowed``, ``NotFound``, ``TooManyAttempts``.
+    Raises: ``NotSignedIn``, ``NotAllowed``, ``NotFound``, ``FreshSignInNeeded``,
+    ``TooManyAttempts``.
     """
     needs = handler.opt.get("needs")
     if needs is Needs.NOTHING:
         return
-    await to_thread.run_sync(_check, connection, needs, str(handler.opt.get("action", "")))
+    action, is_sensitive = str(handler.opt.get("action", "")), bool(handler.opt.get("is_sensitive"))
+    await to_thread.run_sync(_check, connection, needs, action, is_sensitive)
 
 
 def address_of(connection: _Connection, serving: Serving) -> str:
@@ -58,7 +60,7 @@ def is_still_allowed(
     return identity.is_allowed(permission, tenant)
 
 
-def _check(connection: _Connection, needs: object, action: str) -> None:
+def _check(connection: _Connection, needs: object, action: str, is_sensitive: bool) -> None:
     serving: Serving = connection.app.state.serving
     address = address_of(connection, serving)
     identity = _identify(connection, serving, address)
@@ -69,6 +71,8 @@ def _check(connection: _Connection, needs: object, action: str) -> None:
             identity.ensure(needs, tenant or EVERY_TENANT)
         elif needs is not Needs.SIGN_IN:
             raise errors.NotAllowed("This address is closed.")
+        if is_sensitive:
+            identity.ensure_fresh()
     except errors.Error:
         if action:
             denied = Entry(action, tenant, entry.target, "denied")

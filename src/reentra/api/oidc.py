@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 from litestar import Request
-from litestar.params import JSONBody
+from litestar.params import FromQuery, JSONBody
 from litestar.response import Redirect
 
 from reentra import errors
@@ -56,9 +56,9 @@ class Emergency(msgspec.Struct, forbid_unknown_fields=True):
     "GET", "/session/oidc", Needs.NOTHING, tags=_TAGS, status=302,
     summary="Sign in with Microsoft Entra ID",
 )  # fmt: skip
-def begin(serving: Served) -> Redirect:
-    """Send the browser to the identity provider."""
-    address, flow = serving.access.oidc().begin(_callback(serving))
+def begin(serving: Served, fresh: FromQuery[bool] = False) -> Redirect:
+    """Send the browser to the identity provider; ``fresh`` has it ask for the password again."""
+    address, flow = serving.access.oidc().begin(_callback(serving), is_fresh=fresh)
     response = Redirect(address, status_code=302)
     response.set_cookie(
         f"{serving.cookie}-oidc",
@@ -88,14 +88,16 @@ def finish(
     code = request.query_params.get("code", "")
     flow = request.cookies.get(f"{serving.cookie}-oidc", "")
     try:
-        person = serving.access.oidc().finish(flow, state, code, _callback(serving), address)
+        person, proved_at = serving.access.oidc().finish(
+            flow, state, code, _callback(serving), address
+        )
     except errors.AccessError:
         denied = Entry("session.open", target="provider", result="denied")
         serving.access.trail.record(guarding.nobody(address), denied)
         raise
     serving.access.attempts.succeed("", address)
     serving.access.sessions.end(guarding.session_secret(request, serving))
-    secret = serving.access.sign_in.open_session(person, address)
+    secret = serving.access.sign_in.open_session(person, address, proved_at)
     response = Redirect("/", status_code=303)
     set_session_cookie(serving, response, secret)
     response.set_cookie(
@@ -115,8 +117,8 @@ def show_provider(serving: Served) -> ProviderSettingsDocument:
 
 
 @route(
-    "PUT", "/settings/oidc", Permission.SETTINGS, action="oidc.set", tags=("settings",),
-    summary="Set the identity provider",
+    "PUT", "/settings/oidc", Permission.SETTINGS, action="oidc.set",
+    is_sensitive=True, tags=("settings",), summary="Set the identity provider",
 )  # fmt: skip
 def set_provider(
     data: JSONBody[NewProvider], serving: Served, identity: SignedIn
@@ -142,7 +144,7 @@ def set_provider(
 
 @route(
     "PUT", "/settings/emergency", Permission.SETTINGS, action="oidc.emergency",
-    tags=("settings",), summary="Stop believing the identity provider",
+    is_sensitive=True, tags=("settings",), summary="Stop believing the identity provider",
 )  # fmt: skip
 def emergency(
     data: JSONBody[Emergency], serving: Served, identity: SignedIn

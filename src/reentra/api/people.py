@@ -63,8 +63,8 @@ def list_people(serving: Served) -> dict[str, Any]:
 
 
 @route(
-    "POST", "/people", Permission.PEOPLE, action="person.add", status=201, tags=("people",),
-    summary="Add somebody",
+    "POST", "/people", Permission.PEOPLE, action="person.add",
+    is_sensitive=True, status=201, tags=("people",), summary="Add somebody",
 )  # fmt: skip
 def add_person(data: JSONBody[NewPerson], serving: Served, identity: SignedIn) -> dict[str, Any]:
     """Add somebody; the answer holds their one-time set-up link, shown once."""
@@ -77,7 +77,7 @@ def add_person(data: JSONBody[NewPerson], serving: Served, identity: SignedIn) -
 
 @route(
     "POST", "/people/{person:str}/link", Permission.PEOPLE, action="person.link",
-    tags=("people",), summary="Make a new set-up link",
+    is_sensitive=True, tags=("people",), summary="Make a new set-up link",
 )  # fmt: skip
 def renew_link(person: FromPath[str], serving: Served, identity: SignedIn) -> dict[str, Any]:
     """Return a new one-time set-up link; the ones before it are void."""
@@ -88,7 +88,7 @@ def renew_link(person: FromPath[str], serving: Served, identity: SignedIn) -> di
 
 @route(
     "PUT", "/people/{person:str}/role", Permission.PEOPLE, action="person.role",
-    tags=("people",), summary="Give or take a role",
+    is_sensitive=True, tags=("people",), summary="Give or take a role",
 )  # fmt: skip
 def set_role(
     person: FromPath[str], data: JSONBody[NewRole], serving: Served, identity: SignedIn
@@ -102,7 +102,7 @@ def set_role(
 
 @route(
     "PUT", "/people/{person:str}/standing", Permission.PEOPLE, action="person.standing",
-    tags=("people",), summary="Shut somebody out, or let them in again",
+    is_sensitive=True, tags=("people",), summary="Shut somebody out, or let them in again",
 )  # fmt: skip
 def set_standing(
     person: FromPath[str], data: JSONBody[Standing], serving: Served, identity: SignedIn
@@ -116,7 +116,7 @@ def set_standing(
 
 @route(
     "DELETE", "/people/{person:str}/totp", Permission.PEOPLE, action="person.totp",
-    tags=("people",), summary="Switch somebody's one-time codes off",
+    is_sensitive=True, tags=("people",), summary="Switch somebody's one-time codes off",
 )  # fmt: skip
 def drop_totp(person: FromPath[str], serving: Served, identity: SignedIn) -> dict[str, Any]:
     """Switch the second factor off for who lost their device."""
@@ -133,8 +133,8 @@ def list_tokens(serving: Served, identity: SignedIn) -> dict[str, Any]:
 
 
 @route(
-    "POST", "/tokens", Needs.SIGN_IN, action="token.create", status=201, tags=("tokens",),
-    summary="Make an API token",
+    "POST", "/tokens", Needs.SIGN_IN, action="token.create",
+    is_sensitive=True, status=201, tags=("tokens",), summary="Make an API token",
 )  # fmt: skip
 def create_token(data: JSONBody[NewToken], serving: Served, identity: SignedIn) -> dict[str, Any]:
     """Make a token that acts for oneself; it is shown this once."""
@@ -146,8 +146,8 @@ def create_token(data: JSONBody[NewToken], serving: Served, identity: SignedIn) 
 
 
 @route(
-    "DELETE", "/tokens/{token:str}", Needs.SIGN_IN, action="token.revoke", tags=("tokens",),
-    summary="Make an API token void",
+    "DELETE", "/tokens/{token:str}", Needs.SIGN_IN, action="token.revoke",
+    is_sensitive=True, tags=("tokens",), summary="Make an API token void",
 )  # fmt: skip
 def revoke_token(token: FromPath[str], serving: Served, identity: SignedIn) -> dict[str, Any]:
     """Revoke one of one's own tokens; who manages people may revoke anybody's."""
@@ -171,8 +171,8 @@ def show_settings(serving: Served) -> dict[str, Any]:
 
 
 @route(
-    "PUT", "/settings", Permission.SETTINGS, action="settings.set", tags=("settings",),
-    summary="Change the settings",
+    "PUT", "/settings", Permission.SETTINGS, action="settings.set",
+    is_sensitive=True, tags=("settings",), summary="Change the settings",
 )  # fmt: skip
 def set_settings(data: JSONBody[Settings], serving: Served, identity: SignedIn) -> dict[str, Any]:
     """Change what needs a second person."""

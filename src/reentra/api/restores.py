@@ -200,7 +200,7 @@ def list_approvals(
 
 @route(
     "POST", _OF + "/approvals/{approval:str}", Permission.RESTORE, action="approval.decision",
-    tags=_TAGS, summary="Approve or deny what somebody else asked for",
+    is_sensitive=True, tags=_TAGS, summary="Approve or deny what somebody else asked for",
 )  # fmt: skip
 def decide(
     tenant: FromPath[str],

@@ -27,7 +27,7 @@ Needed = Needs | Permission
 _PROBLEMS = {
     400: "The request makes no sense as it stands.",
     401: "Nobody is signed in.",
-    403: "The role does not allow it.",
+    403: "The role does not allow it, or it wants a fresh sign-in (fresh_sign_in).",
     404: "There is no such thing, or not for who asks.",
     409: "Refused, or in the way of something else; nothing was done.",
     413: "The body is too large.",
@@ -45,6 +45,7 @@ def route(
     needs: Needed,
     *,
     action: str = "",
+    is_sensitive: bool = False,
     status: int = 200,
     tags: tuple[str, ...] = (),
     media_type: str = "application/json",
@@ -53,13 +54,14 @@ def route(
     """Return the decorator of a handler.
 
     ``action`` is the word for the audit trail; a route that has one is recorded before and after.
-    Every route that changes something has one.
+    Every route that changes something has one. One that is sensitive wants a sign-in of the last
+    minutes from whoever comes with a session.
     """
     if method != "GET" and needs is not Needs.NOTHING and not action:
         raise ValueError(f"{method} {path} changes something and has no word for the trail")
     return _DECORATORS[method](  # type: ignore[no-any-return]
         path,
-        opt={"needs": needs, "action": action},
+        opt={"needs": needs, "action": action, "is_sensitive": is_sensitive},
         sync_to_thread=True,
         status_code=status,
         tags=list(tags),

@@ -39,6 +39,13 @@ class ChangedPassword(msgspec.Struct, forbid_unknown_fields=True):
     new: str
 
 
+class Proof(msgspec.Struct, forbid_unknown_fields=True):
+    """What a person shows again. ``code`` is needed when they have a second factor."""
+
+    password: str
+    code: str = ""
+
+
 class Code(msgspec.Struct, forbid_unknown_fields=True):
     """A one-time code."""
 
@@ -86,7 +93,23 @@ def who(request: Request[Any, Any, Any], serving: Served, identity: SignedIn) ->
         "person": identity.person.to_json(),
         "roles": {tenant: role.value for tenant, role in sorted(identity.grants.items())},
         "csrf_token": csrf_token(secret) if identity.actor.via.value == "session" else "",
+        "fresh": identity.is_fresh,
     }
+
+
+@route(
+    "POST", "/session/confirm", Needs.SIGN_IN, action="session.confirm", tags=_TAGS,
+    summary="Show again who one is",
+)  # fmt: skip
+def confirm(
+    data: JSONBody[Proof], request: Request[Any, Any, Any], serving: Served, identity: SignedIn
+) -> Response[dict[str, Any]]:
+    """Make the sign-in fresh, for what wants that. A new session takes the place of this one."""
+    identity.ensure_in_person()
+    secret = serving.access.sign_in.confirm(
+        identity, guarding.session_secret(request, serving), data.password, data.code
+    )
+    return with_session(serving, {"person": identity.person.to_json()}, secret)
 
 
 @route("DELETE", "/session", Needs.SIGN_IN, action="session.close", tags=_TAGS, summary="Sign out")
@@ -137,8 +160,8 @@ def change_password(
 
 
 @route(
-    "POST", "/session/totp", Needs.SIGN_IN, action="totp.begin", tags=_TAGS,
-    summary="Begin to use one-time codes",
+    "POST", "/session/totp", Needs.SIGN_IN, action="totp.begin",
+    is_sensitive=True, tags=_TAGS, summary="Begin to use one-time codes",
 )  # fmt: skip
 def begin_totp(serving: Served, identity: SignedIn) -> dict[str, Any]:
     """Return a new seed, shown once; it counts when a code of it is confirmed."""
@@ -148,8 +171,8 @@ def begin_totp(serving: Served, identity: SignedIn) -> dict[str, Any]:
 
 
 @route(
-    "PUT", "/session/totp", Needs.SIGN_IN, action="totp.confirm", tags=_TAGS,
-    summary="Switch one-time codes on",
+    "PUT", "/session/totp", Needs.SIGN_IN, action="totp.confirm",
+    is_sensitive=True, tags=_TAGS, summary="Switch one-time codes on",
 )  # fmt: skip
 def confirm_totp(
     data: JSONBody[Code], request: Request[Any, Any, Any], serving: Served, identity: SignedIn
@@ -161,4 +184,4 @@ def confirm_totp(
     return {"second_factor": True}
 
 
-ROUTES = (sign_in, who, sign_out, set_up, change_password, begin_totp, confirm_totp)
+ROUTES = (sign_in, who, confirm, sign_out, set_up, change_password, begin_totp, confirm_totp)

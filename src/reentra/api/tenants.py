@@ -138,7 +138,7 @@ def configure(
 
 @route(
     "DELETE", "/tenants/{tenant:str}", Permission.DISCONNECT, action="tenant.disconnect",
-    tags=_TAGS, summary="Disconnect a tenant",
+    is_sensitive=True, tags=_TAGS, summary="Disconnect a tenant",
 )  # fmt: skip
 def disconnect(tenant: FromPath[str], serving: Served, identity: SignedIn) -> DisconnectedDocument:
     """Forget a tenant's connection and its secret. Its snapshots stay."""

@@ -65,6 +65,9 @@ SESSION = sa.Table(
     sa.Column("created_at", sa.Text, nullable=False),
     sa.Column("seen_at", sa.Text, nullable=False),
     sa.Column("address", sa.Text, nullable=False),
+    sa.Column(
+        "proved_at", sa.Text, nullable=False, server_default=""
+    ),  # who they are; empty: long ago
     sa.Index("access_session_person", "person_id"),
 )
 
