@@ -13,6 +13,7 @@ import pytest
 
 from reentra.access import EVERY_TENANT, Permission, Role, is_allowed
 from reentra.api.application import PREFIX, make_litestar
+from reentra.api.problems import MEDIA_TYPE
 from reentra.api.routing import Needs
 
 from .conftest import Api
@@ -67,6 +68,16 @@ def test_the_golden_description() -> None:
     assert document["openapi"] == "3.1.0"
     option = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
     golden("openapi.json", orjson.dumps(document, option=option).decode() + "\n")
+
+
+def test_every_json_answer_has_a_described_shape() -> None:
+    document = make_litestar(None).openapi_schema.to_schema()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for status, response in operation["responses"].items():
+                for media_type, content in response.get("content", {}).items():
+                    if media_type in ("application/json", MEDIA_TYPE):
+                        assert "$ref" in content["schema"], (method, path, status)
 
 
 def test_the_description_is_served(api: Api) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypedDict, cast
 
+from reentra.access import Role
 from reentra.database import StepStatus
 from reentra.directory.state import Coverage, CoverageStatus
 from reentra.snapshots.info import SnapshotStatus
 
-RoleName = Literal["reader", "operator", "restorer", "administrator"]
 Counts = dict[str, int]
 
 
@@ -25,7 +25,7 @@ class PersonDocument(TypedDict):
 
     id: str
     name: str
-    roles: dict[str, RoleName]
+    roles: dict[str, Role]
     disabled: bool
     external: bool
     has_password: bool
@@ -60,9 +60,13 @@ class SignedInDocument(TypedDict):
 
 
 class SessionDocument(SignedInDocument):
-    """Who is signed in, and with which roles: a token may have fewer than its person."""
+    """Who is signed in, and with which roles: a token may have fewer than its person.
 
-    roles: dict[str, RoleName]
+    ``fresh``: what is sensitive may be done without showing again who one is.
+    """
+
+    roles: dict[str, Role]
+    fresh: bool
 
 
 class SignedOutDocument(TypedDict):
@@ -103,7 +107,7 @@ class TokenDocument(TypedDict):
     name: str
     person: str
     tenant: str
-    role: RoleName
+    role: Role
     created_at: str
     expires_at: str
     revoked_at: str | None
@@ -171,7 +175,7 @@ class RuleDocument(TypedDict):
 
     claim: Literal["groups", "roles"]
     value: str
-    role: RoleName
+    role: Role
     tenant: str
 
 

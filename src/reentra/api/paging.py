@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
-from typing import Any
 
 from reentra import errors
 from reentra.api.routing import LONGEST_PAGE
-
-
-def page(items: Sequence[Any], cursor: str, **more: Any) -> dict[str, Any]:
-    """Return one page; ``next`` is empty on the last."""
-    return {**more, "items": list(items), "next": cursor}
 
 
 def limited(limit: int) -> int:

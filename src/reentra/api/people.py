@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal, cast
 
 import msgspec
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Stream
 
 from reentra import errors
-from reentra.access import EVERY_TENANT, Permission
+from reentra.access import EVERY_TENANT, Permission, Person
 from reentra.access.roles import parse_role
+from reentra.access.tokens import Token
 from reentra.api import paging
+from reentra.api.documents import (
+    LinkDocument,
+    NewPersonDocument,
+    NewTokenDocument,
+    PeoplePage,
+    PersonDocument,
+    RecordDocument,
+    SettingsDocument,
+    TokenDocument,
+    TokensPage,
+    TrailPage,
+    VerificationDocument,
+)
 from reentra.api.routing import Needs, route
 from reentra.api.serving import Served, Serving, SignedIn
 
@@ -57,29 +71,29 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @route("GET", "/people", Permission.PEOPLE, tags=("people",), summary="Who may sign in")
-def list_people(serving: Served) -> dict[str, Any]:
+def list_people(serving: Served) -> PeoplePage:
     """List people with their roles."""
-    return paging.page([item.to_json() for item in serving.access.people.list_people()], "")
+    return {"items": [_person(item) for item in serving.access.people.list_people()], "next": ""}
 
 
 @route(
     "POST", "/people", Permission.PEOPLE, action="person.add",
     is_sensitive=True, status=201, tags=("people",), summary="Add somebody",
 )  # fmt: skip
-def add_person(data: JSONBody[NewPerson], serving: Served, identity: SignedIn) -> dict[str, Any]:
+def add_person(data: JSONBody[NewPerson], serving: Served, identity: SignedIn) -> NewPersonDocument:
     """Add somebody; the answer holds their one-time set-up link, shown once."""
     identity.ensure_in_person()
     _ensure_tenant(serving, data.tenant)
     grants = {data.tenant: parse_role(data.role)}
     made, secret = serving.access.people.add(identity.actor, data.name, grants)
-    return {**made.to_json(), "set_up": serving.application.set_up_address(secret)}
+    return {**_person(made), "set_up": serving.application.set_up_address(secret)}
 
 
 @route(
     "POST", "/people/{person:str}/link", Permission.PEOPLE, action="person.link",
     is_sensitive=True, tags=("people",), summary="Make a new set-up link",
 )  # fmt: skip
-def renew_link(person: FromPath[str], serving: Served, identity: SignedIn) -> dict[str, Any]:
+def renew_link(person: FromPath[str], serving: Served, identity: SignedIn) -> LinkDocument:
     """Return a new one-time set-up link; the ones before it are void."""
     identity.ensure_in_person()
     secret = serving.access.people.renew_link(identity.actor, person)
@@ -92,12 +106,12 @@ def renew_link(person: FromPath[str], serving: Served, identity: SignedIn) -> di
 )  # fmt: skip
 def set_role(
     person: FromPath[str], data: JSONBody[NewRole], serving: Served, identity: SignedIn
-) -> dict[str, Any]:
+) -> PersonDocument:
     """Give somebody a role for a tenant or for all, or take it away."""
     identity.ensure_in_person()
     _ensure_tenant(serving, data.tenant)
     role = None if data.role == "none" else parse_role(data.role)
-    return serving.access.people.set_role(identity.actor, person, data.tenant, role).to_json()
+    return _person(serving.access.people.set_role(identity.actor, person, data.tenant, role))
 
 
 @route(
@@ -106,62 +120,65 @@ def set_role(
 )  # fmt: skip
 def set_standing(
     person: FromPath[str], data: JSONBody[Standing], serving: Served, identity: SignedIn
-) -> dict[str, Any]:
+) -> PersonDocument:
     """Shut somebody out at once, sessions and tokens included, or let them in again."""
     identity.ensure_in_person()
-    return serving.access.people.set_disabled(
-        identity.actor, person, is_disabled=data.disabled
-    ).to_json()
+    return _person(
+        serving.access.people.set_disabled(identity.actor, person, is_disabled=data.disabled)
+    )
 
 
 @route(
     "DELETE", "/people/{person:str}/totp", Permission.PEOPLE, action="person.totp",
     is_sensitive=True, tags=("people",), summary="Switch somebody's one-time codes off",
 )  # fmt: skip
-def drop_totp(person: FromPath[str], serving: Served, identity: SignedIn) -> dict[str, Any]:
+def drop_totp(person: FromPath[str], serving: Served, identity: SignedIn) -> PersonDocument:
     """Switch the second factor off for who lost their device."""
     identity.ensure_in_person()
     serving.access.people.drop_totp(identity.actor, person)
-    return serving.access.people.load(person).to_json()
+    return _person(serving.access.people.load(person))
 
 
 @route("GET", "/tokens", Needs.SIGN_IN, tags=("tokens",), summary="API tokens")
-def list_tokens(serving: Served, identity: SignedIn) -> dict[str, Any]:
+def list_tokens(serving: Served, identity: SignedIn) -> TokensPage:
     """List one's own tokens; who manages people sees everybody's."""
     owner = None if identity.is_allowed(Permission.PEOPLE) else identity.person.id
-    return paging.page([item.to_json() for item in serving.access.tokens.list_tokens(owner)], "")
+    return {
+        "items": [_token(item) for item in serving.access.tokens.list_tokens(owner)],
+        "next": "",
+    }
 
 
 @route(
     "POST", "/tokens", Needs.SIGN_IN, action="token.create",
     is_sensitive=True, status=201, tags=("tokens",), summary="Make an API token",
 )  # fmt: skip
-def create_token(data: JSONBody[NewToken], serving: Served, identity: SignedIn) -> dict[str, Any]:
+def create_token(data: JSONBody[NewToken], serving: Served, identity: SignedIn) -> NewTokenDocument:
     """Make a token that acts for oneself; it is shown this once."""
     identity.ensure_in_person()
     made, secret = serving.access.tokens.create(
         identity.actor, identity.person, data.name, data.tenant, parse_role(data.role), data.days
     )
-    return {**made.to_json(), "token": secret}
+    return {**_token(made), "token": secret}
 
 
 @route(
     "DELETE", "/tokens/{token:str}", Needs.SIGN_IN, action="token.revoke",
     is_sensitive=True, tags=("tokens",), summary="Make an API token void",
 )  # fmt: skip
-def revoke_token(token: FromPath[str], serving: Served, identity: SignedIn) -> dict[str, Any]:
+def revoke_token(token: FromPath[str], serving: Served, identity: SignedIn) -> TokenDocument:
     """Revoke one of one's own tokens; who manages people may revoke anybody's."""
     found = serving.access.tokens.find(token)
     if found.person_id != identity.person.id and not identity.is_allowed(Permission.PEOPLE):
         raise errors.NotFound(f"There is no token {token!r}.", hint="List yours.")
-    return serving.access.tokens.revoke(identity.actor, token).to_json()
+    return _token(serving.access.tokens.revoke(identity.actor, token))
 
 
 @route(
     "GET", "/settings", Permission.SETTINGS, tags=("settings",),
     summary="Settings of the installation",
 )  # fmt: skip
-def show_settings(serving: Served) -> dict[str, Any]:
+def show_settings(serving: Served) -> SettingsDocument:
     """Return what needs a second person."""
     approval = serving.access.load_setting("approval")
     return {
@@ -174,7 +191,7 @@ def show_settings(serving: Served) -> dict[str, Any]:
     "PUT", "/settings", Permission.SETTINGS, action="settings.set",
     is_sensitive=True, tags=("settings",), summary="Change the settings",
 )  # fmt: skip
-def set_settings(data: JSONBody[Settings], serving: Served, identity: SignedIn) -> dict[str, Any]:
+def set_settings(data: JSONBody[Settings], serving: Served, identity: SignedIn) -> SettingsDocument:
     """Change what needs a second person."""
     identity.ensure_in_person()
     most = data.approve_restores_over_steps
@@ -194,7 +211,7 @@ def list_audit(
     tenant_name: FromQuery[str] = "",
     cursor: FromQuery[str] = "",
     limit: FromQuery[int] = 100,
-) -> dict[str, Any]:
+) -> TrailPage:
     """List records of the trail."""
     limit = paging.limited(limit)
     before = paging.position_of(cursor, 0) if cursor else None
@@ -202,13 +219,13 @@ def list_audit(
         before=before, tenant=tenant_name or None, limit=limit
     )
     more = paging.cursor_of(found[-1].number) if len(found) == limit else ""
-    return paging.page([item.to_json() for item in found], more)
+    return {"items": [cast("RecordDocument", item.to_json()) for item in found], "next": more}
 
 
 @route("GET", "/audit/verification", Permission.AUDIT, tags=("audit",), summary="Verify the trail")
-def verify_audit(serving: Served, head: FromQuery[str] = "") -> dict[str, Any]:
+def verify_audit(serving: Served, head: FromQuery[str] = "") -> VerificationDocument:
     """Verify that no record was changed or removed; ``head`` is one that was noted before."""
-    return serving.access.trail.verify(head.lower()).to_json()
+    return cast("VerificationDocument", serving.access.trail.verify(head.lower()).to_json())
 
 
 @route(
@@ -228,6 +245,14 @@ def export_audit(serving: Served) -> Stream:
         yield "".join(held)
 
     return Stream(lines(), media_type="application/x-ndjson")
+
+
+def _person(found: Person) -> PersonDocument:
+    return cast("PersonDocument", found.to_json())
+
+
+def _token(found: Token) -> TokenDocument:
+    return cast("TokenDocument", found.to_json())
 
 
 def _ensure_tenant(serving: Serving, tenant: str) -> None:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from litestar import Request, Response
 from litestar.params import JSONBody
 
-from reentra.access import totp
+from reentra.access import Person, totp
 from reentra.access.sessions import LONGEST_HOURS, csrf_token
 from reentra.api import guarding
+from reentra.api.documents import (
+    ChangedDocument,
+    PersonDocument,
+    SecondFactorDocument,
+    SeedDocument,
+    SessionDocument,
+    SetUpDocument,
+    SignedInDocument,
+    SignedOutDocument,
+)
 from reentra.api.routing import Needs, route
 from reentra.api.serving import Served, Serving, SignedIn
 
@@ -52,9 +62,11 @@ class Code(msgspec.Struct, forbid_unknown_fields=True):
     code: str
 
 
-def with_session(serving: Serving, document: dict[str, Any], secret: str) -> Response[Any]:
+def with_session(serving: Serving, person: Person, secret: str) -> Response[SignedInDocument]:
     """Return an answer that carries the cookie of a new session."""
-    response: Response[Any] = Response({**document, "csrf_token": csrf_token(secret)})
+    response: Response[SignedInDocument] = Response(
+        {"person": cast("PersonDocument", person.to_json()), "csrf_token": csrf_token(secret)}
+    )
     set_session_cookie(serving, response, secret)
     return response
 
@@ -75,23 +87,23 @@ def set_session_cookie(serving: Serving, response: Response[Any], secret: str) -
 @route("POST", "/session", Needs.NOTHING, tags=_TAGS, summary="Sign in")
 def sign_in(
     data: JSONBody[Credentials], request: Request[Any, Any, Any], serving: Served
-) -> Response[dict[str, Any]]:
+) -> Response[SignedInDocument]:
     """Open a session with name, password and one-time code; the answer sets its cookie."""
     guarding.ensure_same_site(request, serving)
     person, secret = serving.access.sign_in.by_password(
         data.name, data.password, data.code, guarding.address_of(request, serving)
     )
     serving.access.sessions.end(guarding.session_secret(request, serving))
-    return with_session(serving, {"person": person.to_json()}, secret)
+    return with_session(serving, person, secret)
 
 
 @route("GET", "/session", Needs.SIGN_IN, tags=_TAGS, summary="Who is signed in")
-def who(request: Request[Any, Any, Any], serving: Served, identity: SignedIn) -> dict[str, Any]:
+def who(request: Request[Any, Any, Any], serving: Served, identity: SignedIn) -> SessionDocument:
     """Return who is signed in, with which roles, and the token that changing requests carry."""
     secret = guarding.session_secret(request, serving)
     return {
-        "person": identity.person.to_json(),
-        "roles": {tenant: role.value for tenant, role in sorted(identity.grants.items())},
+        "person": cast("PersonDocument", identity.person.to_json()),
+        "roles": dict(sorted(identity.grants.items())),
         "csrf_token": csrf_token(secret) if identity.actor.via.value == "session" else "",
         "fresh": identity.is_fresh,
     }
@@ -103,22 +115,22 @@ def who(request: Request[Any, Any, Any], serving: Served, identity: SignedIn) ->
 )  # fmt: skip
 def confirm(
     data: JSONBody[Proof], request: Request[Any, Any, Any], serving: Served, identity: SignedIn
-) -> Response[dict[str, Any]]:
+) -> Response[SignedInDocument]:
     """Make the sign-in fresh, for what wants that. A new session takes the place of this one."""
     identity.ensure_in_person()
     secret = serving.access.sign_in.confirm(
         identity, guarding.session_secret(request, serving), data.password, data.code
     )
-    return with_session(serving, {"person": identity.person.to_json()}, secret)
+    return with_session(serving, identity.person, secret)
 
 
 @route("DELETE", "/session", Needs.SIGN_IN, action="session.close", tags=_TAGS, summary="Sign out")
 def sign_out(
     request: Request[Any, Any, Any], serving: Served, identity: SignedIn
-) -> Response[dict[str, Any]]:
+) -> Response[SignedOutDocument]:
     """End the session at once."""
     serving.access.sign_in.end(guarding.session_secret(request, serving), identity.actor)
-    response: Response[dict[str, Any]] = Response({"signed_in": False})
+    response: Response[SignedOutDocument] = Response({"signed_in": False})
     response.set_cookie(
         serving.cookie, "", max_age=0, path="/", secure=serving.is_secure, httponly=True,
         samesite="lax",
@@ -130,14 +142,14 @@ def sign_out(
 @route("POST", "/set-up", Needs.NOTHING, tags=_TAGS, summary="Set a password by a set-up link")
 def set_up(
     data: JSONBody[NewPassword], request: Request[Any, Any, Any], serving: Served
-) -> dict[str, Any]:
+) -> SetUpDocument:
     """Redeem a one-time link. Wrong ones count as failed attempts of the address."""
     guarding.ensure_same_site(request, serving)
     address = guarding.address_of(request, serving)
     serving.access.attempts.begin("", address)
     person = serving.access.people.set_up(data.secret, data.password, address)
     serving.access.attempts.succeed("", address)
-    return {"person": person.to_json()}
+    return {"person": cast("PersonDocument", person.to_json())}
 
 
 @route(
@@ -149,7 +161,7 @@ def change_password(
     request: Request[Any, Any, Any],
     serving: Served,
     identity: SignedIn,
-) -> dict[str, Any]:
+) -> ChangedDocument:
     """Change the password; every session of this person ends, this one too."""
     identity.ensure_in_person()
     address = guarding.address_of(request, serving)
@@ -163,7 +175,7 @@ def change_password(
     "POST", "/session/totp", Needs.SIGN_IN, action="totp.begin",
     is_sensitive=True, tags=_TAGS, summary="Begin to use one-time codes",
 )  # fmt: skip
-def begin_totp(serving: Served, identity: SignedIn) -> dict[str, Any]:
+def begin_totp(serving: Served, identity: SignedIn) -> SeedDocument:
     """Return a new seed, shown once; it counts when a code of it is confirmed."""
     identity.ensure_in_person()
     seed, name = serving.access.people.begin_totp(identity.actor, identity.person.id)
@@ -176,7 +188,7 @@ def begin_totp(serving: Served, identity: SignedIn) -> dict[str, Any]:
 )  # fmt: skip
 def confirm_totp(
     data: JSONBody[Code], request: Request[Any, Any, Any], serving: Served, identity: SignedIn
-) -> dict[str, Any]:
+) -> SecondFactorDocument:
     """Confirm the seed with a code; every session of this person ends, this one too."""
     identity.ensure_in_person()
     serving.access.attempts.begin(identity.person.name, guarding.address_of(request, serving))
