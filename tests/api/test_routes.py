@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 
@@ -78,6 +79,18 @@ def test_every_json_answer_has_a_described_shape() -> None:
                 for media_type, content in response.get("content", {}).items():
                     if media_type in ("application/json", MEDIA_TYPE):
                         assert "$ref" in content["schema"], (method, path, status)
+
+
+def test_every_shape_has_an_example_that_is_one() -> None:
+    from reentra.api.examples import DOCUMENTS, EXAMPLES
+
+    document = make_litestar(None).openapi_schema.to_schema()
+    shapes = {
+        name for name, schema in document["components"]["schemas"].items() if "properties" in schema
+    }
+    assert shapes - {"Problem"} == EXAMPLES.keys()
+    for name, kind in DOCUMENTS.items():
+        assert msgspec.to_builtins(msgspec.convert(EXAMPLES[name], kind)) == EXAMPLES[name], name
 
 
 def test_the_description_is_served(api: Api) -> None:

@@ -8,11 +8,8 @@ from litestar import Litestar, Request, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
-from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
 
-from reentra import __version__, errors
+from reentra import errors
 from reentra.access import Identity
 from reentra.api import (
     downloads,
@@ -27,6 +24,7 @@ from reentra.api import (
     snapshots,
     tenants,
 )
+from reentra.api.description import complete, description_config
 from reentra.api.hardening import MOST_BODY_BYTES, Hardening
 from reentra.api.routing import Needs, route
 from reentra.api.serving import Serving
@@ -63,7 +61,7 @@ def make_litestar(serving: Serving | None) -> Litestar:
         assert serving is not None
         return serving
 
-    return Litestar(
+    made = Litestar(
         [Router(PREFIX, route_handlers=[*ROUTES, describe])],
         guards=[guarding.guard],
         dependencies={
@@ -75,36 +73,17 @@ def make_litestar(serving: Serving | None) -> Litestar:
             HTTPException: problems.of_http,
             Exception: problems.of_unforeseen,
         },
-        openapi_config=_description(),
+        openapi_config=description_config(PREFIX),
         request_max_body_size=MOST_BODY_BYTES,
         state=State({"serving": serving}),
         debug=False,
         pdb_on_exception=False,
         logging_config=None,
     )
+    complete(made.openapi_schema)
+    return made
 
 
 def _identity(request: Request[Any, Any, Any]) -> Identity:
     found: Identity = request.scope["state"]["identity"]
     return found
-
-
-def _description() -> OpenAPIConfig:
-    return OpenAPIConfig(
-        title="Reentra",
-        version=__version__,
-        description="Backup and restore of Microsoft Entra ID tenants.",
-        use_handler_docstrings=True,
-        components=Components(
-            security_schemes={
-                "token": SecurityScheme(type="http", scheme="bearer"),
-                "session": SecurityScheme(
-                    type="apiKey", name="__Host-reentra", security_scheme_in="cookie"
-                ),
-            }
-        ),
-        security=[{"token": []}, {"session": []}],
-        # Its own pages say nothing of what they need, so they are closed; ours is below.
-        openapi_router=Router(f"{PREFIX}/closed", route_handlers=[], include_in_schema=False),
-        render_plugins=[JsonRenderPlugin()],
-    )

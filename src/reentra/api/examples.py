@@ -1,0 +1,375 @@
+"""One example of every document and of every body: the description shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from reentra.access import Role
+from reentra.api import documents as docs
+from reentra.api import downloads, jobs, oidc, people, restores, session, tenants
+from reentra.database import StepStatus
+from reentra.directory.state import CoverageStatus
+from reentra.restore.plan import PLAN_VERSION
+from reentra.snapshots.info import SnapshotStatus
+
+_NOON, _LATER = "2026-11-23T12:00:00Z", "2026-11-23T12:03:20Z"
+_GUID = "7b0f4c1e-55aa-4b8e-9a57-0d7a3d1c2b10"
+_GROUP, _USER = "4c2e9c5b-1d1f-4d3c-8d49-2f5a1f6f3a01", "0c9d7d3e-6f1b-4b53-9a26-3f1a2b4c5d6e"
+_SNAPSHOT, _BEFORE = "20261123T120000Z-67053096", "20261122T120000Z-1c0ffee5"
+_JOB_ID, _PLAN_ID = "5f1c2a9b7d3e4f60", "c1d2e3f405162738"
+_DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_LINK = "https://reentra.example.com/set-up#rF8m2kVw0ZtQ"
+
+PERSON: docs.PersonDocument = {
+    "id": "a1b2c3d4e5f60718",
+    "name": "adele",
+    "roles": {"contoso": Role.RESTORER},
+    "disabled": False,
+    "external": False,
+    "has_password": True,
+    "second_factor": True,
+    "created_at": _NOON,
+}
+SIGNED_IN: docs.SignedInDocument = {"person": PERSON, "csrf_token": "b6589fc6ab0dc82c"}
+TOKEN: docs.TokenDocument = {
+    "id": "90a1b2c3d4e5f607",
+    "name": "nightly report",
+    "person": "adele",
+    "tenant": "contoso",
+    "role": Role.READER,
+    "created_at": _NOON,
+    "expires_at": "2027-02-21T12:00:00Z",
+    "revoked_at": None,
+    "used_at": _LATER,
+}
+RECORD: docs.RecordDocument = {
+    "number": 1204,
+    "at": _NOON,
+    "via": "session",
+    "who": "adele",
+    "who_id": PERSON["id"],
+    "address": "192.0.2.7",
+    "action": "restore.begin",
+    "tenant": "contoso",
+    "target": _PLAN_ID,
+    "result": "done",
+    "detail": {},
+    "hash": _DIGEST,
+}
+PROVIDER: docs.ProviderDocument = {
+    "authority": "https://login.microsoftonline.com",
+    "directory": _GUID,
+    "client_id": "d3590ed6-52b3-4102-aeff-aad2292ab01c",
+    "rules": [
+        {"claim": "groups", "value": _GROUP, "role": Role.OPERATOR, "tenant": "contoso"},
+    ],
+    "enabled": True,
+}
+TENANT: docs.TenantDocument = {
+    "name": "contoso",
+    "tenant_id": _GUID,
+    "client_id": "d3590ed6-52b3-4102-aeff-aad2292ab01c",
+    "credential": "client_secret",
+    "cloud": "global",
+    "graph_endpoint": "",
+    "authority": "",
+    "break_glass": ["emergency@contoso.com"],
+}
+SCHEDULE: docs.ScheduleDocument = {
+    "tenant": "contoso",
+    "rule": "daily 02:30",
+    "zone": "Europe/Berlin",
+    "next_at": "2026-11-24T01:30:00Z",
+}
+COVERAGE: docs.CoverageDocument = {
+    "status": CoverageStatus.REFUSED,
+    "reason": "Graph refuses it: the permission is missing.",
+    "permissions": ["Policy.Read.All"],
+}
+NEED: docs.NeedDocument = {
+    "permission": "Group.ReadWrite.All",
+    "for_backup": [],
+    "for_restore": ["group"],
+    "granted": False,
+}
+KIND: docs.KindDocument = {
+    "objects": 1200,
+    "added": 3,
+    "changed": 12,
+    "deleted": 1,
+    "coverage": CoverageStatus.COMPLETE,
+    "reason": "",
+}
+SNAPSHOT: docs.SnapshotDocument = {
+    "id": _SNAPSHOT,
+    "created_at": _NOON,
+    "parent": _BEFORE,
+    "status": SnapshotStatus.COMPLETE,
+    "kinds": {"user": KIND},
+    "review": [],
+}
+LISTED: docs.ListedObjectDocument = {
+    "id": _GROUP,
+    "display_name": "Finance",
+    "modified_at": _NOON,
+}
+LINKED: docs.LinkedDocument = {
+    "relationship": "group.members",
+    "direction": "to",
+    "target": _USER,
+    "target_kind": "user",
+    "target_name": "Adele Vance",
+}
+VERSION: docs.VersionDocument = {"began": _BEFORE, "ended": None, "deleted": False}
+HIT: docs.HitDocument = {
+    "kind": "group",
+    "id": _GROUP,
+    "display_name": "Finance",
+    "snapshot": _SNAPSHOT,
+    "modified_at": _NOON,
+    "deleted": True,
+}
+SELECTION: docs.SelectionDocument = {"kinds": [], "ids": [f"group/{_GROUP}"]}
+OPTIONS: docs.OptionsDocument = {
+    "relationships": True,
+    "deleted_only": False,
+    "settings": "overwrite",
+    "conditional_access_state": "report_only",
+    "max_changed_share": None,
+    "overruled": [],
+    "relationships_behavior": "merge",
+    "settings_of": {},
+    "rollback_kinds": [],
+    "properties": [],
+}
+REFUSAL: docs.RefusalDocument = {
+    "code": "too_much",
+    "message": "The plan changes 1,100 of 1,200 users.",
+    "hint": "Choose fewer, or overrule it.",
+    "overrule": "too_much",
+    "numbers": {"share": 0.92},
+}
+UNRESTORABLE: docs.UnrestorableDocument = {
+    "kind": "device",
+    "id": "2b8b4f0e-7e2c-4c7a-8d51-5f8e1f0d9c3b",
+    "name": "LAPTOP-7",
+    "what": "object",
+    "reason": "Devices cannot be created through Graph.",
+    "instead": "Register it again on the device.",
+    "count": 1,
+    "code": "unrestorable",
+}
+FOLLOW_UP: docs.FollowUpDocument = {
+    "id": f"conditionalAccessPolicy/{_GUID}",
+    "kind": "conditionalAccessPolicy",
+    "object_id": _GUID,
+    "name": "Require MFA",
+    "properties": ["/conditions/users/includeGroups"],
+    "old_ids": [_GROUP],
+    "reason": "",
+    "chosen": False,
+}
+PLAN: docs.PlanDocument = {
+    "version": PLAN_VERSION,
+    "id": _PLAN_ID,
+    "tenant_id": _GUID,
+    "snapshot": _SNAPSHOT,
+    "created_at": _NOON,
+    "selection": SELECTION,
+    "options": OPTIONS,
+    "counts": {"update": {"group": 1}},
+    "deletions": 0,
+    "deletions_to_confirm": 0,
+    "deleted_kinds": [],
+    "removals": 0,
+    "checked_after_undelete": 0,
+    "estimated_seconds": 0.2,
+    "needs_default_password": False,
+    "refusals": [],
+    "open_refusals": [],
+    "warnings": [],
+    "unrestorable": [],
+    "totals": {"group": 40},
+    "base": _DIGEST,
+    "undoes": "",
+    "break_glass": [],
+    "follow_ups": [],
+    "digest": _DIGEST,
+    "needs_approval": False,
+}
+STEP: docs.StepDocument = {
+    "id": f"update/group/{_GROUP}",
+    "action": "update",
+    "kind": "group",
+    "object_id": _GROUP,
+    "name": "Finance",
+    "summary": "description",
+    "precondition": "present",
+    "phase": 20,
+    "body": {"description": "The finance department"},
+}
+APPROVAL: docs.ApprovalDocument = {
+    "id": "7d3e4f605f1c2a9b",
+    "action": "restore",
+    "tenant": "contoso",
+    "subject": _PLAN_ID,
+    "digest": _DIGEST,
+    "asked_by": "adele",
+    "asked_at": _NOON,
+    "expires_at": "2026-11-24T12:00:00Z",
+    "decided_by": None,
+    "decided_at": None,
+    "granted": None,
+    "used_at": None,
+}
+JOB: docs.JobDocument = {
+    "id": _JOB_ID,
+    "tenant": "contoso",
+    "task": "backup",
+    "status": "succeeded",
+    "created_at": _NOON,
+    "started_at": _NOON,
+    "finished_at": _LATER,
+    "who": "adele",
+    "parameters": {"full": False, "anew": False, "kinds": []},
+    "progress": {},
+    "summary": {"snapshot": _SNAPSHOT},
+    "error": {},
+}
+JOB_STEP: docs.JobStepDocument = {
+    "step": STEP["id"],
+    "status": StepStatus.DONE,
+    "attempt": 1,
+    "intended_at": _NOON,
+    "finished_at": _NOON,
+    "new_id": "",
+    "message": "",
+}
+_LAST = ""  # no further page
+
+_ANSWERS: dict[type, Any] = {
+    docs.PersonDocument: PERSON,
+    docs.NewPersonDocument: {**PERSON, "set_up": _LINK},
+    docs.PeoplePage: {"items": [PERSON], "next": _LAST},
+    docs.LinkDocument: {"set_up": _LINK},
+    docs.SignedInDocument: SIGNED_IN,
+    docs.SessionDocument: {**SIGNED_IN, "roles": PERSON["roles"], "fresh": True},
+    docs.SignedOutDocument: {"signed_in": False},
+    docs.SetUpDocument: {"person": PERSON},
+    docs.ChangedDocument: {"changed": True},
+    docs.SeedDocument: {
+        "seed": "JBSWY3DPEHPK3PXP",
+        "uri": "otpauth://totp/Reentra:adele?secret=JBSWY3DPEHPK3PXP&issuer=Reentra",
+    },
+    docs.SecondFactorDocument: {"second_factor": True},
+    docs.TokenDocument: TOKEN,
+    docs.NewTokenDocument: {**TOKEN, "used_at": None, "token": "shown-this-once"},
+    docs.TokensPage: {"items": [TOKEN], "next": _LAST},
+    docs.RecordDocument: RECORD,
+    docs.TrailPage: {"items": [RECORD], "next": "cDEyMDQ"},
+    docs.VerificationDocument: {
+        "records": 1204, "head": _DIGEST, "whole": True, "problems": [],
+    },
+    docs.SettingsDocument: {"approve_restores_over_steps": 500, "approve_disconnect": True},
+    docs.RuleDocument: PROVIDER["rules"][0],
+    docs.ProviderDocument: PROVIDER,
+    docs.ProviderSettingsDocument: {
+        "provider": PROVIDER, "callback": "https://reentra.example.com" + oidc.CALLBACK,
+    },
+    docs.TenantDocument: TENANT,
+    docs.ScheduleDocument: SCHEDULE,
+    docs.ListedTenantDocument: {**TENANT, "schedule": SCHEDULE},
+    docs.TenantsDocument: {"items": [{**TENANT, "schedule": SCHEDULE}]},
+    docs.NewTenantDocument: {**TENANT, "granted_permissions": ["Directory.Read.All"]},
+    docs.DisconnectedDocument: {"name": "contoso", "disconnected": True},
+    docs.CoverageDocument: COVERAGE,
+    docs.NeedDocument: NEED,
+    docs.PermissionsDocument: {
+        "tenant": "contoso",
+        "granted": ["Directory.Read.All"],
+        "permissions": [NEED],
+        "not_covered": {"conditionalAccessPolicy": COVERAGE},
+    },
+    docs.TenantCoverageDocument: {
+        "snapshot": _SNAPSHOT, "coverage": {"conditionalAccessPolicy": COVERAGE},
+    },
+    docs.KindDocument: KIND,
+    docs.SnapshotDocument: SNAPSHOT,
+    docs.SnapshotsPage: {"items": [SNAPSHOT], "next": "cDQx"},
+    docs.ShownSnapshotDocument: {
+        **SNAPSHOT, "coverage": {"conditionalAccessPolicy": COVERAGE},
+    },
+    docs.ListedObjectDocument: LISTED,
+    docs.ObjectsPage: {
+        "snapshot": _SNAPSHOT, "kind": "group", "total": 1, "items": [LISTED], "next": _LAST,
+    },
+    docs.LinkedDocument: LINKED,
+    docs.ObjectDocument: {
+        "snapshot": _SNAPSHOT,
+        "kind": "group",
+        "id": _GROUP,
+        "display_name": "Finance",
+        "properties": {"id": _GROUP, "displayName": "Finance", "securityEnabled": True},
+        "relationships": [LINKED],
+    },
+    docs.VersionDocument: VERSION,
+    docs.VersionsDocument: {"items": [VERSION], "differing": [_BEFORE]},
+    docs.HitDocument: HIT,
+    docs.HitsPage: {"items": [HIT], "next": _LAST},
+    docs.SelectionDocument: SELECTION,
+    docs.OptionsDocument: OPTIONS,
+    docs.DeletedKindDocument: {"kind": "group", "count": 2, "undo": "recycle_bin"},
+    docs.RefusalDocument: REFUSAL,
+    docs.UnrestorableDocument: UNRESTORABLE,
+    docs.FollowUpDocument: FOLLOW_UP,
+    docs.PlanDocument: PLAN,
+    docs.TargetDocument: {"kind": "user", "id": _USER},
+    docs.StepDocument: STEP,
+    docs.StepsPage: {"total": 1, "items": [STEP], "next": _LAST},
+    docs.ApprovalDocument: APPROVAL,
+    docs.ApprovalsPage: {"items": [APPROVAL], "next": _LAST},
+    docs.JobDocument: JOB,
+    docs.ShownJobDocument: {**JOB, "steps": {"done": 40}},
+    docs.JobsPage: {"items": [JOB], "next": _LAST},
+    docs.JobStepDocument: JOB_STEP,
+    docs.JobStepsPage: {"items": [JOB_STEP], "next": _LAST},
+}  # fmt: skip
+
+_SECRET = "a secret of the application"
+_PASSWORD = "seven grey lamps at dawn"
+_BODIES: tuple[msgspec.Struct, ...] = (
+    session.Credentials("adele", _PASSWORD, "492039"),
+    session.Proof(_PASSWORD, "492039"),
+    session.NewPassword("rF8m2kVw0ZtQ", _PASSWORD),
+    session.ChangedPassword("the one before it", _PASSWORD),
+    session.Code("492039"),
+    oidc.NewRule("groups", _GROUP, "operator", "contoso"),
+    oidc.NewProvider(
+        _GUID, TENANT["client_id"], [oidc.NewRule("groups", _GROUP, "operator")], _SECRET
+    ),
+    oidc.Emergency(on=True),
+    tenants.NewTenant("contoso", _GUID, TENANT["client_id"], _SECRET),
+    tenants.Safeguarded(["emergency@contoso.com"]),
+    tenants.NewSchedule("daily 02:30", "Europe/Berlin"),
+    tenants.NewBackup(),
+    restores.NewPlan("latest", ids=[f"group/{_GROUP}"]),
+    restores.Apply("Fjord-Lantern-42"),
+    restores.Decision(granted=True),
+    jobs.Resume(),
+    jobs.Undo(),
+    jobs.Check(quick=True),
+    downloads.NewDownload(kinds=["group"], relationships=True),
+    people.NewPerson("adele", "restorer", "contoso"),
+    people.NewRole("operator", "contoso"),
+    people.Standing(disabled=True),
+    people.NewToken("nightly report", "reader", "contoso"),
+    people.Settings(500, approve_disconnect=True),
+)
+
+EXAMPLES: dict[str, Any] = {
+    **{kind.__name__: example for kind, example in _ANSWERS.items()},
+    **{type(body).__name__: msgspec.to_builtins(body) for body in _BODIES},
+}
+DOCUMENTS: dict[str, type] = {kind.__name__: kind for kind in _ANSWERS}
