@@ -7,12 +7,12 @@ ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-all demo test test-all check bench golden docs lock clean
+.PHONY: help setup setup-all web demo test test-all check bench golden docs lock clean
 
 help: ## Show this menu
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-setup: $(VENV)/.ready ## Put everything that is needed into .venv
+setup: $(VENV)/.ready web ## Put everything that is needed into .venv
 
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -20,6 +20,18 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+web: src/reentra/web/static/assets.json ## Build the pages' script, style and icons
+
+src/reentra/web/static/assets.json: frontend/node_modules/.ready frontend/build.mjs \
+		frontend/icons.txt $(wildcard frontend/scripts/* frontend/styles/*)
+	@cd frontend && node build.mjs
+
+frontend/node_modules/.ready: frontend/package.json frontend/package-lock.json
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || \
+		{ echo "Reentra's pages are built with Node.js 20 or newer"; exit 1; }
+	@cd frontend && npm ci --silent
 	@touch $@
 
 setup-all: setup $(VENV)/.ready-all build/azurite/.ready ## Also what the server tests need
@@ -70,4 +82,4 @@ lock: setup ## Pin the newest versions of all dependencies, with hashes
 		--no-header --no-annotate pyproject.toml --group dev -c requirements/all.txt -o requirements/dev.txt
 
 clean: ## Remove what setup and tests made
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist frontend/node_modules src/reentra/web/static .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

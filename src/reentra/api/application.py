@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from litestar import Litestar, Request, Router
@@ -41,6 +42,11 @@ ROUTES = (
     *downloads.ROUTES,
     *people.ROUTES,
 )
+ANSWERS: Mapping[Any, Any] = {
+    errors.Error: problems.of_error,
+    HTTPException: problems.of_http,
+    Exception: problems.of_unforeseen,
+}
 
 
 @route("GET", "/openapi.json", Needs.NOTHING, summary="This description", include_in_schema=False)
@@ -54,25 +60,29 @@ def make_api(serving: Serving) -> Hardening:
     return Hardening(make_litestar(serving), serving)
 
 
-def make_litestar(serving: Serving | None) -> Litestar:
-    """Return the inner application; without ``serving`` it only describes itself."""
+def make_litestar(
+    serving: Serving | None,
+    *,
+    routers: Sequence[Router] = (),
+    exception_handlers: Mapping[Any, Any] = ANSWERS,
+) -> Litestar:
+    """Return the inner application; without ``serving`` it only describes itself.
+
+    ``routers`` stand beside the API, behind the same guard.
+    """
 
     def provide_serving() -> Serving:
         assert serving is not None
         return serving
 
     made = Litestar(
-        [Router(PREFIX, route_handlers=[*ROUTES, describe])],
+        [Router(PREFIX, route_handlers=[*ROUTES, describe]), *routers],
         guards=[guarding.guard],
         dependencies={
             "serving": Provide(provide_serving, sync_to_thread=False),
             "identity": Provide(_identity, sync_to_thread=False),
         },
-        exception_handlers={
-            errors.Error: problems.of_error,
-            HTTPException: problems.of_http,
-            Exception: problems.of_unforeseen,
-        },
+        exception_handlers=dict(exception_handlers),
         openapi_config=description_config(PREFIX),
         request_max_body_size=MOST_BODY_BYTES,
         state=State({"serving": serving}),

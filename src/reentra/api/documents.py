@@ -320,6 +320,13 @@ class ShownSnapshotDocument(SnapshotDocument):
     coverage: dict[str, CoverageDocument]
 
 
+class StorageDocument(TypedDict):
+    """How much the repository holds, of all tenants together."""
+
+    files: int
+    bytes: int
+
+
 class ListedObjectDocument(TypedDict):
     """An object in a list. ``modified_at``: when the snapshot was taken that first had it so."""
 

@@ -301,6 +301,7 @@ _ANSWERS: dict[type, Any] = {
     docs.ShownSnapshotDocument: {
         **SNAPSHOT, "coverage": {"conditionalAccessPolicy": COVERAGE},
     },
+    docs.StorageDocument: {"files": 1240, "bytes": 73_400_320},
     docs.ListedObjectDocument: LISTED,
     docs.ObjectsPage: {
         "snapshot": _SNAPSHOT, "kind": "group", "total": 1, "items": [LISTED], "next": _LAST,

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from anyio import to_thread
+from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
@@ -17,6 +18,7 @@ from reentra.api.routing import Needs
 from reentra.api.serving import Serving
 
 CSRF_HEADER = "x-csrf-token"
+CSRF_FIELD = "csrf_token"  # of a page's form
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -24,14 +26,19 @@ _Connection = ASGIConnection[Any, Any, Any, Any]
 async def guard(connection: _Connection, handler: BaseRouteHandler) -> None:
     """Let pass what is allowed. A route that says nothing of its needs is closed.
 
+    A form that was sent is left in the request's state as ``form``.
     Raises: ``NotSignedIn``, ``NotAllowed``, ``NotFound``, ``FreshSignInNeeded``,
     ``TooManyAttempts``.
     """
     needs = handler.opt.get("needs")
+    csrf = connection.headers.get(CSRF_HEADER, "")
+    if handler.opt.get("is_page") and isinstance(connection, Request) and _sends_form(connection):
+        form = connection.scope["state"]["form"] = await connection.form()
+        csrf = csrf or str(form.get(CSRF_FIELD) or "")
     if needs is Needs.NOTHING:
         return
     action, is_sensitive = str(handler.opt.get("action", "")), bool(handler.opt.get("is_sensitive"))
-    await to_thread.run_sync(_check, connection, needs, action, is_sensitive)
+    await to_thread.run_sync(_check, connection, needs, action, is_sensitive, csrf)
 
 
 def address_of(connection: _Connection, serving: Serving) -> str:
@@ -54,16 +61,23 @@ def is_still_allowed(
 ) -> bool:
     """Tell whether who asked then would be let in now, for answers that last."""
     try:
-        identity = _identify(connection, serving, address_of(connection, serving))
+        identity = _identify(connection, serving, address_of(connection, serving), "")
     except errors.AccessError:
         return False
     return identity.is_allowed(permission, tenant)
 
 
-def _check(connection: _Connection, needs: object, action: str, is_sensitive: bool) -> None:
+def _sends_form(connection: _Connection) -> bool:
+    media_type = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type == "application/x-www-form-urlencoded"
+
+
+def _check(
+    connection: _Connection, needs: object, action: str, is_sensitive: bool, csrf: str
+) -> None:
     serving: Serving = connection.app.state.serving
     address = address_of(connection, serving)
-    identity = _identify(connection, serving, address)
+    identity = _identify(connection, serving, address, csrf)
     tenant = str(connection.path_params.get("tenant", ""))
     entry = Entry(action, tenant, _target(connection))
     try:
@@ -85,7 +99,7 @@ def _check(connection: _Connection, needs: object, action: str, is_sensitive: bo
     connection.scope["state"]["identity"] = identity
 
 
-def _identify(connection: _Connection, serving: Serving, address: str) -> Identity:
+def _identify(connection: _Connection, serving: Serving, address: str, csrf: str) -> Identity:
     sign_in = serving.access.sign_in
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if scheme:
@@ -99,8 +113,7 @@ def _identify(connection: _Connection, serving: Serving, address: str) -> Identi
         raise errors.NotSignedIn("Nobody is signed in.")
     if str(connection.scope.get("method")) not in _SAFE:
         ensure_same_site(connection, serving)
-        given = connection.headers.get(CSRF_HEADER, "")
-        if not hmac.compare_digest(given.encode(), csrf_token(secret).encode()):
+        if not hmac.compare_digest(csrf.encode(), csrf_token(secret).encode()):
             raise errors.NotAllowed(
                 "The request does not come from a page of Reentra.",
                 hint=f"Send the session's csrf_token in the header {CSRF_HEADER}.",

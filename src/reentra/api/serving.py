@@ -19,6 +19,7 @@ from reentra.app import Application
 from reentra.database import Job, JobStatus
 from reentra.worker import Worker
 
+STORED_SECONDS = 600.0  # how old what is said of the store's size may be
 SYNC_SECONDS = 10.0  # how old the catalog's knowledge of the repository may be
 PORT = 8440
 _HIDDEN = frozenset({"path", "person", "sealed", "for_worker", "killed"})
@@ -38,6 +39,7 @@ class Serving:
     is_secure: bool
     trusts_proxy: bool = False
     _synced_at: dict[str, float] = field(default_factory=dict)
+    _stored: tuple[float, int, int] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -62,6 +64,17 @@ class Serving:
                 self.application.catalog.sync(tenant_id)
                 self._synced_at[tenant_id] = now
         return tenant_id
+
+    def stored(self) -> tuple[int, int]:
+        """Return how many files the repository has and how many bytes they take."""
+        now = self.application.clock.monotonic_seconds()
+        with self._lock:
+            known = self._stored
+        if known is None or now - known[0] >= STORED_SECONDS:
+            known = (now, *self.application.repository.count_stored())
+            with self._lock:
+                self._stored = known
+        return known[1], known[2]
 
     def job_document(self, job: Job) -> JobDocument:
         """Return a job as people see it: no path of the server, nobody's number."""

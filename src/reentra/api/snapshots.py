@@ -18,6 +18,7 @@ from reentra.api.documents import (
     ShownSnapshotDocument,
     SnapshotDocument,
     SnapshotsPage,
+    StorageDocument,
     VersionsDocument,
     coverage_documents,
 )
@@ -156,6 +157,17 @@ def list_versions(
     }
 
 
+@route(
+    "GET", "/tenants/{tenant:str}/storage", Permission.BROWSE, tags=_TAGS,
+    summary="What the repository takes",
+)  # fmt: skip
+def show_storage(tenant: FromPath[str], serving: Served) -> StorageDocument:
+    """Return how much the repository holds, of all tenants together, some minutes old at most."""
+    serving.application.connections.find(tenant)
+    files, size_bytes = serving.stored()
+    return {"files": files, "bytes": size_bytes}
+
+
 def _document(item: SnapshotSummary) -> SnapshotDocument:
     return {
         "id": item.id,
@@ -177,4 +189,4 @@ def _ensure_kind(kind: str) -> None:
         )
 
 
-ROUTES = (list_snapshots, show_snapshot, list_objects, show_object, list_versions)
+ROUTES = (list_snapshots, show_snapshot, list_objects, show_object, list_versions, show_storage)

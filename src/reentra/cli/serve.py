@@ -44,7 +44,7 @@ def serve(
     ] = False,
     common: Common = DEFAULT_COMMON,
 ) -> int:
-    """Serve the API, keep to the schedules, and run jobs, until Ctrl-C or SIGTERM.
+    """Serve the pages and the API, keep to the schedules, and run jobs, until Ctrl-C or SIGTERM.
 
     The first start adds the administrator `admin` and prints the one-time link to set the
     password. Jobs that are cut off by the end, or by a kill, go on at the next start. People
@@ -77,8 +77,9 @@ def serve(
 async def _serve(
     application: Application, worker: Worker, door: Door, screen: Screen, link: str
 ) -> None:
-    from reentra.api import Serving, make_api
+    from reentra.api import Serving
     from reentra.api.listening import hosts_of, listen
+    from reentra.web import make_app
 
     url = application.settings.public_url
     serving = Serving(
@@ -105,7 +106,7 @@ async def _serve(
             print(json.dumps({"event": "serving", "url": address, "set_up": link}), flush=True)
         sys.stdout.flush()
 
-    await listen(make_api(serving), door, stop, show)
+    await listen(make_app(serving), door, stop, show)
 
 
 def _first_link(application: Application) -> str:

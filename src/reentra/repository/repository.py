@@ -355,6 +355,11 @@ class Repository:
                 found.append(tenant_of_directory(self._keyring, directory))
         return sorted(tenant for tenant in found if not tenant.startswith(RESTORE_PREFIX))
 
+    def count_stored(self) -> tuple[int, int]:
+        """Fetch how many files there are and how many bytes they take, of all tenants."""
+        stored = self._storage.list_stored("")
+        return len(stored), sum(one.size_bytes for one in stored)
+
     @staticmethod
     def captures_of(tenant_id: str) -> str:
         """Return the name under which the captures of a tenant's restores are kept as snapshots."""

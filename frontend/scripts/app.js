@@ -1,0 +1,9 @@
+// What pages do in the browser beyond what the browser does by itself.
+import "@fluentui/web-components/divider.js";
+import "@fluentui/web-components/spinner.js";
+import "htmx.org";
+
+import "./preferences.js";
+import "./menus.js";
+import "./dialogs.js";
+import "./forms.js";

@@ -1,0 +1,58 @@
+"""The built files that pages load: script, style sheet, icons. They travel inside the wheel."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reentra import errors
+
+FOLDER = Path(__file__).parent / "static"
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file as it is sent."""
+
+    content: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assets:
+    """Every file by its address' last part, which holds a hash of the content."""
+
+    names: Mapping[str, str]
+    files: Mapping[str, Asset]
+
+    def path(self, name: str) -> str:
+        """Return the address of a file by its plain name, such as ``app.css``."""
+        return f"/static/{self.names[name]}"
+
+
+@functools.cache
+def load_assets() -> Assets:
+    """Read all of them, once.
+
+    Raises: ``ConfigurationError`` when they were never built.
+    """
+    try:
+        names = json.loads((FOLDER / "assets.json").read_text())
+        files = {
+            hashed: Asset((FOLDER / hashed).read_bytes(), _TYPES[Path(hashed).suffix])
+            for hashed in names.values()
+        }
+    except FileNotFoundError as failure:
+        raise errors.ConfigurationError(
+            "The pages' script and style are not built.",
+            hint="Run make web, which needs Node.js 20 or newer.",
+        ) from failure
+    return Assets(names, files)

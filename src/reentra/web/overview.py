@@ -1,0 +1,99 @@
+"""The first page, and "Microsoft Entra ID Overview": what is protected, and what is not."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from litestar import Response
+from litestar.params import FromPath
+
+from reentra import clock as clocks
+from reentra.access import Permission
+from reentra.api import jobs, snapshots, tenants
+from reentra.web import rendering
+from reentra.web.routing import Needs, form_for, page
+from reentra.web.visiting import Visit, Visiting
+
+_DAYS = 14
+_MOST_SNAPSHOTS = 400  # that the chart is drawn from
+_MOST_KINDS = 10  # that the chart of kinds names
+
+
+@page("/", Needs.SIGN_IN)
+def first(visit: Visiting) -> Response[Any]:
+    """Lead to the one tenant that somebody sees, or to the list."""
+    known = visit.ask(tenants.list_tenants)["items"]
+    if len(known) == 1:
+        return visit.lead(rendering.path("tenants", known[0]["name"]))
+    return visit.lead("/tenants")
+
+
+@page("/tenants/{tenant:str}", Permission.BROWSE)
+def show_overview(tenant: FromPath[str], visit: Visiting) -> Response[str]:
+    """Show "Microsoft Entra ID Overview"."""
+    found = visit.ask(snapshots.list_snapshots, tenant=tenant, limit=_MOST_SNAPSHOTS)["items"]
+    backups = visit.ask(jobs.list_jobs, tenant=tenant, task="backup", limit=5)["items"]
+    newest = found[0] if found else None
+    kinds: dict[str, Any] = newest["kinds"] if newest else {}
+    counted = sorted(
+        ((rendering.kind_title(name), item["objects"]) for name, item in kinds.items()),
+        key=lambda one: (-one[1], one[0]),
+    )
+    return visit.show(
+        "overview.html",
+        tenant=tenant,
+        newest=newest,
+        schedule=visit.ask(tenants.schedule, tenant=tenant),
+        last_backup=next((job for job in backups if job["finished_at"]), None),
+        open_backup=next((job for job in backups if not job["finished_at"]), None),
+        objects=sum(item["objects"] for item in kinds.values()),
+        kinds=counted,
+        charted=[one for one in counted if one[1]][:_MOST_KINDS],
+        days=_per_day(found, visit),
+        not_covered=_not_covered(visit, tenant) if newest else [],
+        recent=visit.ask(jobs.list_jobs, tenant=tenant, limit=5)["items"],
+    )
+
+
+@page("/tenants/{tenant:str}/storage", Permission.BROWSE)
+def show_storage(tenant: FromPath[str], visit: Visiting) -> Response[str]:
+    """Show what the repository takes; asked for after the page, because a store is slow to list."""
+    return visit.show(
+        "storage.html", tenant=tenant, storage=visit.ask(snapshots.show_storage, tenant=tenant)
+    )
+
+
+@form_for("/tenants/{tenant:str}/backups", tenants.back_up)
+def back_up_now(tenant: FromPath[str], visit: Visiting) -> Response[Any]:
+    """Begin a backup, and lead to its job."""
+    job = visit.ask(tenants.back_up, tenant=tenant, data=tenants.NewBackup())
+    return visit.lead(rendering.path("tenants", tenant, "jobs", job["id"]))
+
+
+def _per_day(
+    found: Sequence[Mapping[str, Any]], visit: Visit
+) -> list[tuple[dt.date, dict[str, int]]]:
+    """Count what changed per day, oldest first. The first snapshot of all is no change."""
+    today = visit.serving.application.clock.now().date()
+    days = {
+        today - dt.timedelta(days=back): dict.fromkeys(("added", "changed", "deleted"), 0)
+        for back in range(_DAYS - 1, -1, -1)
+    }
+    for item in found:
+        counts = days.get(clocks.parse_iso(item["created_at"]).date())
+        if counts is None or item["parent"] is None:
+            continue
+        for kind in item["kinds"].values():
+            for word in counts:
+                counts[word] += kind[word]
+    return list(days.items())
+
+
+def _not_covered(visit: Visit, tenant: str) -> list[tuple[str, Mapping[str, Any]]]:
+    found = visit.ask(tenants.coverage, tenant=tenant)["coverage"]
+    return [(name, item) for name, item in sorted(found.items()) if item["status"] != "complete"]
+
+
+ROUTES = (first, show_overview, show_storage, back_up_now)

@@ -1,0 +1,168 @@
+"""Turns what a page knows into HTML: the templates, and the words and forms of values in them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import zoneinfo
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import jinja2
+from markupsafe import Markup
+
+from reentra import clock as clocks
+from reentra.directory.kinds import KINDS
+from reentra.directory.relationships import RELATIONSHIPS
+from reentra.web import charts
+from reentra.web.assets import load_assets
+
+_UNITS = ("B", "KB", "MB", "GB", "TB")
+# How a status is shown: the badge's class. What is not named here is neutral.
+_TONES: Mapping[str, str] = {
+    "complete": "good", "succeeded": "good", "done": "good", "approved": "good", "granted": "good",
+    "active": "good", "added": "good",
+    "partial": "attention", "skipped": "attention", "interrupted": "attention",
+    "asked": "attention", "waiting": "attention", "changed": "attention", "cancelled": "attention",
+    "failed": "bad", "refused": "bad", "denied": "bad", "deleted": "bad", "removed": "bad",
+    "running": "busy", "pending": "busy", "queued": "busy", "cancelling": "busy",
+}  # fmt: skip
+_ICONS: Mapping[str, str] = {
+    "user": "person", "group": "people", "application": "app_generic",
+    "servicePrincipal": "apps", "device": "desktop", "administrativeUnit": "building_people",
+    "conditionalAccessPolicy": "shield_lock", "unifiedRoleDefinition": "person_key",
+    "unifiedRoleAssignment": "person_key", "domain": "globe", "organization": "building",
+    "oAuth2PermissionGrant": "key", "appRoleAssignment": "key", "subscribedSku": "badge",
+}  # fmt: skip
+
+
+@functools.cache
+def environment() -> jinja2.Environment:
+    """Return the templates, in which everything is escaped that is not markup of ours."""
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("reentra.web", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(
+        number=number, size=size, moment=moment, day=day, duration=duration, title=kind_title,
+        relationship=relationship_title, icon_of=icon_of, tone=tone, words=words, query=query,
+    )  # fmt: skip
+    made.globals.update(
+        asset=load_assets().path, path=path, changes_chart=charts.changes, kinds_chart=charts.kinds
+    )
+    return made
+
+
+def path(*parts: object) -> str:
+    """Return an address of ours from its parts, each made harmless."""
+    return "/" + "/".join(quote(str(part), safe="@") for part in parts)
+
+
+def query(address: str, **values: Any) -> str:
+    """Return an address with a query; what is empty is left out, a list is said many times."""
+    pairs = [
+        (name, "true" if one is True else str(one))
+        for name, value in values.items()
+        for one in (value if isinstance(value, list | tuple | set | frozenset) else [value])
+        if one not in ("", None, False)
+    ]
+    return f"{address}?{urlencode(pairs)}" if pairs else address
+
+
+def number(value: int | float) -> str:
+    """Return a number as people read it."""
+    return f"{value:,}"
+
+
+def size(value: float) -> str:
+    """Return a number of bytes as people read it."""
+    for unit in _UNITS:
+        if value < 1000 or unit == _UNITS[-1]:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError("unreachable")
+
+
+def _moment_of(value: dt.datetime | str) -> dt.datetime:
+    return clocks.parse_iso(value) if isinstance(value, str) else value
+
+
+def zone_named(name: str) -> dt.tzinfo:
+    """Return the zone of that name; UTC for one that nobody knows."""
+    try:
+        return zoneinfo.ZoneInfo(name) if name else dt.UTC
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return dt.UTC
+
+
+@jinja2.pass_context
+def moment(context: jinja2.runtime.Context, value: dt.datetime | str | None) -> Markup | str:
+    """Return a time in the reader's zone, which says UTC when one asks it."""
+    if not value:
+        return "—"
+    found = _moment_of(value)
+    local = found.astimezone(context["zone"])
+    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
+        clocks.iso(found), f"{found.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}",
+        f"{local:%d %b %Y, %H:%M}",
+    )  # fmt: skip
+
+
+@jinja2.pass_context
+def day(context: jinja2.runtime.Context, value: dt.datetime | str) -> str:
+    """Return the day of a time in the reader's zone."""
+    return f"{_moment_of(value).astimezone(context['zone']):%A, %d %B %Y}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a length of time as people say it."""
+    if seconds is None:
+        return "—"
+    if seconds < 1:
+        return "under a second"
+    whole = round(seconds)
+    parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min")]
+    said = [f"{count} {unit}" for count, unit in parts if count]
+    if whole < 600 and whole % 60:
+        said.append(f"{whole % 60} s")
+    return " ".join(said[:2])
+
+
+def kind_title(kind: str) -> str:
+    """Return what people call the objects of a kind."""
+    row = KINDS.get(kind)
+    return row.title if row is not None else kind
+
+
+def relationship_title(name: str) -> str:
+    """Return what people call a relationship, such as "Members"."""
+    if name not in RELATIONSHIPS:
+        return name
+    return words(name.rpartition(".")[2])
+
+
+def icon_of(kind: str) -> str:
+    """Return the icon of a kind."""
+    row = KINDS.get(kind)
+    if row is not None and row.is_settings:
+        return _ICONS.get(kind, "settings")
+    return _ICONS.get(kind, "document")
+
+
+def tone(status: str) -> str:
+    """Return how good or bad a status is, as the class of its badge."""
+    return _TONES.get(status, "")
+
+
+def words(name: str) -> str:
+    """Return a name of Graph or of a status in words: ``memberOf`` is "Member of"."""
+    said = "".join(
+        f" {letter.lower()}" if letter.isupper() and index and not name[index - 1].isupper()
+        else letter
+        for index, letter in enumerate(name.replace("_", " "))
+    )  # fmt: skip
+    return said[:1].upper() + said[1:]
