@@ -78,6 +78,7 @@ ROUTES = {
     f"POST {T}/plans/{{plan}}/approval": "approvals bind the API alone",
     f"GET {T}/approvals": "approvals bind the API alone",
     f"POST {T}/approvals/{{approval}}": "approvals bind the API alone",
+    f"GET {T}/storage": "whoever has a shell lists the store itself",
 }
 
 
