@@ -12,6 +12,7 @@ from pathlib import Path
 
 from reentra.directory.kinds import KINDS, ObjectKind
 from reentra.directory.relationships import RELATIONSHIPS, Adding
+from reentra.directory.unread import UNREAD
 from reentra.restore import declared
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,6 +49,16 @@ def coverage_page() -> str:
             link.reason if link.adding is Adding.NOT_WRITABLE else _names(link.write_permissions)
         )
         lines.append(f"| `{link.name}` | {targets} | {_names(link.read_permissions)} | {writing} |")
+    lines += [
+        "",
+        "## What no backup holds",
+        "",
+        "Microsoft Entra has more than Reentra reads. None of this is protected by it.",
+        "",
+        "| What | Where Graph has it | Why, and what to do |",
+        "| --- | --- | --- |",
+    ]
+    lines += [f"| {one.title} | `{one.where}` | {one.why} |" for one in UNREAD]
     return "\n".join(lines) + "\n"
 
 

@@ -275,11 +275,20 @@ class PermissionsDocument(TypedDict):
     not_covered: dict[str, CoverageDocument]
 
 
+class UnreadDocument(TypedDict):
+    """Something that Microsoft Entra has and no backup holds."""
+
+    title: str
+    where: str
+    why: str
+
+
 class TenantCoverageDocument(TypedDict):
-    """What the newest snapshot covers, by kind and relationship."""
+    """What the newest snapshot covers, by kind and relationship, and what none ever holds."""
 
     snapshot: str
     coverage: dict[str, CoverageDocument]
+    unread: list[UnreadDocument]
 
 
 # Snapshots

@@ -88,6 +88,11 @@ COVERAGE: docs.CoverageDocument = {
     "reason": "Graph refuses it: the permission is missing.",
     "permissions": ["Policy.Read.All"],
 }
+UNREAD: docs.UnreadDocument = {
+    "title": "Company branding",
+    "where": "/organization/{id}/branding",
+    "why": "Not built yet: export it with another tool.",
+}
 NEED: docs.NeedDocument = {
     "permission": "Group.ReadWrite.All",
     "for_backup": [],
@@ -294,7 +299,9 @@ _ANSWERS: dict[type, Any] = {
     },
     docs.TenantCoverageDocument: {
         "snapshot": _SNAPSHOT, "coverage": {"conditionalAccessPolicy": COVERAGE},
+        "unread": [UNREAD],
     },
+    docs.UnreadDocument: UNREAD,
     docs.KindDocument: KIND,
     docs.SnapshotDocument: SNAPSHOT,
     docs.SnapshotsPage: {"items": [SNAPSHOT], "next": "cDQx"},

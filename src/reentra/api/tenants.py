@@ -31,6 +31,7 @@ from reentra.directory import permissions
 from reentra.directory.kinds import KINDS
 from reentra.directory.relationships import RELATIONSHIPS
 from reentra.directory.selection import Selection
+from reentra.directory.unread import UNREAD
 from reentra.graph.client import connect as connect_graph
 from reentra.graph.connection import Cloud, CredentialKind, TenantConnection
 from reentra.jobs.schedules import Schedule
@@ -184,6 +185,7 @@ def coverage(tenant: FromPath[str], serving: Served) -> TenantCoverageDocument:
     return {
         "snapshot": found[0].id,
         "coverage": coverage_documents(found[0].info.coverage()),
+        "unread": [{"title": one.title, "where": one.where, "why": one.why} for one in UNREAD],
     }
 
 
