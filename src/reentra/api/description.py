@@ -55,10 +55,24 @@ def complete(description: OpenAPI) -> None:
             for response in _responses(operation):
                 for media_type, content in (response.content or {}).items():
                     if isinstance(content.schema, Schema) and content.schema.type is None:
-                        # Of a stream the framework knows nothing.
-                        content.schema = Schema(
-                            type=OpenAPIType.STRING, content_media_type=media_type
-                        )
+                        content.schema = _stream(media_type)
+
+
+def _stream(media_type: str) -> Schema:
+    """Return the schema of a stream, of which the framework knows nothing."""
+    if media_type != "text/event-stream":
+        return Schema(type=OpenAPIType.STRING, content_media_type=media_type)
+    data = Schema(
+        type=OpenAPIType.STRING,
+        content_media_type="application/json",
+        description="A JobDocument.",
+    )
+    return Schema(
+        type=OpenAPIType.OBJECT,
+        description="One event.",
+        properties={"event": Schema(type=OpenAPIType.STRING, const="job"), "data": data},
+        required=["event", "data"],
+    )
 
 
 def _responses(operation: Any) -> list[Any]:
