@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import bars, child, others, restoring, tenant
+from . import bars, child, others, reading, restoring, tenant
 from . import export as exports
 from .sizes import SIZES, Size
 
@@ -98,6 +98,8 @@ def _measure_product(
         act("compare_live", keep="live")
         _say("plan a restore of half the users")
         restoring.measure_plans(home, served, size, numbers)
+        if profiles is None:
+            reading.measure(home, size, numbers, _say)
     act_numbers = act("ask", size.users, size.repeats)
     numbers.update(act_numbers)
     act("check", keep="check")
