@@ -6,6 +6,7 @@ import pytest
 
 from reentra import errors
 from reentra.access import EVERY_TENANT, Access, Permission, Person, Role, totp
+from reentra.access.attempts import network_of
 from reentra.access.sessions import csrf_token
 from reentra.database.tables_access import SESSION, TOKEN
 
@@ -207,3 +208,76 @@ def test_other_rules_of_the_provider_take_roles_and_sessions_from_its_people(
     found = access.sign_in.by_token(token, HERE)
     assert found is not None
     assert not found.is_allowed(Permission.BROWSE, "contoso")
+
+
+def test_the_addresses_of_one_network_are_one_guesser(access: Access, adele: Person) -> None:
+    for number in range(30):
+        with pytest.raises(errors.NotSignedIn):
+            access.sign_in.by_password(f"n{number}", "wrong", "", f"2001:db8:0:7::{number:x}")
+    with pytest.raises(errors.TooManyAttempts):
+        access.sign_in.by_password("adele", PASSWORD, "", "2001:db8:0:7:ffff::1%eth0")
+    access.sign_in.by_password("adele", PASSWORD, "", "2001:db8:0:8::1")
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:0:7::1", "2001:db8:0:7::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("testclient", "testclient"),
+        ("", ""),
+    ],
+)
+def test_the_network_of_an_address(address: str, network: str) -> None:
+    assert network_of(address) == network
+
+
+def test_sign_ins_that_are_begun_elsewhere_and_not_ended_are_bounded(
+    access: Access, clock: HandClock
+) -> None:
+    for number in range(30):
+        access.attempts.begin_flow(f"2001:db8:0:7::{number:x}")
+    with pytest.raises(errors.TooManyAttempts):
+        access.attempts.begin_flow("2001:db8:0:7::")
+    access.attempts.begin_flow("2001:db8:0:8::")
+    access.attempts.succeed_flow("2001:db8:0:7::1")
+    access.attempts.begin_flow("2001:db8:0:7::")
+    clock.pass_seconds(3601)
+    access.attempts.begin_flow("2001:db8:0:7::")
+
+
+def denied_tokens(access: Access) -> list[tuple[str, str, str]]:
+    return [
+        (record.who, record.target, record.detail)
+        for record in access.trail.list_records(limit=500)
+        if (record.action, record.result) == ("token.use", "denied")
+    ]
+
+
+def test_a_token_that_is_not_good_any_more_is_told_in_the_trail_once_a_minute(
+    access: Access, adele: Person, clock: HandClock
+) -> None:
+    token, secret = access.tokens.create(ADMIN, adele, "cron", "contoso", Role.OPERATOR, 7)
+    access.tokens.revoke(ADMIN, token.id)
+    for _ in range(5):
+        access.sign_in.by_token(secret, HERE)
+    assert denied_tokens(access) == [("adele", token.id, '{"why":"revoked"}')]
+    access.sign_in.by_token(secret, "192.0.2.99")
+    clock.pass_seconds(61)
+    access.sign_in.by_token(secret, HERE)
+    assert len(denied_tokens(access)) == 3
+    assert secret not in str(access.trail.list_records(limit=500))
+    old, expired = access.tokens.create(ADMIN, adele, "old", "contoso", Role.OPERATOR, 1)
+    clock.pass_seconds(86400)
+    access.sign_in.by_token(expired, HERE)
+    assert denied_tokens(access)[0] == ("adele", old.id, '{"why":"expired"}')
+    access.sign_in.by_token("reentra_made_up", HERE)
+    assert denied_tokens(access)[0] == ("unknown", "unknown", '{"why":"never given out"}')
+
+
+def test_a_flood_of_denied_tokens_is_no_flood_of_records(access: Access, adele: Person) -> None:
+    for number in range(300):
+        access.sign_in.by_token("reentra_made_up", f"198.51.{number // 100}.{number % 100}")
+    assert len(denied_tokens(access)) == 101

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from reentra import errors
 from reentra.access import Person, Role
 from reentra.access.oidc import Provider, Rule, seal_secret
+from reentra.database.tables_access import ATTEMPT
 from reentra.sandbox import seed as seeds
 from reentra.sandbox.app import SandboxServer
 
@@ -310,3 +311,14 @@ def test_the_settings_never_show_the_secret(api: Api) -> None:
     assert api.admin("PUT", "/settings/oidc", {**body, "directory": "other"}).status_code == 400
     # Other tests must not be sent to a directory of the real world.
     api.serving.access.set_provider_believed(CONSOLE, is_believed=False)
+
+
+def test_sign_ins_that_are_only_begun_are_bounded(directory: Directory) -> None:
+    def forget() -> None:
+        with directory.api.serving.access.database.writing() as connection:
+            connection.execute(ATTEMPT.delete())
+
+    forget()
+    statuses = [directory.api.nobody("GET", "/session/oidc").status_code for _ in range(31)]
+    assert statuses == [302] * 30 + [429]
+    forget()

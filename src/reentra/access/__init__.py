@@ -8,7 +8,7 @@ Invariants: what lets somebody in is stored as a hash alone; a name that nobody 
 as much time as a wrong password; the trail is only ever appended to, each record over the hash of
 the one before; nobody approves what they asked for.
 
-Read in this order: ``roles``, ``audit``, ``vault``, ``passwords``, ``totp``, ``people``,
+Read in this order: ``roles``, ``locks``, ``audit``, ``vault``, ``passwords``, ``totp``, ``people``,
 ``sessions``, ``tokens``, ``attempts``, ``signin``, ``approvals``, ``oidc``, ``access``.
 """
 

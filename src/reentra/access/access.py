@@ -15,6 +15,7 @@ from reentra.access import audit
 from reentra.access.approvals import Approvals
 from reentra.access.attempts import Attempts
 from reentra.access.audit import Actor, AuditTrail, Entry
+from reentra.access.locks import Lock, hold
 from reentra.access.people import People
 from reentra.access.sessions import Sessions
 from reentra.access.signin import SignIn
@@ -52,6 +53,7 @@ class Access:
             self.attempts,
             self.trail,
             lambda: bool(self.load_setting(OIDC).get("enabled")),
+            clock,
         )
         self._flow: tuple[Provider, OidcFlow] | None = None
 
@@ -112,6 +114,7 @@ class Access:
     def save_setting(self, actor: Actor, name: str, value: Mapping[str, Any]) -> None:
         """Change a setting. Secrets in it must be sealed; its keys stand in the trail."""
         with self.database.writing() as connection:
+            hold(connection, Lock.SETTINGS)
             connection.execute(sa.delete(SETTING).where(SETTING.c.name == name))
             connection.execute(
                 sa.insert(SETTING), {"name": name, "value": orjson.dumps(dict(value)).decode()}

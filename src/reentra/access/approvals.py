@@ -12,6 +12,7 @@ from reentra import clock as clocks
 from reentra import errors
 from reentra.access import audit
 from reentra.access.audit import Actor, Entry
+from reentra.access.locks import Lock, hold
 from reentra.access.moments import stored_time
 from reentra.database import Database
 from reentra.database.tables_access import APPROVAL
@@ -69,6 +70,7 @@ class Approvals:
         """
         now = self._clock.now()
         with self._database.writing() as connection:
+            hold(connection, Lock.APPROVALS)
             query = sa.select(APPROVAL).where(
                 APPROVAL.c.action == action,
                 APPROVAL.c.tenant == tenant,

@@ -1,20 +1,27 @@
-"""How often somebody may guess, by account and by address; counted before the guess is read."""
+"""How often somebody may guess, by account and by address; counted before the guess is read.
+
+An IPv6 address counts as its network of 64 bits: whoever has one address has all of those.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import ipaddress
+from collections.abc import Mapping
 
 import sqlalchemy as sa
 
 from reentra import clock as clocks
 from reentra import errors
+from reentra.access.locks import Lock, hold
 from reentra.access.moments import stored_time
 from reentra.database import Database
 from reentra.database.tables_access import ATTEMPT
 
 PER_ACCOUNT = 5  # free guesses; each one more has to wait twice as long as the last
 PER_ADDRESS = 30
+FLOWS_PER_ADDRESS = 30  # begun at the identity provider, and not come back yet
 FIRST_WAIT_SECONDS = 15
 LONGEST_WAIT_SECONDS = 900
 FORGOTTEN_AFTER_SECONDS = 3600
@@ -34,11 +41,22 @@ class Attempts:
 
         Raises: ``errors.TooManyAttempts``; the attempt is then not made.
         """
+        limits = {_address(address): PER_ADDRESS}
+        if account:
+            limits[_account(account)] = PER_ACCOUNT
+        self._count(limits)
+
+    def begin_flow(self, address: str) -> None:
+        """Count a sign-in that is begun at the identity provider, until it comes back.
+
+        Raises: ``errors.TooManyAttempts``.
+        """
+        self._count({_flow(address): FLOWS_PER_ADDRESS})
+
+    def _count(self, limits: Mapping[str, int]) -> None:
         now = self._clock.now()
-        limits = {_account(account): PER_ACCOUNT, _address(address): PER_ADDRESS}
-        if not account:
-            del limits[_account(account)]
         with self._database.writing() as connection:
+            hold(connection, Lock.ATTEMPTS)
             found = {
                 row.subject: row
                 for row in connection.execute(
@@ -88,11 +106,20 @@ class Attempts:
 
     def succeed(self, account: str, address: str) -> None:
         """Forget the account's failures, and take this one attempt off the address's."""
+        self._uncount(_address(address), forgotten=_account(account))
+
+    def succeed_flow(self, address: str) -> None:
+        """Take a sign-in that came back from the identity provider off the address's."""
+        self._uncount(_flow(address))
+        self._uncount(_address(address))
+
+    def _uncount(self, subject: str, forgotten: str = "") -> None:
         with self._database.writing() as connection:
-            connection.execute(sa.delete(ATTEMPT).where(ATTEMPT.c.subject == _account(account)))
+            hold(connection, Lock.ATTEMPTS)
+            connection.execute(sa.delete(ATTEMPT).where(ATTEMPT.c.subject == forgotten))
             connection.execute(
                 sa.update(ATTEMPT)
-                .where(ATTEMPT.c.subject == _address(address), ATTEMPT.c.tries > 0)
+                .where(ATTEMPT.c.subject == subject, ATTEMPT.c.tries > 0)
                 .values(tries=ATTEMPT.c.tries - 1)
             )
 
@@ -108,4 +135,21 @@ def _account(name: str) -> str:
 
 
 def _address(address: str) -> str:
-    return f"address:{address}"
+    return f"address:{network_of(address)}"
+
+
+def _flow(address: str) -> str:
+    return f"flow:{network_of(address)}"
+
+
+def network_of(address: str) -> str:
+    """Return what one guesser has: an IPv4 address, or the 64 bits of an IPv6 network."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((int(found) >> 64 << 64, 64)))

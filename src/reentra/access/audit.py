@@ -21,6 +21,7 @@ import orjson
 import sqlalchemy as sa
 
 from reentra import clock as clocks
+from reentra.access.locks import Lock, hold
 from reentra.access.moments import stored_time
 from reentra.database import Database
 from reentra.database.tables_access import AUDIT
@@ -28,7 +29,6 @@ from reentra.database.tables_access import AUDIT
 START = "0" * 64  # what the first record's hash builds on
 _PAGE = 1000
 _LONGEST = 500  # characters of a name or a target that came from outside
-_ADVISORY_LOCK = 7236874
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 COLUMNS = (
     "number", "at", "via", "who", "who_id", "address", "action", "tenant", "target", "result",
@@ -116,8 +116,7 @@ class TrailReport:
 
 def append(connection: sa.Connection, now: dt.datetime, actor: Actor, entry: Entry) -> None:
     """Add a record in the caller's transaction, which is one that may write."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+    hold(connection, Lock.AUDIT)
     last = connection.execute(
         sa.select(AUDIT.c.number, AUDIT.c.hash).order_by(AUDIT.c.number.desc()).limit(1)
     ).first()

@@ -12,6 +12,7 @@ import base64
 import datetime as dt
 import hashlib
 import hmac
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,9 @@ _KNOWN_SECONDS = 300
 _LEEWAY_SECONDS = 120
 _SCOPE = "openid profile"
 _CLAIMS = ("groups", "roles")
+# Anybody can make this server ask the provider; one that is slow must not hold every thread.
+_AT_ONCE = threading.BoundedSemaphore(4)
+_LONGEST_QUEUE_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +274,10 @@ class OidcFlow:
         return known[1]
 
     def _ask(self, method: str, url: str, form: dict[str, str] | None = None) -> dict[str, Any]:
+        if not _AT_ONCE.acquire(timeout=_LONGEST_QUEUE_SECONDS):
+            raise errors.Unavailable(
+                "Too many people sign in with the identity provider at once.", hint="Try again."
+            )
         try:
             answer = requests.request(
                 method,
@@ -285,6 +293,8 @@ class OidcFlow:
                 "The identity provider cannot be reached.",
                 hint="Sign in with a local account meanwhile.",
             ) from failure
+        finally:
+            _AT_ONCE.release()
         if answer.status_code >= 500:
             raise errors.Unavailable("The identity provider fails.")
         if answer.status_code != 200 or not isinstance(document, dict):

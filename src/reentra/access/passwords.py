@@ -19,8 +19,10 @@ _LENGTH_BYTES = 32
 MEMORY_KIB = 64 * 1024
 PASSES = 3
 LANES = 4
-# Each hash in progress holds 64 MiB: a flood of sign-ins must not take the machine's memory.
-_AT_ONCE = threading.BoundedSemaphore(2)
+# One at a time. Two with several lanes fail in OpenSSL, which shares its threads among them: with
+# "not enough memory", or by waiting for each other for ever. Nor may a flood of sign-ins take the
+# machine's memory, of which each holds 64 MiB.
+_ONE_BY_ONE = threading.Lock()
 
 
 def hashed(password: str) -> str:
@@ -32,7 +34,7 @@ def hashed(password: str) -> str:
         lanes=LANES,
         memory_cost=MEMORY_KIB,
     )
-    with _AT_ONCE:
+    with _ONE_BY_ONE:
         return function.derive_phc_encoded(password.encode())
 
 
@@ -41,7 +43,7 @@ def is_right(password: str, stored: str) -> bool:
 
     Without a stored hash (nobody has that name, or no password was set) it costs the same time.
     """
-    with _AT_ONCE:
+    with _ONE_BY_ONE:
         try:
             Argon2id.verify_phc_encoded(password.encode(), stored or _nobodys())
         except InvalidKey:

@@ -15,6 +15,7 @@ from reentra import clock as clocks
 from reentra import errors
 from reentra.access import audit, passwords, totp
 from reentra.access.audit import Actor, Entry
+from reentra.access.locks import Lock, hold
 from reentra.access.moments import stored_time
 from reentra.access.roles import EVERY_TENANT, Grants, Role
 from reentra.access.vault import Vault
@@ -113,6 +114,7 @@ class People:
         now = self._clock.now()
         person_id = clocks.new_id()
         with self._database.writing() as connection:
+            hold(connection, Lock.PEOPLE)
             if connection.execute(sa.select(PERSON.c.id).where(PERSON.c.name == name)).first():
                 raise errors.AlreadyExists(
                     f"There is a person {name} already.",
@@ -131,6 +133,7 @@ class People:
         Raises: ``NotFound``; ``UsageError`` for who signs in elsewhere.
         """
         with self._database.writing() as connection:
+            hold(connection, Lock.PEOPLE)
             row = _local_row(connection, person_id)
             secret = self._write_link(connection, row["id"])
             audit.append(
@@ -193,6 +196,7 @@ class People:
         Raises: ``NotFound``; ``Refused`` when nobody could administer any more.
         """
         with self._database.writing() as connection:
+            hold(connection, Lock.PEOPLE)
             row = _local_row(connection, person_id)
             connection.execute(
                 sa.delete(PERSON_ROLE).where(
@@ -213,6 +217,7 @@ class People:
         Raises: ``NotFound``; ``Refused`` when nobody could administer any more.
         """
         with self._database.writing() as connection:
+            hold(connection, Lock.PEOPLE)
             row = _row(connection, person_id)
             connection.execute(
                 sa.update(PERSON)
@@ -316,6 +321,7 @@ class People:
         """
         now = self._clock.now()
         with self._database.writing() as connection:
+            hold(connection, Lock.PEOPLE)
             query = sa.select(PERSON).where(PERSON.c.external == external)
             row = connection.execute(query).mappings().first()
             if row is None:
@@ -343,6 +349,7 @@ class People:
         """Take the roles of everybody from the provider; the next sign-in gives them anew."""
         outside = sa.select(PERSON.c.id).where(PERSON.c.external.is_not(None))
         with self._database.writing() as connection:
+            hold(connection, Lock.PEOPLE)
             connection.execute(sa.delete(PERSON_ROLE).where(PERSON_ROLE.c.person_id.in_(outside)))
             entry = Entry("people.role", detail={"role": "none", "of": "the provider's people"})
             audit.append(connection, self._clock.now(), actor, entry)

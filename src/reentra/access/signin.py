@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from reentra import clock as clocks
 from reentra import errors
 from reentra.access import passwords
-from reentra.access.attempts import Attempts
+from reentra.access.attempts import Attempts, network_of
 from reentra.access.audit import Actor, AuditTrail, Entry, Via
 from reentra.access.people import People, Person, load_person
 from reentra.access.roles import EVERY_TENANT, Grants, Permission, is_allowed, role_for
@@ -18,6 +20,9 @@ from reentra.access.sessions import FRESH_MINUTES, Sessions
 from reentra.access.tokens import Tokens
 from reentra.database import Database
 from reentra.database.tables_access import PERSON
+
+TOLD_SECONDS = 60  # how often the same denied token is told from the same network
+MOST_TOLD = 100  # how many different ones in that time
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +83,14 @@ class SignIn:
 
     __slots__ = (
         "_attempts",
+        "_clock",
         "_database",
         "_is_provider_believed",
+        "_lock",
         "_people",
         "_sessions",
         "_tokens",
+        "_told",
         "_trail",
     )
 
@@ -95,6 +103,7 @@ class SignIn:
         attempts: Attempts,
         trail: AuditTrail,
         is_provider_believed: Callable[[], bool],
+        clock: clocks.Clock,
     ) -> None:
         self._database = database
         self._people = people
@@ -103,6 +112,9 @@ class SignIn:
         self._attempts = attempts
         self._trail = trail
         self._is_provider_believed = is_provider_believed
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._told: dict[tuple[str, str], dt.datetime] = {}
 
     def by_password(self, name: str, password: str, code: str, address: str) -> tuple[Person, str]:
         """Return who signed in and the secret of their new session.
@@ -177,13 +189,33 @@ class SignIn:
         self._attempts.ensure_open(address)
         found = self._tokens.load(secret)
         if found is None:
+            self._tell_denied(secret, address)
             self._attempts.begin("", address)
             return None
         token, person, grants = found
         if person.is_external and not self._is_provider_believed():
+            self._tell_denied(secret, address)
             return None
         actor = Actor(Via.TOKEN, f"{person.name} ({token.name})", person.id, address)
         return Identity(person, grants, actor)
+
+    def _tell_denied(self, secret: str, address: str) -> None:
+        """Record a token that was not good: each from each network once a minute, not each time."""
+        found = self._tokens.find_void(secret)
+        who, target, why = ("unknown", "unknown", "never given out")
+        if found is not None:
+            who, target, why = found[0].person, found[0].id, found[1]
+        key, now = (target, network_of(address)), self._clock.now()
+        with self._lock:
+            recent = now - dt.timedelta(seconds=TOLD_SECONDS)
+            self._told = {known: at for known, at in self._told.items() if at > recent}
+            if len(self._told) >= MOST_TOLD:
+                key = ("", "")  # so many at once are told as one
+            if key in self._told:
+                return
+            self._told[key] = now
+        entry = Entry("token.use", target=target, result="denied", detail={"why": why})
+        self._trail.record(Actor(Via.NOBODY, who, address=address), entry)
 
     def end(self, secret: str, actor: Actor) -> None:
         """Sign out: the session is over at once."""

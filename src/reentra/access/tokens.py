@@ -151,6 +151,18 @@ class Tokens:
             audit.append(connection, now, actor, entry)
         return self.find(token_id)
 
+    def find_void(self, secret: str) -> tuple[Token, str] | None:
+        """Return a token that was given out and is not good any more, and why."""
+        with self._database.reading() as connection:
+            query = _QUERY.where(TOKEN.c.hash == _hash(secret))
+            row = connection.execute(query).mappings().first()
+        if row is None:
+            return None
+        if row["revoked_at"] is not None:
+            return _token(row), "revoked"
+        is_expired = row["expires_at"] <= stored_time(self._clock.now())
+        return _token(row), "expired" if is_expired else "its person is shut out"
+
     def load(self, secret: str) -> tuple[Token, Person, Grants] | None:
         """Return a token that is good, whose it is, and what is allowed with it, or ``None``."""
         if not secret.startswith(PREFIX):

@@ -56,8 +56,11 @@ class Emergency(msgspec.Struct, forbid_unknown_fields=True):
     "GET", "/session/oidc", Needs.NOTHING, tags=_TAGS, status=302,
     summary="Sign in with Microsoft Entra ID",
 )  # fmt: skip
-def begin(serving: Served, fresh: FromQuery[bool] = False) -> Redirect:
+def begin(
+    request: Request[Any, Any, Any], serving: Served, fresh: FromQuery[bool] = False
+) -> Redirect:
     """Send the browser to the identity provider; ``fresh`` has it ask for the password again."""
+    serving.access.attempts.begin_flow(guarding.address_of(request, serving))
     address, flow = serving.access.oidc().begin(_callback(serving), is_fresh=fresh)
     response = Redirect(address, status_code=302)
     response.set_cookie(
@@ -95,7 +98,7 @@ def finish(
         denied = Entry("session.open", target="provider", result="denied")
         serving.access.trail.record(guarding.nobody(address), denied)
         raise
-    serving.access.attempts.succeed("", address)
+    serving.access.attempts.succeed_flow(address)
     serving.access.sessions.end(guarding.session_secret(request, serving))
     secret = serving.access.sign_in.open_session(person, address, proved_at)
     response = Redirect("/", status_code=303)
