@@ -17,7 +17,7 @@ COMMANDS: dict[str, tuple[str, ...] | str] = {
     "tenant disconnect": (f"DELETE {T}",),
     "backup": (f"POST {T}/backups",),
     "schedule": (f"GET {T}/schedule", f"PUT {T}/schedule"),
-    "snapshots": (f"GET {T}/snapshots",),
+    "snapshots": (f"GET {T}/snapshots", f"GET {T}/days"),
     "browse": (
         f"GET {T}/snapshots/{{snapshot}}",
         f"GET {T}/snapshots/{{snapshot}}/kinds/{{kind}}/objects",
@@ -34,11 +34,11 @@ COMMANDS: dict[str, tuple[str, ...] | str] = {
     "jobs list": (f"GET {T}/jobs", "GET /jobs"),
     "jobs show": (
         f"GET {T}/jobs/{{job}}", f"GET {T}/jobs/{{job}}/steps", f"GET {T}/jobs/{{job}}/events",
-        "GET /jobs/{job}",
+        "GET /jobs/{job}", "GET /jobs/{job}/events",
     ),
-    "jobs cancel": (f"POST {T}/jobs/{{job}}/cancel",),
+    "jobs cancel": (f"POST {T}/jobs/{{job}}/cancel", "POST /jobs/{job}/cancel"),
     "jobs resume": (f"POST {T}/jobs/{{job}}/resume",),
-    "jobs report": (f"GET {T}/jobs/{{job}}/report.csv",),
+    "jobs report": (f"GET {T}/jobs/{{job}}/report.csv", "GET /jobs/{job}/report.csv"),
     "jobs undo": (f"POST {T}/jobs/{{job}}/undo",),
     "check": ("POST /check",),
     "rebuild": ("POST /rebuild",),

@@ -62,6 +62,45 @@ def test_search_finds_and_says_where(api: Api) -> None:
     assert reader("GET", "/tenants/contoso/search?kind=nonsense").status_code == 400
 
 
+def test_a_days_snapshots_are_summed_up_in_a_zone(api: Api) -> None:
+    reader = api.as_role(Role.READER)
+    snapshots = reader.json("GET", "/tenants/contoso/snapshots")["items"]
+    day = snapshots[0]["created_at"][:10]
+    path = f"/tenants/contoso/days?first={day}&last={day}"
+    found = reader.json("GET", path)
+    of_the_day = [one for one in snapshots if one["created_at"].startswith(day)]
+    assert [(one["day"], one["snapshots"]) for one in found["items"]] == [(day, len(of_the_day))]
+    assert found["items"][0]["changed"] == sum(
+        kind["changed"] for one in of_the_day if one["parent"] for kind in one["kinds"].values()
+    )
+    assert sum(found["months"].values()) == len(snapshots)
+    end = f"taken_from={day}&taken_before={day}T23:59:59.999Z"
+    assert reader.json("GET", f"/tenants/contoso/snapshots?{end}")["items"] == of_the_day
+    nothing = f"taken_before={day}"
+    assert len(reader.json("GET", f"/tenants/contoso/snapshots?{nothing}")["items"]) == len(
+        snapshots
+    ) - len(of_the_day)
+    for wrong in ("&zone=Mars/Phobos", f"&last={day[:4]}-1-1", "&first=1999-01-01"):
+        assert reader("GET", path + wrong).status_code == 400, wrong
+
+
+def test_jobs_are_listed_by_task_and_by_status(api: Api) -> None:
+    reader = api.as_role(Role.READER)
+    path = "/tenants/contoso/jobs?task=backup"
+    found = reader.json("GET", path + "&status=succeeded")["items"]
+    assert {job["status"] for job in found} == {"succeeded"}
+    assert reader.json("GET", path + "&status=queued")["items"] == []
+    assert reader("GET", path + "&status=nonsense").status_code == 400
+
+
+def test_a_check_is_watched_reported_and_not_stopped_after_its_end(api: Api) -> None:
+    job = api.admin.json("POST", "/check", {"quick": True}, 202)["id"]
+    assert '"succeeded"' in api.admin("GET", f"/jobs/{job}/events").text
+    assert api.admin("GET", f"/jobs/{job}/report.csv").text.startswith("severity,")
+    assert api.admin("POST", f"/jobs/{job}/cancel").status_code == 409
+    assert api.as_role(Role.RESTORER)("GET", f"/jobs/{job}/report.csv").status_code == 403
+
+
 def test_a_change_is_compared_planned_approved_applied_and_undone(
     api: Api, sandbox: SandboxServer
 ) -> None:
@@ -109,7 +148,11 @@ def test_a_change_is_compared_planned_approved_applied_and_undone(
 
     job_path = f"/tenants/contoso/jobs/{applied['id']}"
     steps = reader.json("GET", job_path + "/steps?limit=1")
-    assert [step["status"] for step in steps["items"]] == ["done"]
+    assert [(step["status"], step["action"], step["id"]) for step in steps["items"]] == [
+        ("done", "update", record.id)
+    ]
+    assert reader.json("GET", job_path + "/steps?status=failed")["total"] == 0
+    assert reader("GET", job_path + "/steps?status=nonsense").status_code == 400
     csv = reader("GET", job_path + "/report.csv")
     assert csv.headers["content-type"].startswith("text/csv")
     assert record.id in csv.text

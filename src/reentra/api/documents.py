@@ -323,6 +323,33 @@ class SnapshotsPage(TypedDict):
     next: str
 
 
+class DayDocument(TypedDict):
+    """A day's snapshots together. ``partial`` and ``review``: how many of them are so.
+
+    The first snapshot of a line adds everything, which is no change of the tenant: it counts as
+    a snapshot, and its objects are not counted as added.
+    """
+
+    day: str
+    snapshots: int
+    added: int
+    changed: int
+    deleted: int
+    partial: int
+    review: int
+
+
+class DaysDocument(TypedDict):
+    """The days of a time zone that have snapshots, oldest first, and each month's number of them.
+
+    ``months`` are all that have any, in whichever days were asked for.
+    """
+
+    zone: str
+    items: list[DayDocument]
+    months: Counts
+
+
 class ShownSnapshotDocument(SnapshotDocument):
     """A snapshot with the coverage of every kind and relationship."""
 
@@ -611,20 +638,34 @@ class JobsPage(TypedDict):
 
 
 class JobStepDocument(TypedDict):
-    """A step of a job, and what became of it. ``attempt`` counts intents."""
+    """A step of a restore, and what became of it. ``attempt`` counts intents.
+
+    ``code`` and ``request_id`` are Graph's own; ``hint`` says what to do.
+    """
 
     step: str
+    action: str
+    kind: str
+    id: str
+    display_name: str
+    relationship: str
+    target: str
+    summary: str
     status: StepStatus
     attempt: int
     intended_at: str | None
     finished_at: str | None
     new_id: str
     message: str
+    code: str
+    request_id: str
+    hint: str
 
 
 class JobStepsPage(TypedDict):
-    """Steps of a job, in order."""
+    """Steps of a restore, in the plan's order; ``total`` is how many there are in all."""
 
+    total: int
     items: list[JobStepDocument]
     next: str
 

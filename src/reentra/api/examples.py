@@ -115,6 +115,15 @@ SNAPSHOT: docs.SnapshotDocument = {
     "kinds": {"user": KIND},
     "review": [],
 }
+DAY: docs.DayDocument = {
+    "day": "2026-11-23",
+    "snapshots": 24,
+    "added": 3,
+    "changed": 12,
+    "deleted": 1,
+    "partial": 0,
+    "review": 0,
+}
 LISTED: docs.ListedObjectDocument = {
     "id": _GROUP,
     "display_name": "Finance",
@@ -249,8 +258,18 @@ JOB_STEP: docs.JobStepDocument = {
     "attempt": 1,
     "intended_at": _NOON,
     "finished_at": _NOON,
+    "action": "add_relationship",
+    "kind": "group",
+    "id": _GROUP,
+    "display_name": "Finance",
+    "relationship": "group.members",
+    "target": _USER,
+    "summary": "Add Adele Vance to Finance",
     "new_id": "",
     "message": "",
+    "code": "",
+    "request_id": "",
+    "hint": "",
 }
 _LAST = ""  # no further page
 
@@ -308,6 +327,8 @@ _ANSWERS: dict[type, Any] = {
     docs.ShownSnapshotDocument: {
         **SNAPSHOT, "coverage": {"conditionalAccessPolicy": COVERAGE},
     },
+    docs.DayDocument: DAY,
+    docs.DaysDocument: {"zone": "Europe/Berlin", "items": [DAY], "months": {"2026-11": 531}},
     docs.StorageDocument: {"files": 1240, "bytes": 73_400_320},
     docs.ListedObjectDocument: LISTED,
     docs.ObjectsPage: {
@@ -342,7 +363,7 @@ _ANSWERS: dict[type, Any] = {
     docs.ShownJobDocument: {**JOB, "steps": {"done": 40}},
     docs.JobsPage: {"items": [JOB], "next": _LAST},
     docs.JobStepDocument: JOB_STEP,
-    docs.JobStepsPage: {"items": [JOB_STEP], "next": _LAST},
+    docs.JobStepsPage: {"total": 1, "items": [JOB_STEP], "next": _LAST},
 }  # fmt: skip
 
 _SECRET = "a secret of the application"

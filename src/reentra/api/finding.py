@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 
 import orjson
@@ -16,6 +15,7 @@ from reentra.api import paging
 from reentra.api.documents import HitsPage
 from reentra.api.routing import route
 from reentra.api.serving import Served, Serving
+from reentra.api.snapshots import asked_moment
 from reentra.catalog import SearchQuery
 from reentra.directory.selection import Selection
 
@@ -46,8 +46,8 @@ def search(
         SearchQuery(
             text=text,
             kinds=tuple(sorted(Selection.parse(kind or ()).kinds)),
-            modified_from=_moment("modified_from", modified_from),
-            modified_to=_moment("modified_to", modified_to),
+            modified_from=asked_moment("modified_from", modified_from),
+            modified_to=asked_moment("modified_to", modified_to),
             deleted_only=deleted_only,
             limit=paging.limited(limit),
             cursor=cursor,
@@ -138,18 +138,6 @@ def _lines(
             yield b"".join(held) + orjson.dumps({"end": end}) + b"\n"
         except errors.Error as failure:
             yield orjson.dumps({"error": failure.to_json()}) + b"\n"
-
-
-def _moment(name: str, text: str) -> dt.datetime | None:
-    if not text:
-        return None
-    try:
-        return clocks.parse_iso(text)
-    except ValueError as failure:
-        raise errors.UsageError(
-            f"{name} {text!r} is no date or time.",
-            hint="Write it as 2026-11-23 or 2026-11-23T14:00:00Z.",
-        ) from failure
 
 
 ROUTES = (search, compare)

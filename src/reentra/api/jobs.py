@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import enum
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import msgspec
@@ -15,7 +17,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from reentra import clock as clocks
 from reentra import errors, reporting
-from reentra.access import Permission
+from reentra.access import EVERY_TENANT, Permission
 from reentra.api import guarding, paging
 from reentra.api.documents import (
     JobDocument,
@@ -26,21 +28,25 @@ from reentra.api.documents import (
 )
 from reentra.api.routing import route
 from reentra.api.serving import Served, Serving, SignedIn
-from reentra.database import Job, JobStep
+from reentra.database import Job, JobStatus, JobStep, StepStatus
+from reentra.restore import journal
 from reentra.restore.draft import RestoreOptions
+from reentra.restore.report import StepReport
+from reentra.restore.steps import Step
 
+_S = TypeVar("_S", bound=enum.StrEnum)
 _TAGS = ("jobs",)
 _OF = "/tenants/{tenant:str}/jobs"
 _LOOK_SECONDS = 1.0
 _LONGEST_SECONDS = 3600.0
 
-# What somebody must be allowed to stop a job of a task, or to take it up.
 _PERMISSIONS = {
     "backup": Permission.BACK_UP,
     "download": Permission.DOWNLOAD,
     "plan": Permission.RESTORE,
     "restore": Permission.RESTORE,
 }
+_ENDED = (StepStatus.DONE, StepStatus.ALREADY, StepStatus.SKIPPED, StepStatus.FAILED)
 
 
 class Resume(msgspec.Struct, forbid_unknown_fields=True):
@@ -67,39 +73,49 @@ def list_jobs(
     tenant: FromPath[str],
     serving: Served,
     task: FromQuery[str] = "",
+    status: FromQuery[str] = "",
     cursor: FromQuery[str] = "",
     limit: FromQuery[int] = 50,
 ) -> JobsPage:
-    """List jobs with their status and progress."""
-    return _page(serving, tenant, task, cursor, limit)
+    """List jobs with their progress: all, or those of one task, or that stand in one way."""
+    return _page(serving, tenant, task, status, cursor, limit)
 
 
 @route("GET", _OF + "/{job:str}", Permission.BROWSE, tags=_TAGS, summary="One job")
 def show_job(tenant: FromPath[str], job: FromPath[str], serving: Served) -> ShownJobDocument:
     """Return a job with its summary and how many of its steps stand how."""
-    found = _load(serving, tenant, job)
-    counted = serving.application.jobs.count_steps(found.id)
-    return {
-        **serving.job_document(found),
-        "steps": {status.value: count for status, count in counted.items() if count},
-    }
+    return _shown(serving, _load(serving, tenant, job))
 
 
-@route("GET", _OF + "/{job:str}/steps", Permission.BROWSE, tags=_TAGS, summary="A job's steps")
+@route("GET", _OF + "/{job:str}/steps", Permission.BROWSE, tags=_TAGS, summary="A restore's steps")
 def list_steps(
     tenant: FromPath[str],
     job: FromPath[str],
     serving: Served,
+    status: FromQuery[str] = "",
     cursor: FromQuery[str] = "",
     limit: FromQuery[int] = 100,
 ) -> JobStepsPage:
-    """List a job's steps in order, with what became of each."""
+    """List the steps of a restore in the plan's order, with what became of each.
+
+    With ``status`` only those that stand so. Jobs of other tasks have no steps.
+    """
     found = _load(serving, tenant, job)
-    limit = paging.limited(limit)
-    after = paging.position_of(cursor, 0) - 1
-    steps = serving.application.jobs.list_steps(found.id, after=after, limit=limit)
-    more = paging.cursor_of(steps[-1].ordinal + 1) if len(steps) == limit else ""
-    return {"items": [_step_document(step) for step in steps], "next": more}
+    offset, limit = paging.position_of(cursor, 0), paging.limited(limit)
+    wanted = _named(StepStatus, status)
+    if found.task != "restore":
+        return {"total": 0, "items": [], "next": ""}
+    plan = serving.plan(str(found.parameters["plan"]))
+    known = {step.step_id: step for step in serving.application.jobs.list_steps(found.id)}
+    steps = [
+        step for step in plan.steps if wanted is None or _status_of(known.get(step.id)) is wanted
+    ]
+    after = offset + limit
+    return {
+        "total": len(steps),
+        "items": [_step_document(step, known.get(step.id)) for step in steps[offset:after]],
+        "next": paging.cursor_of(after) if after < len(steps) else "",
+    }
 
 
 @route(
@@ -111,7 +127,7 @@ def watch_job(
 ) -> ServerSentEvent:
     """Send the job each time that something about it changed, until it has ended."""
     found = _load(serving, tenant, job)
-    return ServerSentEvent(_events(serving, request, tenant, found.id))
+    return ServerSentEvent(_events(serving, request, Permission.BROWSE, tenant, found.id))
 
 
 @route(
@@ -120,10 +136,7 @@ def watch_job(
 )  # fmt: skip
 def report(tenant: FromPath[str], job: FromPath[str], serving: Served) -> Response[str]:
     """Return the report of a job as CSV, in which no cell is taken for a formula."""
-    found = _load(serving, tenant, job)
-    text, _ = reporting.report(serving.application, found, "csv")
-    name = f'attachment; filename="{found.task}-{found.id}.csv"'
-    return Response(text, media_type="text/csv", headers={"Content-Disposition": name})
+    return _report(serving, _load(serving, tenant, job))
 
 
 @route(
@@ -135,11 +148,8 @@ def cancel(
 ) -> JobDocument:
     """Ask a job to stop at the border of its next step."""
     found = _load(serving, tenant, job)
-    identity.ensure(_PERMISSIONS.get(found.task, Permission.MAINTAIN), tenant)
-    if found.status.is_final:
-        raise errors.Refused(f"Job {found.id} has ended ({found.status.value}).", hint="")
-    serving.worker.runner.request_cancel(found.id)
-    return serving.job_document(serving.application.jobs.load_job(found.id))
+    identity.ensure(permission_for(found.task), tenant)
+    return _cancelled(serving, found)
 
 
 @route(
@@ -155,7 +165,7 @@ def resume(
 ) -> JobDocument:
     """Take up a job that failed or was stopped, where it was."""
     found = _load(serving, tenant, job)
-    identity.ensure(_PERMISSIONS.get(found.task, Permission.MAINTAIN), tenant)
+    identity.ensure(permission_for(found.task), tenant)
     return serving.job_document(
         serving.worker.resume(identity.actor, found, default_password=data.default_password)
     )
@@ -214,11 +224,12 @@ def rebuild(serving: Served, identity: SignedIn) -> JobDocument:
 def list_upkeep(
     serving: Served,
     task: FromQuery[str] = "",
+    status: FromQuery[str] = "",
     cursor: FromQuery[str] = "",
     limit: FromQuery[int] = 50,
 ) -> JobsPage:
     """List the jobs that belong to no tenant: checks and rebuilds."""
-    return _page(serving, "", task, cursor, limit)
+    return _page(serving, "", task, status, cursor, limit)
 
 
 @route("GET", "/jobs/{job:str}", Permission.MAINTAIN, tags=_TAGS, summary="One such job")
@@ -227,14 +238,53 @@ def show_upkeep(job: FromPath[str], serving: Served) -> JobDocument:
     return serving.job_document(_load(serving, "", job))
 
 
+@route(
+    "GET", "/jobs/{job:str}/events", Permission.MAINTAIN, tags=_TAGS,
+    media_type="text/event-stream", summary="The progress of such a job, live",
+)  # fmt: skip
+def watch_upkeep(
+    job: FromPath[str], request: Request[Any, Any, Any], serving: Served
+) -> ServerSentEvent:
+    """Send the job each time that something about it changed, until it has ended."""
+    found = _load(serving, "", job)
+    return ServerSentEvent(_events(serving, request, Permission.MAINTAIN, "", found.id))
+
+
+@route(
+    "GET", "/jobs/{job:str}/report.csv", Permission.MAINTAIN, action="report.fetch", tags=_TAGS,
+    media_type="text/csv", summary="What such a job found or did",
+)  # fmt: skip
+def report_upkeep(job: FromPath[str], serving: Served) -> Response[str]:
+    """Return the report of a job of the installation as CSV."""
+    return _report(serving, _load(serving, "", job))
+
+
+@route(
+    "POST", "/jobs/{job:str}/cancel", Permission.MAINTAIN, action="job.cancel", tags=_TAGS,
+    summary="Stop such a job",
+)  # fmt: skip
+def cancel_upkeep(job: FromPath[str], serving: Served) -> JobDocument:
+    """Ask a job of the installation to stop at the border of its next step."""
+    return _cancelled(serving, _load(serving, "", job))
+
+
+def permission_for(task: str) -> Permission:
+    """Return what somebody must be allowed to stop a job of a task, or to take it up."""
+    return _PERMISSIONS.get(task, Permission.MAINTAIN)
+
+
 async def _events(
-    serving: Serving, request: Request[Any, Any, Any], tenant: str, job_id: str
+    serving: Serving,
+    request: Request[Any, Any, Any],
+    permission: Permission,
+    tenant: str,
+    job_id: str,
 ) -> AsyncIterator[ServerSentEventMessage]:
     """Yield the job whenever it changed; stops when it ended, or who watches may no longer."""
     shown = b""
     began_at = serving.application.clock.monotonic_seconds()
     while serving.application.clock.monotonic_seconds() - began_at < _LONGEST_SECONDS:
-        document = await to_thread.run_sync(_look, serving, request, tenant, job_id)
+        document = await to_thread.run_sync(_look, serving, request, permission, tenant, job_id)
         if document is None:
             return
         data = orjson.dumps(document)
@@ -247,17 +297,49 @@ async def _events(
 
 
 def _look(
-    serving: Serving, request: Request[Any, Any, Any], tenant: str, job_id: str
-) -> JobDocument | None:
-    if not guarding.is_still_allowed(request, serving, Permission.BROWSE, tenant):
+    serving: Serving,
+    request: Request[Any, Any, Any],
+    permission: Permission,
+    tenant: str,
+    job_id: str,
+) -> ShownJobDocument | None:
+    if not guarding.is_still_allowed(request, serving, permission, tenant or EVERY_TENANT):
         return None
-    return serving.job_document(serving.application.jobs.load_job(job_id))
+    return _shown(serving, serving.application.jobs.load_job(job_id))
 
 
-def _page(serving: Serving, tenant: str, task: str, cursor: str, limit: int) -> JobsPage:
+def _shown(serving: Serving, job: Job) -> ShownJobDocument:
+    counted = serving.application.jobs.count_steps(job.id)
+    return {
+        **serving.job_document(job),
+        "steps": {status.value: count for status, count in counted.items() if count},
+    }
+
+
+def _report(serving: Serving, job: Job) -> Response[str]:
+    text, _ = reporting.report(serving.application, job, "csv")
+    name = f'attachment; filename="{job.task}-{job.id}.csv"'
+    return Response(text, media_type="text/csv", headers={"Content-Disposition": name})
+
+
+def _cancelled(serving: Serving, job: Job) -> JobDocument:
+    if job.status.is_final:
+        raise errors.Refused(f"Job {job.id} has ended ({job.status.value}).", hint="")
+    serving.worker.runner.request_cancel(job.id)
+    return serving.job_document(serving.application.jobs.load_job(job.id))
+
+
+def _page(
+    serving: Serving, tenant: str, task: str, status: str, cursor: str, limit: int
+) -> JobsPage:
     offset, limit = paging.position_of(cursor, 0), paging.limited(limit)
+    wanted = _named(JobStatus, status)
     found = serving.application.jobs.list_jobs(
-        tenant=tenant, task=task or None, limit=limit, offset=offset
+        tenant=tenant,
+        task=task or None,
+        statuses=() if wanted is None else (wanted,),
+        limit=limit,
+        offset=offset,
     )
     more = paging.cursor_of(offset + limit) if len(found) == limit else ""
     return {"items": [serving.job_document(job) for job in found], "next": more}
@@ -274,19 +356,52 @@ def _load(serving: Serving, tenant: str, job_id: str) -> Job:
     return found
 
 
-def _step_document(step: JobStep) -> JobStepDocument:
+def _named(closed: type[_S], name: str) -> _S | None:
+    if not name:
+        return None
+    try:
+        return closed(name)
+    except ValueError as failure:
+        raise errors.UsageError(
+            f"There is no status {name!r}.", hint=f"It is one of: {', '.join(closed)}."
+        ) from failure
+
+
+def _status_of(known: JobStep | None) -> StepStatus:
+    return StepStatus.PLANNED if known is None else known.status
+
+
+def _step_document(step: Step, known: JobStep | None) -> JobStepDocument:
+    status = _status_of(known)
+    ended = journal.StepStatus(status.value) if status in _ENDED else None
+    told = StepReport(step, ended, known.detail if known else {})
+    line = told.to_json()
     return {
-        "step": step.step_id,
-        "status": step.status,
-        "attempt": step.attempt,
-        "intended_at": None if step.intended_at is None else clocks.iso(step.intended_at),
-        "finished_at": None if step.finished_at is None else clocks.iso(step.finished_at),
-        "new_id": str(step.detail.get("new_id") or ""),
-        "message": str(step.detail.get("message") or step.detail.get("reason") or ""),
+        "step": step.id,
+        "action": step.action.value,
+        "kind": step.ref.kind,
+        "id": step.ref.id,
+        "display_name": step.name,
+        "relationship": step.relationship,
+        "target": line["target"],
+        "summary": step.summary,
+        "status": status,
+        "attempt": known.attempt if known else 0,
+        "intended_at": _iso(known.intended_at if known else None),
+        "finished_at": _iso(known.finished_at if known else None),
+        "new_id": str(told.detail.get("new_id") or ""),
+        "message": told.message,
+        "code": line["code"],
+        "request_id": line["request_id"],
+        "hint": line["hint"],
     }
+
+
+def _iso(moment: dt.datetime | None) -> str | None:
+    return None if moment is None else clocks.iso(moment)
 
 
 ROUTES = (
     list_jobs, show_job, list_steps, watch_job, report, cancel, resume, undo, check, rebuild,
-    list_upkeep, show_upkeep,
+    list_upkeep, show_upkeep, watch_upkeep, report_upkeep, cancel_upkeep,
 )  # fmt: skip

@@ -17,10 +17,13 @@ from reentra.access import Access, Identity
 from reentra.api.documents import JobDocument
 from reentra.app import Application
 from reentra.database import Job, JobStatus
+from reentra.restore.plan import RestorePlan
+from reentra.tasks import load_plan
 from reentra.worker import Worker
 
 STORED_SECONDS = 600.0  # how old what is said of the store's size may be
 SYNC_SECONDS = 10.0  # how old the catalog's knowledge of the repository may be
+MOST_KEPT_STEPS = 20_000  # of a plan that is kept in memory
 PORT = 8440
 _HIDDEN = frozenset({"path", "person", "sealed", "for_worker", "killed"})
 
@@ -40,6 +43,7 @@ class Serving:
     trusts_proxy: bool = False
     _synced_at: dict[str, float] = field(default_factory=dict)
     _stored: tuple[float, int, int] | None = None
+    _plan: RestorePlan | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -75,6 +79,19 @@ class Serving:
             with self._lock:
                 self._stored = known
         return known[1], known[2]
+
+    def plan(self, plan_id: str) -> RestorePlan:
+        """Return a stored plan. The last one is kept: who watches a restore asks again and again.
+
+        Raises: ``NotFound``.
+        """
+        with self._lock:
+            known = self._plan
+        if known is None or known.id != plan_id:
+            known = load_plan(self.application, plan_id)
+            with self._lock:
+                self._plan = known if len(known.steps) <= MOST_KEPT_STEPS else None
+        return known
 
     def job_document(self, job: Job) -> JobDocument:
         """Return a job as people see it: no path of the server, nobody's number."""

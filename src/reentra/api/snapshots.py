@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import zoneinfo
 from typing import Literal, cast
 
 from litestar.params import FromPath, FromQuery
@@ -11,6 +13,8 @@ from reentra import errors, viewing
 from reentra.access import Permission
 from reentra.api import paging
 from reentra.api.documents import (
+    DayDocument,
+    DaysDocument,
     KindDocument,
     LinkedDocument,
     ObjectDocument,
@@ -26,22 +30,77 @@ from reentra.api.routing import route
 from reentra.api.serving import Served
 from reentra.catalog import SnapshotSummary
 from reentra.directory.kinds import KINDS
+from reentra.snapshots.info import SnapshotStatus
 
 _TAGS = ("snapshots",)
 _OF = "/tenants/{tenant:str}/snapshots"
+MOST_DAYS = 100
 
 
 @route("GET", _OF, Permission.BROWSE, tags=_TAGS, summary="A tenant's snapshots, newest first")
 def list_snapshots(
-    tenant: FromPath[str], serving: Served, cursor: FromQuery[str] = "", limit: FromQuery[int] = 100
+    tenant: FromPath[str],
+    serving: Served,
+    taken_from: FromQuery[str] = "",
+    taken_before: FromQuery[str] = "",
+    cursor: FromQuery[str] = "",
+    limit: FromQuery[int] = 100,
 ) -> SnapshotsPage:
-    """List snapshots with their counts by kind."""
+    """List snapshots with their counts by kind: all, or those taken between two moments."""
     tenant_id = serving.synced(tenant)
     limit = paging.limited(limit)
     before = paging.position_of(cursor, 0) if cursor else None
-    found = serving.application.catalog.list_snapshots(tenant_id, before=before, limit=limit)
+    found = serving.application.catalog.list_snapshots(
+        tenant_id,
+        before=before,
+        limit=limit,
+        taken_from=asked_moment("taken_from", taken_from),
+        taken_before=asked_moment("taken_before", taken_before),
+    )
     more = paging.cursor_of(found[-1].ordinal) if len(found) == limit else ""
     return {"items": [_document(item) for item in found], "next": more}
+
+
+@route(
+    "GET", "/tenants/{tenant:str}/days", Permission.BROWSE, tags=_TAGS,
+    summary="Snapshots and changes per day",
+)  # fmt: skip
+def list_days(
+    tenant: FromPath[str],
+    serving: Served,
+    first: FromQuery[str],
+    last: FromQuery[str],
+    zone: FromQuery[str] = "UTC",
+) -> DaysDocument:
+    """Sum up the snapshots of each day between two, both included, of a time zone."""
+    begin, end = _day("first", first), _day("last", last)
+    if not 0 <= (end - begin).days < MOST_DAYS:
+        raise errors.UsageError(
+            f"From {first} to {last} are not 1 to {MOST_DAYS} days.", hint="Ask for fewer at once."
+        )
+    found_zone = _zone(zone)
+    tenant_id = serving.synced(tenant)
+    catalog = serving.application.catalog
+    days: dict[str, DayDocument] = {}
+    for item in catalog.list_changes(
+        tenant_id,
+        dt.datetime.combine(begin, dt.time(), found_zone),
+        dt.datetime.combine(end + dt.timedelta(days=1), dt.time(), found_zone),
+    ):
+        name = item.created_at.astimezone(found_zone).date().isoformat()
+        day = days.setdefault(name, _no_changes(name))
+        day["snapshots"] += 1
+        day["partial"] += item.status is not SnapshotStatus.COMPLETE
+        day["review"] += item.needs_review
+        if item.parent is not None:
+            day["added"] += item.added
+            day["changed"] += item.changed
+            day["deleted"] += item.deleted
+    months: dict[str, int] = {}
+    for _, taken_at in catalog.list_snapshot_times(tenant_id):
+        month = f"{taken_at.astimezone(found_zone):%Y-%m}"
+        months[month] = months.get(month, 0) + 1
+    return {"zone": zone, "items": list(days.values()), "months": months}
 
 
 @route("GET", _OF + "/{snapshot:str}", Permission.BROWSE, tags=_TAGS, summary="One snapshot")
@@ -182,6 +241,52 @@ def _document(item: SnapshotSummary) -> SnapshotDocument:
     }
 
 
+def asked_moment(name: str, text: str) -> dt.datetime | None:
+    """Return the moment that a parameter names, if any.
+
+    Raises: ``UsageError``.
+    """
+    if not text:
+        return None
+    try:
+        return clocks.parse_iso(text)
+    except ValueError as failure:
+        raise errors.UsageError(
+            f"{name} {text!r} is no date or time.",
+            hint="Write it as 2026-11-23 or 2026-11-23T14:00:00Z.",
+        ) from failure
+
+
+def _day(name: str, text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError as failure:
+        raise errors.UsageError(
+            f"{name} {text!r} is no day.", hint="Write it as 2026-11-23."
+        ) from failure
+
+
+def _zone(name: str) -> zoneinfo.ZoneInfo:
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as failure:
+        raise errors.UsageError(
+            f"There is no time zone {name!r}.", hint="Name one such as Europe/Berlin."
+        ) from failure
+
+
+def _no_changes(day: str) -> DayDocument:
+    return {
+        "day": day,
+        "snapshots": 0,
+        "added": 0,
+        "changed": 0,
+        "deleted": 0,
+        "partial": 0,
+        "review": 0,
+    }
+
+
 def _ensure_kind(kind: str) -> None:
     if kind not in KINDS:
         raise errors.NotFound(
@@ -189,4 +294,7 @@ def _ensure_kind(kind: str) -> None:
         )
 
 
-ROUTES = (list_snapshots, show_snapshot, list_objects, show_object, list_versions, show_storage)
+ROUTES = (
+    list_snapshots, list_days, show_snapshot, list_objects, show_object, list_versions,
+    show_storage,
+)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from reentra.catalog.naming import resolved
 from reentra.catalog.reading import (
     ObjectVersion,
     Page,
+    SnapshotChanges,
     SnapshotSummary,
     TenantReader,
     stored_time,
@@ -170,11 +172,36 @@ class Catalog:
 
     @_healing
     def list_snapshots(
-        self, tenant_id: str, *, before: int | None = None, limit: int | None = None
+        self,
+        tenant_id: str,
+        *,
+        before: int | None = None,
+        limit: int | None = None,
+        taken_from: dt.datetime | None = None,
+        taken_before: dt.datetime | None = None,
     ) -> list[SnapshotSummary]:
-        """Return a tenant's snapshots, newest first: all, or some of those before an ordinal."""
+        """Return a tenant's snapshots, newest first: all, or some of those before an ordinal.
+
+        With moments: only those taken at the first or later, and before the second.
+        """
         with self.reading(tenant_id) as reader:
-            return reader.list_snapshots(before=before, limit=limit)
+            return reader.list_snapshots(
+                before=before, limit=limit, taken_from=taken_from, taken_before=taken_before
+            )
+
+    @_healing
+    def list_snapshot_times(self, tenant_id: str) -> list[tuple[str, dt.datetime]]:
+        """Return (id, moment) of every snapshot of a tenant, oldest first."""
+        with self.reading(tenant_id) as reader:
+            return reader.times()
+
+    @_healing
+    def list_changes(
+        self, tenant_id: str, first: dt.datetime, end: dt.datetime
+    ) -> list[SnapshotChanges]:
+        """Return how much each snapshot taken between two moments changed, oldest first."""
+        with self.reading(tenant_id) as reader:
+            return reader.list_changes(first, end)
 
     @_healing
     def resolve_snapshot(self, tenant_id: str, text: str) -> SnapshotSummary:
