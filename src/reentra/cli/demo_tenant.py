@@ -68,6 +68,7 @@ class Script:
     """A careless script with an administrator's rights: plain HTTP, none of our own client."""
 
     def __init__(self, tenant: DemoTenant) -> None:
+        self.url = tenant.url
         host = urlsplit(tenant.url)
         self._connection = http.client.HTTPConnection(str(host.hostname), host.port, timeout=60)
         self._token = ""
@@ -92,6 +93,13 @@ class Script:
 
     def get(self, path: str) -> dict[str, Any]:
         return self._send("GET", _quoted(f"/v1.0{path}"))
+
+    def post(self, path: str, body: Any) -> dict[str, Any]:
+        return self._send("POST", _quoted(f"/v1.0{path}"), json.dumps(body).encode())
+
+    def control(self, method: str, path: str, body: Any = None) -> None:
+        """Set a switch of the sandbox itself, which is no part of Graph."""
+        self._send(method, f"/_sandbox/{path}", json.dumps(body or {}).encode())
 
     def list_all(self, path: str) -> list[dict[str, Any]]:
         """Return every item of a collection, page after page."""
