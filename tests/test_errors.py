@@ -12,6 +12,7 @@ PINNED = {
     "ConfigurationError": ("configuration", 2, 500, False),
     "Refused": ("refused", 4, 409, False),
     "StalePlan": ("stale_plan", 4, 409, False),
+    "AlreadyApplied": ("already_applied", 4, 409, False),
     "ApprovalNeeded": ("approval_needed", 4, 409, False),
     "AccessError": ("access", 1, 403, False),
     "NotSignedIn": ("not_signed_in", 1, 401, False),

@@ -9,6 +9,7 @@
     ├── ConfigurationError           2   500  settings are missing or contradict each other
     ├── Refused                      4   409  doing it would do harm; nothing was written
     │   ├── StalePlan                4   409  the tenant changed since the plan was made
+    │   ├── AlreadyApplied           4   409  a job applies the plan, or has applied it
     │   └── ApprovalNeeded           4   409  a second person must approve it first
     ├── AccessError                  1   403  who asks may not
     │   ├── NotSignedIn              1   401  nobody has shown who they are
@@ -131,6 +132,19 @@ class StalePlan(Refused):
 
     code = "stale_plan"
     default_hint = "Make a new plan with the same options, read it, and apply that one."
+
+
+class AlreadyApplied(Refused):
+    """A plan is applied by one job only; ``job`` is that job."""
+
+    code = "already_applied"
+
+    def __init__(self, message: str, *, job: str) -> None:
+        super().__init__(message, hint=f"Look at job {job}; for more, make a new plan.")
+        self.job = job
+
+    def to_json(self) -> dict[str, object]:
+        return {**Refused.to_json(self), "job": self.job}
 
 
 class ApprovalNeeded(Refused):

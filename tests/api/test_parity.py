@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[str, ...] | str] = {
     "compare": (f"GET {T}/comparison",),
     "restore": (
         f"POST {T}/plans", f"GET {T}/plans/{{plan}}", f"GET {T}/plans/{{plan}}/steps",
-        f"POST {T}/plans/{{plan}}/apply",
+        f"GET {T}/plans/{{plan}}/file", f"POST {T}/plans/{{plan}}/apply",
     ),
     "download": (f"POST {T}/downloads", f"GET {T}/downloads/{{job}}"),
     "jobs list": (f"GET {T}/jobs", "GET /jobs"),
@@ -78,6 +78,7 @@ ROUTES = {
     f"POST {T}/plans/{{plan}}/approval": "approvals bind the API alone",
     f"GET {T}/approvals": "approvals bind the API alone",
     f"POST {T}/approvals/{{approval}}": "approvals bind the API alone",
+    f"GET {T}/snapshots/{{snapshot}}/selection": "whoever types ids knows what they typed",
     f"GET {T}/storage": "whoever has a shell lists the store itself",
 }
 

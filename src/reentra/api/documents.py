@@ -381,6 +381,35 @@ class ObjectsPage(TypedDict):
     next: str
 
 
+class SelectedKindDocument(TypedDict):
+    """A kind that is selected whole, with how many objects it has."""
+
+    kind: str
+    objects: int
+
+
+class SelectedObjectDocument(TypedDict):
+    """An object that is selected singly."""
+
+    kind: str
+    id: str
+    display_name: str
+
+
+class SelectedDocument(TypedDict):
+    """What a selection of a snapshot is, in names; ``objects`` holds the first of ``total``.
+
+    ``missing`` are objects that the snapshot does not hold.
+    """
+
+    snapshot: str
+    created_at: str
+    kinds: list[SelectedKindDocument]
+    objects: list[SelectedObjectDocument]
+    missing: list[str]
+    total: int
+
+
 class LinkedDocument(TypedDict):
     """A link of an object: ``to`` a target, or ``from`` a source, in Graph's direction."""
 
@@ -424,6 +453,7 @@ class HitDocument(TypedDict):
     id: str
     display_name: str
     snapshot: str
+    snapshot_at: str
     modified_at: str
     deleted: bool
 
@@ -504,9 +534,7 @@ class FollowUpDocument(TypedDict):
     chosen: bool
 
 
-class PlanDocument(TypedDict):
-    """A restore plan without its steps. ``digest`` is of exactly what would be applied."""
-
+class _Plan(TypedDict):
     version: int
     id: str
     tenant_id: str
@@ -523,7 +551,6 @@ class PlanDocument(TypedDict):
     estimated_seconds: float
     needs_default_password: bool
     refusals: list[RefusalDocument]
-    open_refusals: list[RefusalDocument]
     warnings: list[str]
     unrestorable: list[UnrestorableDocument]
     totals: Counts
@@ -531,6 +558,12 @@ class PlanDocument(TypedDict):
     undoes: str
     break_glass: list[str]
     follow_ups: list[FollowUpDocument]
+
+
+class PlanDocument(_Plan):
+    """A restore plan without its steps. ``digest`` is of exactly what would be applied."""
+
+    open_refusals: list[RefusalDocument]
     digest: str
     needs_approval: bool
 
@@ -564,6 +597,14 @@ class StepDocument(_Step, total=False):
     look: str
     password: str
     app_id: str
+
+
+class PlanFileDocument(_Plan):
+    """A whole restore plan, as it is stored and applied."""
+
+    steps: list[StepDocument]
+    matched: dict[str, Any]
+    reads: dict[str, Any]
 
 
 class StepsPage(TypedDict):

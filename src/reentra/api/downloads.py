@@ -12,6 +12,7 @@ from litestar.response import Stream
 from reentra import clock as clocks
 from reentra import errors, viewing
 from reentra.access import Permission
+from reentra.api import selecting
 from reentra.api.documents import JobDocument
 from reentra.api.routing import route
 from reentra.api.serving import Served, SignedIn
@@ -26,9 +27,12 @@ _OF = "/tenants/{tenant:str}/downloads"
 
 
 class NewDownload(msgspec.Struct, forbid_unknown_fields=True):
-    """What to download from which snapshot. No kind and no id means everything."""
+    """What to download from which snapshot. No kind and no id means everything.
 
-    snapshot: str = "latest"
+    ``snapshot`` may be a list, as a selection of findings has them; they must be one snapshot.
+    """
+
+    snapshot: str | list[str] = "latest"
     kinds: list[str] = []
     ids: list[str] = []
     relationships: bool = False
@@ -42,7 +46,8 @@ def make_download(
     tenant: FromPath[str], data: JSONBody[NewDownload], serving: Served, identity: SignedIn
 ) -> JobDocument:
     """Queue a download; when its job has succeeded, the file can be fetched by who asked."""
-    seen = viewing.snapshot_of(serving.application, serving.synced(tenant), data.snapshot)
+    chosen = selecting.one_snapshot(data.snapshot)
+    seen = viewing.snapshot_of(serving.application, serving.synced(tenant), chosen)
     name = clocks.new_id(16)
     parameters = {
         "snapshot": seen.snapshot_id,

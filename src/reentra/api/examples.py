@@ -142,6 +142,7 @@ HIT: docs.HitDocument = {
     "id": _GROUP,
     "display_name": "Finance",
     "snapshot": _SNAPSHOT,
+    "snapshot_at": _NOON,
     "modified_at": _NOON,
     "deleted": True,
 }
@@ -185,6 +186,7 @@ FOLLOW_UP: docs.FollowUpDocument = {
     "reason": "",
     "chosen": False,
 }
+_OF_ITS_PAGE = frozenset({"open_refusals", "digest", "needs_approval"})
 PLAN: docs.PlanDocument = {
     "version": PLAN_VERSION,
     "id": _PLAN_ID,
@@ -334,6 +336,16 @@ _ANSWERS: dict[type, Any] = {
     docs.ObjectsPage: {
         "snapshot": _SNAPSHOT, "kind": "group", "total": 1, "items": [LISTED], "next": _LAST,
     },
+    docs.SelectedKindDocument: {"kind": "user", "objects": 1200},
+    docs.SelectedObjectDocument: {"kind": "group", "id": _GROUP, "display_name": "Finance"},
+    docs.SelectedDocument: {
+        "snapshot": _SNAPSHOT,
+        "created_at": _NOON,
+        "kinds": [{"kind": "user", "objects": 1200}],
+        "objects": [{"kind": "group", "id": _GROUP, "display_name": "Finance"}],
+        "missing": [],
+        "total": 1,
+    },
     docs.LinkedDocument: LINKED,
     docs.ObjectDocument: {
         "snapshot": _SNAPSHOT,
@@ -354,6 +366,10 @@ _ANSWERS: dict[type, Any] = {
     docs.UnrestorableDocument: UNRESTORABLE,
     docs.FollowUpDocument: FOLLOW_UP,
     docs.PlanDocument: PLAN,
+    docs.PlanFileDocument: {
+        **{name: value for name, value in PLAN.items() if name not in _OF_ITS_PAGE},
+        "steps": [STEP], "matched": {"objects": {}, "apps": {}}, "reads": {},
+    },
     docs.TargetDocument: {"kind": "user", "id": _USER},
     docs.StepDocument: STEP,
     docs.StepsPage: {"total": 1, "items": [STEP], "next": _LAST},

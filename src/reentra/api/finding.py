@@ -60,6 +60,7 @@ def search(
                 "id": hit.id,
                 "display_name": hit.name,
                 "snapshot": hit.snapshot_id,
+                "snapshot_at": clocks.iso(hit.snapshot_at),
                 "modified_at": clocks.iso(hit.modified_at),
                 "deleted": hit.is_deleted,
             }

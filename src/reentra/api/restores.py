@@ -7,16 +7,18 @@ from typing import Literal, cast
 
 import msgspec
 import orjson
+from litestar import Response
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from reentra import errors, viewing
-from reentra.access import Permission
-from reentra.api import paging
+from reentra.access import Entry, Identity, Permission
+from reentra.api import paging, selecting
 from reentra.api.documents import (
     ApprovalDocument,
     ApprovalsPage,
     JobDocument,
     PlanDocument,
+    PlanFileDocument,
     StepDocument,
     StepsPage,
 )
@@ -30,7 +32,11 @@ from reentra.restore.draft import (
     RestoreOptions,
     SettingsBehavior,
 )
-from reentra.restore.plan import RestorePlan, ensure_not_refused
+from reentra.restore.plan import (
+    RestorePlan,
+    ensure_deletions_confirmed,
+    ensure_not_refused,
+)
 from reentra.tasks import load_plan
 
 _TAGS = ("restore",)
@@ -41,9 +47,13 @@ _NEEDED = {RESTORE: Permission.RESTORE, DISCONNECT: Permission.DISCONNECT}
 
 
 class NewPlan(msgspec.Struct, forbid_unknown_fields=True):
-    """What to restore from which snapshot, and how. No kind and no id means everything."""
+    """What to restore from which snapshot, and how. No kind and no id means everything.
 
-    snapshot: str
+    ``snapshot`` may be a list, as a selection of findings has them; they must be one snapshot.
+    ``replaces`` is a job of the same person that makes a plan nobody waits for any more.
+    """
+
+    snapshot: str | list[str]
     kinds: list[str] = []
     ids: list[str] = []
     relationships: bool = True
@@ -57,12 +67,17 @@ class NewPlan(msgspec.Struct, forbid_unknown_fields=True):
     max_changed_share: float | None = None
     overrule: list[str] = []
     follow_ups: list[str] = []
+    replaces: str = ""
 
 
 class Apply(msgspec.Struct, forbid_unknown_fields=True):
-    """How to apply a plan. The password is for users that must be created anew; it is not kept."""
+    """How to apply a plan. The password is for users that must be created anew; it is not kept.
+
+    ``confirm_deletions`` is the plan's ``deletions_to_confirm``, said by who has read them.
+    """
 
     default_password: str = ""
+    confirm_deletions: int | None = None
 
 
 class Decision(msgspec.Struct, forbid_unknown_fields=True):
@@ -95,9 +110,12 @@ def make_plan(
     tenant: FromPath[str], data: JSONBody[NewPlan], serving: Served, identity: SignedIn
 ) -> JobDocument:
     """Queue the making of a plan; when its job has succeeded, its summary names the plan."""
-    state = viewing.state_of(serving.application, serving.synced(tenant), data.snapshot)
+    chosen = selecting.one_snapshot(data.snapshot)
+    state = viewing.state_of(serving.application, serving.synced(tenant), chosen)
     selection, options = Selection.parse(data.kinds, data.ids), options_of(data)
     ensure_consistent(options, selection)
+    if data.replaces:
+        _give_up(serving, identity, tenant, data.replaces)
     parameters = {
         "snapshot": state.label,
         "selection": selection.to_json(),
@@ -145,6 +163,23 @@ def list_steps(
 
 
 @route(
+    "GET", _OF + "/plans/{plan:str}/file", Permission.RESTORE, action="plan.fetch", tags=_TAGS,
+    summary="A restore plan as a file",
+)  # fmt: skip
+def fetch_plan(
+    tenant: FromPath[str], plan: FromPath[str], serving: Served
+) -> Response[PlanFileDocument]:
+    """Return the whole plan, steps and all, as ``reentra restore --plan`` reads it."""
+    found = _load(serving, tenant, plan)
+    name = f'attachment; filename="{tenant}-plan-{found.id}.json"'
+    return Response(
+        cast("PlanFileDocument", found.to_json()),
+        media_type="application/json",
+        headers={"Content-Disposition": name},
+    )
+
+
+@route(
     "POST", _OF + "/plans/{plan:str}/apply", Permission.RESTORE, action="restore.begin",
     status=202, tags=_TAGS, summary="Apply a restore plan",
 )  # fmt: skip
@@ -155,20 +190,25 @@ def apply_plan(
     serving: Served,
     identity: SignedIn,
 ) -> JobDocument:
-    """Queue the restore. A plan that refuses, or that nobody else approved, is not applied."""
+    """Queue the restore. A plan that refuses, or that nobody else approved, is not applied.
+
+    Nor is one that a job applies already, or has applied.
+    """
     found = _load(serving, tenant, plan)
     ensure_not_refused(found)
-    if _needs_approval(serving, found):
-        serving.access.approvals.use(identity.actor, RESTORE, tenant, digest_of(found))
-    return serving.job_document(
-        serving.worker.enqueue(
+    with serving.applying:
+        _ensure_not_applied(serving, tenant, found)
+        ensure_deletions_confirmed(found, data.confirm_deletions)
+        if _needs_approval(serving, found):
+            serving.access.approvals.use(identity.actor, RESTORE, tenant, digest_of(found))
+        job = serving.worker.enqueue(
             identity.actor,
             RESTORE,
             tenant=tenant,
-            parameters={"plan": found.id},
+            parameters={"plan": found.id, "confirmed_deletions": data.confirm_deletions},
             default_password=data.default_password,
         )
-    )
+    return serving.job_document(job)
 
 
 @route(
@@ -226,6 +266,38 @@ def digest_of(plan: RestorePlan) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def _ensure_not_applied(serving: Serving, tenant: str, plan: RestorePlan) -> None:
+    """Let pass a plan that no job is for.
+
+    Raises: ``AlreadyApplied``.
+    """
+    offset = 0
+    while found := serving.application.jobs.list_jobs(tenant=tenant, task=RESTORE, offset=offset):
+        for job in found:
+            if job.parameters.get("plan") == plan.id:
+                raise errors.AlreadyApplied(
+                    f"Job {job.id} of {job.who} applies plan {plan.id} ({job.status.value}); a plan"
+                    " is applied once.",
+                    job=job.id,
+                )
+        if found[-1].created_at < plan.created_at:
+            return
+        offset += len(found)
+
+
+def _give_up(serving: Serving, identity: Identity, tenant: str, job_id: str) -> None:
+    """Stop the making of a plan that its own maker replaces; what has ended stays as it is."""
+    try:
+        job = serving.application.jobs.load_job(job_id)
+    except errors.UsageError:
+        return
+    is_own = job.tenant == tenant and job.who == identity.actor.name
+    if job.task == "plan" and is_own and not job.status.is_final:
+        serving.worker.runner.request_cancel(job.id)
+        entry = Entry("job.cancel", tenant, job.id, detail={"why": "another plan replaces it"})
+        serving.access.trail.record(identity.actor, entry)
+
+
 def _needs_approval(serving: Serving, plan: RestorePlan) -> bool:
     most = serving.access.load_setting("approval").get("restore_steps")
     return most is not None and len(plan.steps) > int(most)
@@ -240,5 +312,5 @@ def _load(serving: Serving, tenant: str, plan_id: str) -> RestorePlan:
 
 
 ROUTES = (
-    make_plan, show_plan, list_steps, apply_plan, ask_approval, list_approvals, decide,
+    make_plan, show_plan, list_steps, fetch_plan, apply_plan, ask_approval, list_approvals, decide,
 )  # fmt: skip

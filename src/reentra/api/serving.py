@@ -45,6 +45,7 @@ class Serving:
     _stored: tuple[float, int, int] | None = None
     _plan: RestorePlan | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    applying: threading.Lock = field(default_factory=threading.Lock)  # of two, one is the first
 
     @property
     def access(self) -> Access:

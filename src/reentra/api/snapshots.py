@@ -19,6 +19,7 @@ from reentra.api.documents import (
     LinkedDocument,
     ObjectDocument,
     ObjectsPage,
+    SelectedDocument,
     ShownSnapshotDocument,
     SnapshotDocument,
     SnapshotsPage,
@@ -30,11 +31,13 @@ from reentra.api.routing import route
 from reentra.api.serving import Served
 from reentra.catalog import SnapshotSummary
 from reentra.directory.kinds import KINDS
+from reentra.directory.selection import Selection
 from reentra.snapshots.info import SnapshotStatus
 
 _TAGS = ("snapshots",)
 _OF = "/tenants/{tenant:str}/snapshots"
 MOST_DAYS = 100
+_MOST_NAMES = 200
 
 
 @route("GET", _OF, Permission.BROWSE, tags=_TAGS, summary="A tenant's snapshots, newest first")
@@ -112,6 +115,41 @@ def show_snapshot(
     return {
         **_document(seen.summary),
         "coverage": coverage_documents(seen.summary.info.coverage()),
+    }
+
+
+@route(
+    "GET", _OF + "/{snapshot:str}/selection", Permission.BROWSE, tags=_TAGS,
+    summary="What a selection is, in names",
+)  # fmt: skip
+def show_selection(
+    tenant: FromPath[str],
+    snapshot: FromPath[str],
+    serving: Served,
+    kind: FromQuery[list[str] | None] = None,
+    id: FromQuery[list[str] | None] = None,  # noqa: A002  the parameter's name
+) -> SelectedDocument:
+    """Return what is selected by ``kind`` and by ``id`` (``kind/GUID``); neither is everything."""
+    seen = viewing.snapshot_of(serving.application, serving.synced(tenant), snapshot)
+    selection = Selection.parse(kind or (), id or ())
+    counts = {name: found.objects for name, found in seen.summary.info.kinds.items()}
+    names = seen.state.load_names(sorted({ref.id for ref in selection.refs}))
+    refs = sorted(selection.refs, key=lambda ref: (ref.kind, names.get(ref.id, ("", ""))[1]))
+    there = [ref for ref in refs if names.get(ref.id, ("", ""))[0] == ref.kind]
+    return {
+        "snapshot": seen.snapshot_id,
+        "created_at": clocks.iso(seen.summary.created_at),
+        "kinds": [
+            {"kind": name, "objects": count}
+            for name, count in sorted(counts.items())
+            if selection.takes_whole(name)
+        ],
+        "objects": [
+            {"kind": ref.kind, "id": ref.id, "display_name": names[ref.id][1] or ref.id}
+            for ref in there[:_MOST_NAMES]
+        ],
+        "missing": sorted(str(ref) for ref in set(refs) - set(there)),
+        "total": len(refs),
     }
 
 
@@ -295,6 +333,7 @@ def _ensure_kind(kind: str) -> None:
 
 
 ROUTES = (
-    list_snapshots, list_days, show_snapshot, list_objects, show_object, list_versions,
+    list_snapshots, list_days, show_snapshot, show_selection, list_objects, show_object,
+    list_versions,
     show_storage,
 )  # fmt: skip

@@ -45,15 +45,16 @@ class SearchQuery:
 class SearchHit:
     """An object's newest matching version.
 
-    ``snapshot_id`` is the newest snapshot between the dates that holds it; ``modified_at`` is when
-    the snapshot was taken that first had it so; ``is_deleted`` says that the object was gone in the
-    snapshot after its last one.
+    ``snapshot_id`` is the newest snapshot between the dates that holds it, taken at
+    ``snapshot_at``; ``modified_at`` is when the snapshot was taken that first had it so;
+    ``is_deleted`` says that the object was gone in the snapshot after its last one.
     """
 
     kind: str
     id: str
     name: str
     snapshot_id: str
+    snapshot_at: dt.datetime
     modified_at: dt.datetime
     is_deleted: bool
 
@@ -98,6 +99,7 @@ def search(reader: TenantReader, query: SearchQuery) -> SearchPage:
                 id=object_id,
                 name=row.name or object_id,
                 snapshot_id=taken[last][0],
+                snapshot_at=taken[last][1],
                 modified_at=taken[row.began][1],
                 is_deleted=bool(row.was_deleted),
             )

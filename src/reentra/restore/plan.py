@@ -345,7 +345,8 @@ def ensure_deletions_confirmed(plan: RestorePlan, confirmed: int | None) -> None
     raise errors.Refused(
         f"The plan deletes {objects}{' for good' if plan.undoes else ''}, and {said}; nothing was "
         "written.",
-        hint=f"Read which ones with --preview, then say --confirm-deletions {deletions}."
+        hint="Read in the plan which ones, then confirm their number: --confirm-deletions "
+        f"{deletions}, or confirm_deletions of the API."
         if deletions
         else "Leave out --confirm-deletions.",
     )
