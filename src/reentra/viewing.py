@@ -37,8 +37,8 @@ class SeenSnapshot:
 
 def snapshot_of(application: Application, tenant_id: str, text: str) -> SeenSnapshot:
     """Open a snapshot of a tenant that the catalog is up to date with."""
-    summary = application.catalog.resolve_snapshot(tenant_id, text)
-    return SeenSnapshot(tenant_id, summary, application.catalog.state(tenant_id, summary.id))
+    state = application.catalog.open_state(tenant_id, text)
+    return SeenSnapshot(tenant_id, state.summary, state)
 
 
 def state_of(application: Application, tenant_id: str, text: str) -> TenantState:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -515,6 +516,65 @@ def test_candidates_cost_what_changed(history: History, tenant: ModelTenant) -> 
     # The link stays in the snapshot, but nobody is a member who does not exist.
     assert both.sources["group.members"] == (GROUPS[0],)
     assert history.catalog.candidates(TENANT, a, d, ["group"]).objects == {}
+
+
+def test_links_to_an_object_are_looked_up_and_not_searched_for(
+    history: History, tenant: ModelTenant
+) -> None:
+    """Of two million memberships a person has ten."""
+    snapshot_id = history.take(tenant)
+    history.catalog.sync(TENANT)
+    state = history.catalog.state(TENANT, snapshot_id)
+    asked: list[tuple[str, Any]] = []
+    engine = history.catalog._database._engine
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        asked.append((statement, parameters))
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    assert len(state.load_relationships_to("group.members", [USERS[0]])) == 1
+    sa.event.remove(engine, "before_cursor_execute", note)
+    statement, parameters = next(item for item in asked if "link_version" in item[0])
+    with history.catalog._database.reading() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+    assert any("(relationship_no=? AND target_no=?)" in row[3] for row in plan), plan
+
+
+def test_questions_of_one_moment_see_the_same_catalog(
+    history: History, tenant: ModelTenant
+) -> None:
+    first = history.take(tenant)
+    history.catalog.sync(TENANT)
+    other = history.new_catalog("catalog")
+    with history.catalog.one_moment(TENANT):
+        assert history.catalog.resolve_snapshot(TENANT, "latest").id == first
+        second = history.take(tenant)
+        other.sync(TENANT)
+        assert history.catalog.resolve_snapshot(TENANT, "latest").id == first
+        with pytest.raises(errors.NotFound):
+            history.catalog.state(TENANT, second)
+    assert history.catalog.resolve_snapshot(TENANT, "latest").id == second
+
+
+def test_an_unreadable_file_that_is_met_in_one_moment_is_made_anew(
+    history: History, tenant: ModelTenant
+) -> None:
+    snapshot_id = history.take(tenant)
+    history.catalog.sync(TENANT)
+    path = history.catalog._database.path
+    assert path is not None
+    history.catalog._database.dispose()
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\x99" * (size - 4096))
+    with (
+        pytest.raises(errors.StorageError, match="made anew"),
+        history.catalog.one_moment(TENANT),
+    ):
+        history.catalog.list_page(TENANT, snapshot_id, "user")
+    with history.catalog.one_moment(TENANT):
+        assert history.catalog.list_page(TENANT, snapshot_id, "user").total == 2
 
 
 def test_a_damaged_segment_hurts_only_what_it_holds(history: History, tenant: ModelTenant) -> None:

@@ -172,12 +172,13 @@ def list_objects(
     _ensure_kind(kind)
     tenant_id = serving.synced(tenant)
     catalog = serving.application.catalog
-    summary = catalog.resolve_snapshot(tenant_id, snapshot)
     offset, limit = paging.position_of(cursor, 0), paging.limited(limit)
-    found = catalog.list_page(
-        tenant_id, summary.id, kind, text=text, sort=sort, descending=descending, offset=offset,
-        limit=limit,
-    )  # fmt: skip
+    with catalog.one_moment(tenant_id):
+        summary = catalog.resolve_snapshot(tenant_id, snapshot)
+        found = catalog.list_page(
+            tenant_id, summary.id, kind, text=text, sort=sort, descending=descending,
+            offset=offset, limit=limit,
+        )  # fmt: skip
     after = offset + len(found.rows)
     return {
         "snapshot": summary.id,
@@ -204,22 +205,23 @@ def show_object(
 ) -> ObjectDocument:
     """Return an object's properties and links, with the names of what it is linked to."""
     _ensure_kind(kind)
-    seen = viewing.snapshot_of(serving.application, serving.synced(tenant), snapshot)
-    found = seen.state.load_objects(kind, [object_id]).get(object_id)
-    if found is None:
-        raise errors.NotFound(
-            f"Snapshot {seen.snapshot_id} has no {kind} {object_id}.",
-            hint="Search finds objects over all snapshots.",
-        )
+    tenant_id = serving.synced(tenant)
+    with serving.application.catalog.one_moment(tenant_id):
+        seen = viewing.snapshot_of(serving.application, tenant_id, snapshot)
+        found = seen.state.load_objects(kind, [object_id]).get(object_id)
+        if found is None:
+            raise errors.NotFound(
+                f"Snapshot {seen.snapshot_id} has no {kind} {object_id}.",
+                hint="Search finds objects over all snapshots.",
+            )
+        links = viewing.links_of(seen.state, kind, object_id)
     return {
         "snapshot": seen.snapshot_id,
         "kind": kind,
         "id": object_id,
         "display_name": viewing.title_of(found),
         "properties": dict(found.properties),
-        "relationships": cast(
-            "list[LinkedDocument]", viewing.links_of(seen.state, kind, object_id)
-        ),
+        "relationships": cast("list[LinkedDocument]", links),
     }
 
 

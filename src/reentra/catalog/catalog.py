@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from reentra import clock as clocks
 from reentra import errors, progress
 from reentra.catalog import chain, differences, searching
 from reentra.catalog.indexing import SnapshotIndexer
-from reentra.catalog.naming import resolved
+from reentra.catalog.naming import LATEST, resolved
 from reentra.catalog.reading import (
     ObjectVersion,
     Page,
@@ -93,12 +94,19 @@ def _healing(
         try:
             return ask(self, *args, **kwargs)
         except (sa.exc.DatabaseError, errors.ConfigurationError) as error:
-            if not is_corruption(error.__cause__ or error):
+            is_shared = self._shared.reader is not None  # then who opened it heals
+            if is_shared or not is_corruption(error.__cause__ or error):
                 raise
             self.rebuild()
             return ask(self, *args, **kwargs)
 
     return cast("Callable[Concatenate[Catalog, P], R]", asked)
+
+
+class _Shared(threading.local):
+    """The reader that a thread's questions share, while there is one."""
+
+    reader: TenantReader | None = None
 
 
 class Catalog:
@@ -121,6 +129,7 @@ class Catalog:
         self._clock = clock
         self._damaged: dict[tuple[str, str], errors.RepositoryDamaged] = {}
         self._indexed = [0, 0]  # rows of objects and of links, since the last rebuild began
+        self._shared = _Shared()
 
     # Keeping in step
 
@@ -211,7 +220,17 @@ class Catalog:
         """
         self._raise_if_damaged(tenant_id, text)
         with self.reading(tenant_id) as reader:
+            if text == LATEST and (newest := reader.list_snapshots(limit=1)):
+                return newest[0]
             return reader.snapshot(resolved(reader.times(), text))
+
+    @_healing
+    def open_state(self, tenant_id: str, text: str) -> CatalogState:
+        """Return the snapshot that ``text`` names as a ``TenantState``.
+
+        Raises: ``errors.NotFound``, ``errors.UsageError``.
+        """
+        return CatalogState(self, tenant_id, self.resolve_snapshot(tenant_id, text))
 
     @_healing
     def state(self, tenant_id: str, snapshot_id: str) -> CatalogState:
@@ -311,11 +330,37 @@ class Catalog:
             return differences.candidates(reader, before_id, after_id, kinds)
 
     @contextmanager
+    def one_moment(self, tenant_id: str) -> Iterator[None]:
+        """Let every question that this thread asks in the block see the same moment.
+
+        They share a connection, which also makes many small ones cheaper.
+        Raises: ``errors.StorageError`` when the file turned out to be unreadable, and is new now.
+        """
+        try:
+            with self.reading(tenant_id) as reader:
+                self._shared.reader = reader
+                try:
+                    yield
+                finally:
+                    self._shared.reader = None
+        except (sa.exc.DatabaseError, errors.ConfigurationError) as error:
+            if not is_corruption(error.__cause__ or error):
+                raise
+            self.rebuild()
+            raise errors.StorageError(
+                "The catalog was unreadable and has been made anew.", hint="Ask again."
+            ) from error
+
+    @contextmanager
     def reading(self, tenant_id: str) -> Iterator[TenantReader]:
         """Open a reader that sees one moment of the catalog.
 
         Raises: ``errors.ConfigurationError`` when the file turns out to be unreadable.
         """
+        shared = self._shared.reader
+        if shared is not None and shared.tenant_id == tenant_id:
+            yield shared
+            return
         try:
             with self._database.reading() as connection:
                 yield TenantReader(connection, tenant_id)

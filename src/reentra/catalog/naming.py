@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from reentra import clock as clocks
 from reentra import errors
 
+LATEST = "latest"
+
 
 def resolved(times: Sequence[tuple[str, dt.datetime]], text: str) -> str:
     """Return the id of the snapshot that a person named: an id, its beginning, ``latest``, a time.
@@ -21,7 +23,7 @@ def resolved(times: Sequence[tuple[str, dt.datetime]], text: str) -> str:
         raise errors.NotFound(
             "The tenant has no snapshot.", hint="`reentra backup NAME` makes one."
         )
-    if name == "latest":
+    if name == LATEST:
         return times[-1][0]
     ids = [snapshot_id for snapshot_id, _ in times]
     if name in ids:

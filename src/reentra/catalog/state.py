@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from reentra.catalog import differences
-from reentra.catalog.reading import ALIVE
+from reentra.catalog.reading import ALIVE, SnapshotSummary
 from reentra.catalog.searchtext import SEARCHED
 from reentra.catalog.statements import Row, chunks, run, run_in, run_in_pairs
 from reentra.directory.kinds import KINDS
@@ -33,11 +33,13 @@ _NAMED = f"""
 """
 _LINKS = """
     SELECT s.id, t.id, l.qualifier, l.target_kind_no
-    FROM identity {near} CROSS JOIN link_version l CROSS JOIN identity {far}
+    FROM identity {near} CROSS JOIN link_version l {index} CROSS JOIN identity {far}
     WHERE l.relationship_no = ? AND l.began <= ? AND (l.ended IS NULL OR l.ended > ?)
     AND l.source_no = s.no AND l.target_no = t.no
     AND {near}.tenant_no = ? AND {near}.id IN ({{items}})
 """
+# Without statistics SQLite takes the primary key, and walks through the whole relationship.
+_BY_TARGET = "INDEXED BY link_version_target"
 # The pairs are few and named first: SQLite then seeks each of them. Twice the same pair is once.
 _LINKS_OF_PAIRS = """
     WITH pair(source_no, target_no) AS (VALUES {pairs})
@@ -64,11 +66,11 @@ class CatalogState:
 
     is_empty = False
 
-    def __init__(self, catalog: Catalog, tenant_id: str, snapshot_id: str) -> None:
+    def __init__(self, catalog: Catalog, tenant_id: str, snapshot: str | SnapshotSummary) -> None:
         self._catalog = catalog
         self._tenant_id = tenant_id
         with catalog.reading(tenant_id) as reader:
-            self.summary = reader.snapshot(snapshot_id)
+            self.summary = reader.snapshot(snapshot) if isinstance(snapshot, str) else snapshot
             self._kinds = reader.kinds()
             self._relationships = reader.relationships()
         self._kind_names = {number: name for name, number in self._kinds.items()}
@@ -216,22 +218,28 @@ class CatalogState:
 
     def load_names(self, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
         at = self.summary.ordinal
-        query = f"SELECT i.id, v.name {_NAMED}"
         names: dict[str, tuple[str, str]] = {}
         waiting = dict.fromkeys(_codes(ids))
+        if not waiting:
+            return names
         with self._catalog.reading(self._tenant_id) as reader:
             counts = reader.counts(self.summary.id)
             # The largest kinds first: most ids are found there and need not be asked for again.
-            for kind in sorted(counts, key=lambda kind: -counts[kind]):
+            kinds = [self._kinds[kind] for kind in sorted(counts, key=lambda kind: -counts[kind])]
+            for some in (kinds[:1], kinds[1:2], kinds[2:]):
+                numbers = ",".join(map(str, some))
+                query = f"""
+                    SELECT i.id, v.kind_no, v.name FROM identity i CROSS JOIN object_version v
+                    WHERE v.kind_no IN ({numbers}) AND {_ALIVE} AND v.object_no = i.no
+                    AND i.tenant_no = ? AND i.id IN ({{items}})
+                """
                 rows = run_in(
-                    reader.connection,
-                    query,
-                    list(waiting),
-                    self._kinds[kind], at, at, reader.tenant_no,
+                    reader.connection, query, list(waiting) if some else [], at, at,
+                    reader.tenant_no,
                 )  # fmt: skip
-                for code, name in rows:
+                for code, kind_no, name in rows:
                     object_id = decoded(bytes(code))
-                    names[object_id] = (kind, name or object_id)
+                    names[object_id] = (self._kind_names[kind_no], name or object_id)
                     waiting.pop(bytes(code), None)
         return names
 
@@ -261,7 +269,8 @@ class CatalogState:
             return []
         kinds = {0: "", **self._kind_names}
         with self._catalog.reading(self._tenant_id) as reader:
-            query = _LINKS.format(near=end, far="t" if end == "s" else "s")
+            index = _BY_TARGET if end == "t" and reader.is_sqlite else ""
+            query = _LINKS.format(near=end, far="t" if end == "s" else "s", index=index)
             rows = run_in(reader.connection, query, _codes(ids), number, at, at, reader.tenant_no)
             texts = _Texts()
             return [
