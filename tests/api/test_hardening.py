@@ -27,7 +27,7 @@ def test_every_answer_carries_the_headers(api: Api) -> None:
         assert "unsafe" not in policy
         assert "frame-ancestors 'none'" in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["strict-transport-security"].startswith("max-age=")
         assert "access-control-allow-origin" not in answer.headers
