@@ -7,3 +7,4 @@ import "./preferences.js";
 import "./menus.js";
 import "./dialogs.js";
 import "./forms.js";
+import "./gate.js";

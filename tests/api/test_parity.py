@@ -67,6 +67,7 @@ COMMANDS: dict[str, tuple[str, ...] | str] = {
 # Routes that are no command, and why.
 ROUTES = {
     "GET /openapi.json": "describes the API",
+    "GET /session/ways": "a command's account is that of the machine",
     "POST /session": "a command's account is that of the machine",
     "GET /session": "a command's account is that of the machine",
     "POST /session/confirm": "a command's account is that of the machine",

@@ -52,6 +52,13 @@ class LinkDocument(TypedDict):
     set_up: str
 
 
+class WaysDocument(TypedDict):
+    """How one signs in here. ``provider``: with the directory as well."""
+
+    password: bool
+    provider: bool
+
+
 class SignedInDocument(TypedDict):
     """Who signed in. Requests of the session that change something carry ``csrf_token``."""
 

@@ -280,6 +280,7 @@ _ANSWERS: dict[type, Any] = {
     docs.NewPersonDocument: {**PERSON, "set_up": _LINK},
     docs.PeoplePage: {"items": [PERSON], "next": _LAST},
     docs.LinkDocument: {"set_up": _LINK},
+    docs.WaysDocument: {"password": True, "provider": False},
     docs.SignedInDocument: SIGNED_IN,
     docs.SessionDocument: {**SIGNED_IN, "roles": PERSON["roles"], "fresh": True},
     docs.SignedOutDocument: {"signed_in": False},

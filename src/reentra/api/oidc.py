@@ -21,7 +21,8 @@ from reentra.api.session import set_session_cookie
 from reentra.graph.connection import CLOUDS, Cloud
 
 _TAGS = ("session",)
-CALLBACK = "/api/v1/session/oidc/callback"
+SIGN_IN = "/api/v1/session/oidc"
+CALLBACK = f"{SIGN_IN}/callback"
 
 
 class NewRule(msgspec.Struct, forbid_unknown_fields=True):

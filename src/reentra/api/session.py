@@ -20,6 +20,7 @@ from reentra.api.documents import (
     SetUpDocument,
     SignedInDocument,
     SignedOutDocument,
+    WaysDocument,
 )
 from reentra.api.routing import Needs, route
 from reentra.api.serving import Served, Serving, SignedIn
@@ -82,6 +83,13 @@ def set_session_cookie(serving: Serving, response: Response[Any], secret: str) -
         httponly=True,
         samesite="lax",
     )
+
+
+@route("GET", "/session/ways", Needs.NOTHING, tags=_TAGS, summary="How one signs in here")
+def list_ways(serving: Served) -> WaysDocument:
+    """Tell with what one signs in: always a password, and a provider that is believed."""
+    provider = serving.access.load_provider()
+    return {"password": True, "provider": provider is not None and provider.is_enabled}
 
 
 @route("POST", "/session", Needs.NOTHING, tags=_TAGS, summary="Sign in")
@@ -196,4 +204,6 @@ def confirm_totp(
     return {"second_factor": True}
 
 
-ROUTES = (sign_in, who, confirm, sign_out, set_up, change_password, begin_totp, confirm_totp)
+ROUTES = (
+    list_ways, sign_in, who, confirm, sign_out, set_up, change_password, begin_totp, confirm_totp,
+)  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
@@ -11,19 +10,31 @@ from litestar.response import Redirect
 
 from reentra import errors
 from reentra.api import problems
+from reentra.api.oidc import CALLBACK, SIGN_IN
 from reentra.api.serving import Serving
+from reentra.web.returning import and_back, wanted_by
 from reentra.web.visiting import Visit
+
+# Of the API, and yet what a browser shows to somebody who signs in.
+_OF_BROWSERS = (SIGN_IN, CALLBACK)
 
 
 def is_page(request: Request[Any, Any, Any]) -> bool:
     """Tell whether an address is a page's, or the API's."""
-    return not request.url.path.startswith("/api/")
+    path = request.url.path
+    return not path.startswith("/api/") or (
+        path in _OF_BROWSERS and "text/html" in request.headers.get("accept", "")
+    )
 
 
 def of_error(request: Request[Any, Any, Any], failure: Exception) -> Response[Any]:
-    """Answer with one of our own errors; who is not signed in is led to where one signs in."""
-    if isinstance(failure, errors.NotSignedIn) and is_page(request):
-        return _to_sign_in(request)
+    """Answer with one of our own errors; who must show who they are is led to where one does."""
+    if request.url.path.startswith("/api/"):
+        return _answer(request, problems.of_error(request, failure))
+    if isinstance(failure, errors.NotSignedIn):
+        return _led(request, "/sign-in")
+    if isinstance(failure, errors.FreshSignInNeeded):
+        return _led(request, "/confirm")
     return _answer(request, problems.of_error(request, failure))
 
 
@@ -50,9 +61,5 @@ def _answer(request: Request[Any, Any, Any], answer: Response[problems.Problem])
     return shown
 
 
-def _to_sign_in(request: Request[Any, Any, Any]) -> Response[Any]:
-    wanted = request.url.path if request.method == "GET" else "/"
-    if request.url.query and request.method == "GET":
-        wanted += f"?{request.url.query}"
-    address = "/sign-in" if wanted == "/" else f"/sign-in?next={quote(wanted, safe='/')}"
-    return Redirect(address, status_code=303)
+def _led(request: Request[Any, Any, Any], address: str) -> Response[Any]:
+    return Redirect(and_back(address, wanted_by(request)), status_code=303)

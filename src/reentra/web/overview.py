@@ -12,7 +12,7 @@ from litestar.params import FromPath
 from reentra import clock as clocks
 from reentra.access import Permission
 from reentra.api import jobs, snapshots, tenants
-from reentra.web import rendering
+from reentra.web import rendering, signin
 from reentra.web.routing import Needs, form_for, page
 from reentra.web.visiting import Visit, Visiting
 
@@ -23,7 +23,10 @@ _MOST_KINDS = 10  # that the chart of kinds names
 
 @page("/", Needs.SIGN_IN)
 def first(visit: Visiting) -> Response[Any]:
-    """Lead to the one tenant that somebody sees, or to the list."""
+    """Lead to what was wanted before a sign-in elsewhere, the one tenant somebody sees, or all."""
+    wanted = signin.remembered(visit)
+    if wanted != "/":
+        return signin.forget(visit, visit.lead(wanted))
     known = visit.ask(tenants.list_tenants)["items"]
     if len(known) == 1:
         return visit.lead(rendering.path("tenants", known[0]["name"]))
