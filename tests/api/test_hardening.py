@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import zipfile
 
+import anyio
 import pytest
+from litestar.exceptions import LitestarException
 
 from reentra.access import Role
+from reentra.api import hardening, make_api
 from reentra.api.application import PREFIX
+from reentra.api.hardening import Message
 
 from .conftest import CONSOLE, HOST, PASSPHRASE, PASSWORD, Api, Caller
 
@@ -44,7 +49,13 @@ def test_a_large_body_is_refused(api: Api) -> None:
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
 
 
-@pytest.mark.parametrize("text", ["[" * 50_000, '{"a":' * 50_000, "[" * 33 + "]" * 33])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 50_000, '{"a":' * 50_000, "[" * 33 + "]" * 33, "[" + "[]," * 20_000 + "[]]",
+        "[" * 33 + '"",' * 60_000,
+    ],
+)  # fmt: skip
 def test_a_deeply_nested_body_is_refused(api: Api, text: str) -> None:
     answer = api.client.post(
         f"{PREFIX}/session",
@@ -52,6 +63,74 @@ def test_a_deeply_nested_body_is_refused(api: Api, text: str) -> None:
         headers={"host": HOST, "content-type": "application/json"},
     )
     assert (answer.status_code, answer.json()["code"]) == (400, "usage")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_refused"),
+    [
+        (b"[" * 32 + b"]" * 32, False),
+        (b'{"a":' * 32 + b"1" + b"}" * 32, False),
+        (b'{"a":[' * 16 + b"{}" + b"]}" * 16, True),
+        (b'["' + b"[" * 100 + b'"]', False),
+        (b'["\\"' + b"[" * 100 + b'"]', False),
+        (b'["\\\\",' + b"[" * 33 + b"]" * 33 + b"]", True),
+        (b"[" + b'{"a":[1]},' * 3000 + b"1]", False),
+        (b'"' + b"[" * 50, False),
+    ],
+)
+def test_how_deep_json_is_is_told_by_its_brackets_outside_of_strings(
+    text: bytes, is_refused: bool
+) -> None:
+    assert hardening._is_too_intricate(text) == is_refused
+
+
+class Hangup(Exception):
+    """What a server tells that cannot send any more."""
+
+
+@pytest.mark.parametrize("ending", ["goes away", "cannot be reached", "listens"])
+def test_a_download_of_the_trail_that_breaks_off_is_recorded_as_that(api: Api, ending: str) -> None:
+    admin = api.admin
+    asked = False
+    gone = anyio.Event()
+
+    async def receive() -> Message:
+        nonlocal asked
+        if not asked:
+            asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            if ending == "cannot be reached":
+                raise Hangup
+            if ending == "goes away":
+                gone.set()
+                await anyio.sleep(5)  # it does not come back; what sends is stopped
+            if not message.get("more_body", False):
+                gone.set()
+
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET",
+        "scheme": "https", "path": f"{PREFIX}/audit/export", "raw_path": b"", "query_string": b"",
+        "root_path": "", "client": ("testclient", 1), "server": (HOST, 443),
+        "headers": [
+            (b"host", HOST.encode()), (b"cookie", f"__Host-reentra={admin.cookie}".encode()),
+        ],
+    }  # fmt: skip
+
+    async def fetch() -> None:
+        with contextlib.suppress(LitestarException):
+            await make_api(api.serving)(scope, receive, send)
+
+    anyio.run(fetch)
+    record = next(
+        record for record in api.serving.access.trail.list_records() if record.result != "begun"
+    )
+    assert record.action == "audit.export"
+    assert record.result == ("done" if ending == "listens" else "broken off")
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "[]", "null", '{"name": 1}', '{"name": "x"}'])

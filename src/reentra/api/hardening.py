@@ -5,17 +5,22 @@ It also writes how a recorded request ended into the audit trail.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import orjson
-from anyio import to_thread
+from anyio import CancelScope, to_thread
 
 from reentra.access import Entry
 from reentra.api.serving import Serving
 
 MOST_BODY_BYTES = 1024 * 1024
 DEEPEST = 32
+# Of a body with more than ``DEEPEST`` brackets, so that looking at one costs milliseconds: the
+# longest list that a megabyte holds of ids has 50,000 quotes and one bracket.
+MOST_BRACKETS = 10_000
+MOST_QUOTES = 100_000
 # The protocol's own shapes (asgi.readthedocs.io); the framework's types describe its inside.
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -23,7 +28,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
-_OPENING, _CLOSING, _QUOTE, _ESCAPE = b"[{", b"]}", 0x22, 0x5C
+# Possessive, and with a last quote that may be missing: nothing in it is read twice.
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_AS_LISTS = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -57,10 +65,10 @@ class Hardening:
             return
         if scope["type"] != "http":
             return  # no websocket: the server closes it
-        status = 500
+        status, is_whole = 500, False
 
         async def harden(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_whole
             if message["type"] == "http.response.start":
                 status = message["status"]
                 named = {name.lower() for name, _ in message["headers"]}
@@ -76,6 +84,8 @@ class Hardening:
                     ),
                 ]
             await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                is_whole = True
 
         if not self._is_ours(scope):
             await _refuse(harden, 421, "wrong_host", "This is not the host that was asked for.")
@@ -91,13 +101,17 @@ class Hardening:
         if body is None:
             await _refuse(harden, 413, "too_large", "The body is too large.")
             return
-        if _depth(body) > DEEPEST:
-            await _refuse(harden, 400, "usage", "The body is nested too deeply.")
+        if _is_too_intricate(body):
+            await _refuse(
+                harden, 400, "usage", "The body is nested too deeply, or has too many parts."
+            )
             return
         try:
             await self._inner(scope, _replaying(body, receive), harden)
         finally:
-            await self._record_end(scope, status)
+            # Shielded: when the caller goes away all of this is cancelled, but for the record.
+            with CancelScope(shield=True):
+                await self._record_end(scope, status, is_whole)
 
     def _is_ours(self, scope: Scope) -> bool:
         named = [value for name, value in scope["headers"] if name.lower() == b"host"]
@@ -108,12 +122,14 @@ class Hardening:
             return host.partition("]")[0] + "]" in self._serving.hosts
         return host.partition(":")[0] in self._serving.hosts
 
-    async def _record_end(self, scope: Scope, status: int) -> None:
+    async def _record_end(self, scope: Scope, status: int, is_whole: bool) -> None:
         recorded = scope.get("state", {}).get("recorded")
         if recorded is None:
             return
         actor, entry = recorded
-        result = "done" if status < 400 else f"failed {status}"
+        result = "done" if is_whole else "broken off"
+        if status >= 400:
+            result = f"failed {status}"
         end = Entry(entry.action, entry.tenant, entry.target, result)
         await to_thread.run_sync(self._serving.access.trail.record, actor, end)
 
@@ -145,28 +161,21 @@ def _replaying(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _depth(body: bytes) -> int:
-    """Return how deeply JSON is nested, before anything parses it."""
-    if body.count(b"[") + body.count(b"{") <= DEEPEST:
-        return 0
-    depth = deepest = 0
-    is_text = is_escaped = False
-    for byte in body:
-        if is_text:
-            if is_escaped:
-                is_escaped = False
-            elif byte == _ESCAPE:
-                is_escaped = True
-            elif byte == _QUOTE:
-                is_text = False
-        elif byte == _QUOTE:
-            is_text = True
-        elif byte in _OPENING:
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in _CLOSING:
-            depth -= 1
-    return deepest
+def _is_too_intricate(body: bytes) -> bool:
+    """Tell whether JSON is nested too deeply or made of too many parts, before anything parses it.
+
+    Strings are taken out, then layer after layer from the inside, ``DEEPEST`` times at most. What
+    never closes is too deep as well.
+    """
+    brackets = body.count(b"[") + body.count(b"{")
+    if brackets <= DEEPEST:
+        return False
+    if brackets > MOST_BRACKETS or body.count(b'"') > MOST_QUOTES:
+        return True
+    left = _TEXT.sub(b"", body).translate(_AS_LISTS, _NO_BRACKETS)
+    for _ in range(DEEPEST):
+        left = left.replace(b"[]", b"")
+    return bool(left)
 
 
 async def _refuse(send: Send, status: int, code: str, detail: str) -> None:
