@@ -64,7 +64,7 @@ check: setup ## Style, types, architecture
 	$(BIN)/python tools/check_docs.py
 	$(BIN)/python tools/write_docs.py --check
 
-bench: setup ## Speed and memory, in one run (SIZE=small takes a minute)
+bench: setup web ## Speed and memory, in one run (SIZE=small takes a minute)
 	@tools/install-bench-tools
 	$(BIN)/python -m tests.bench --size $(or $(SIZE),full)
 

@@ -173,8 +173,9 @@ def _served(home: Path) -> Iterator[Caller]:
     assert process.stdout is not None
     try:
         document = next((line for line in process.stdout if line.startswith(b"{")), b"")
-        if not document:
-            raise RuntimeError(f"serve did not start: {(home.parent / 'serve.log').read_text()}")
+        if b'"set_up"' not in document:
+            told = (home.parent / "serve.log").read_text()
+            raise RuntimeError(f"serve did not start: {document.decode()}{told}")
         caller = Caller(port)
         secret = json.loads(document)["set_up"].rpartition("#")[2]
         caller("POST", "/set-up", {"secret": secret, "password": _PASSWORD})

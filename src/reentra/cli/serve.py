@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 app = App(name="serve")
 
 FIRST_PERSON = "admin"
+# A page gives up the interpreter dozens of times, and gets it back from a running backup only after
+# this long; the default of 5 ms makes people wait for a tenth of a second and more.
+_SWITCH_SECONDS = 0.0005
 
 
 @app.default
@@ -63,6 +66,7 @@ def serve(
         _keep_logs_plain(application.settings.log_level)
         link = _first_link(application)
         acting.record(application, "serve", target=f"{host}:{port}", result="begun")
+        sys.setswitchinterval(_SWITCH_SECONDS)
         worker = Worker(application)
         worker.start()
         try:
