@@ -73,3 +73,13 @@ def test_files_are_kept_by_browsers_and_pages_are_not(pages: Pages) -> None:
     assert "immutable" in file.headers["cache-control"]
     assert pages.admin_reader.get("/tenants/contoso").headers["cache-control"] == "no-store"
     assert pages.stranger.get("/static/../assets.json").status_code == 404
+
+
+def test_a_form_of_a_page_carries_the_sessions_token(pages: Pages) -> None:
+    from reentra.access.sessions import csrf_token
+
+    admin = pages.admin_reader
+    text = admin.page("/tenants/contoso")
+    forms = text.count('method="post"')
+    assert forms > 1
+    assert text.count(f'name="csrf_token" value="{csrf_token(admin.secret)}"') == forms

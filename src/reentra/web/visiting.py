@@ -96,7 +96,7 @@ class Visit:
             "tenants": known,
             "tenant": tenant,
             "person": None if self.identity is None else self.identity.person,
-            "csrf": csrf_token(secret) if secret else "",
+            "csrf_value": csrf_token(secret) if secret else "",
             "here": self.request.url.path,
             "Permission": Permission,
             "may": self.may,
