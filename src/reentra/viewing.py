@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reentra import errors
+from reentra.directory import products
 from reentra.directory.kinds import KINDS
 from reentra.directory.relationships import RELATIONSHIPS, relationships_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reentra.app import Application
     from reentra.catalog import CatalogState, SnapshotSummary
     from reentra.compare import Comparison
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from reentra.snapshots import KindSummary
 
 LIVE = "live"
+_MOST_CLIENT_IDS = 20  # that are looked for at once: each is a search
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +158,45 @@ def links_of(state: TenantState, kind: str, object_id: str) -> list[dict[str, An
             for link in incoming
         ),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What an id stands for. ``id`` is the object's own."""
+
+    kind: str
+    id: str
+    name: str
+
+
+def names_of(state: TenantState, ids: Sequence[str]) -> dict[str, Named]:
+    """Name objects by id, products and their plans by SKU, applications also by client id."""
+    found = {
+        object_id: Named(kind, object_id, name)
+        for object_id, (kind, name) in state.load_names(ids).items()
+    }
+    waiting = [one for one in ids if one not in found]
+    if waiting:
+        sold = _products_of(state)
+        found.update({one: sold[one] for one in waiting if one in sold})
+        waiting = [one for one in waiting if one not in found]
+    for kind in ("servicePrincipal", "application") if waiting else ():
+        for item in state.find_objects(kind, "appId", waiting[:_MOST_CLIENT_IDS]):
+            found.setdefault(str(item.get("appId")).lower(), Named(kind, item.id, title_of(item)))
+    return found
+
+
+def _products_of(state: TenantState) -> dict[str, Named]:
+    found = {}
+    for item in state.list_objects("subscribedSku"):
+        found[str(item.get("skuId")).lower()] = Named(
+            item.kind, item.id, products.product_name(str(item.get("skuPartNumber") or item.id))
+        )
+        for plan in item.get("servicePlans") or ():
+            found[str(plan.get("servicePlanId")).lower()] = Named(
+                item.kind, item.id, str(plan.get("servicePlanName") or plan.get("servicePlanId"))
+            )
+    return found
 
 
 def _link(

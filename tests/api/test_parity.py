@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, ...] | str] = {
         f"GET {T}/kinds/{{kind}}/objects/{{object_id}}/versions",
     ),
     "search": (f"GET {T}/search",),
-    "compare": (f"GET {T}/comparison",),
+    "compare": (f"GET {T}/comparison", f"GET {T}/changes"),
     "restore": (
         f"POST {T}/plans", f"GET {T}/plans/{{plan}}", f"GET {T}/plans/{{plan}}/steps",
         f"GET {T}/plans/{{plan}}/file", f"POST {T}/plans/{{plan}}/apply",
@@ -81,6 +81,11 @@ ROUTES = {
     f"POST {T}/approvals/{{approval}}": "approvals bind the API alone",
     f"GET {T}/snapshots/{{snapshot}}/selection": "whoever types ids knows what they typed",
     f"GET {T}/storage": "whoever has a shell lists the store itself",
+    f"GET {T}/moments": "a part of `snapshots`, for choosing one of many",
+    f"GET {T}/snapshots/{{snapshot}}/names": "`show` names what it shows",
+    f"GET {T}/snapshots/{{snapshot}}/kinds/{{kind}}/objects/{{object_id}}/relationships": (
+        "a part of `show`, in pages"
+    ),
 }
 
 

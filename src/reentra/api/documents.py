@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypedDict, cast
 
 from reentra.access import Role
+from reentra.compare import Change, LinkChange
 from reentra.database import StepStatus
 from reentra.directory.state import Coverage, CoverageStatus
 from reentra.snapshots.info import SnapshotStatus
@@ -370,12 +371,33 @@ class StorageDocument(TypedDict):
     bytes: int
 
 
+class MomentDocument(TypedDict):
+    """A snapshot and when it was taken."""
+
+    id: str
+    created_at: str
+
+
+class MomentsDocument(TypedDict):
+    """Snapshots around one, newest first; ``total`` is how many there are to choose from."""
+
+    around: MomentDocument
+    newest: MomentDocument
+    oldest: MomentDocument
+    total: int
+    items: list[MomentDocument]
+
+
 class ListedObjectDocument(TypedDict):
-    """An object in a list. ``modified_at``: when the snapshot was taken that first had it so."""
+    """An object in a list. ``modified_at``: when the snapshot was taken that first had it so.
+
+    ``properties`` holds those that were asked for and that it has.
+    """
 
     id: str
     display_name: str
     modified_at: str
+    properties: dict[str, Any]
 
 
 class ObjectsPage(TypedDict):
@@ -427,6 +449,37 @@ class LinkedDocument(TypedDict):
     target_name: str
 
 
+class LinkGroupDocument(TypedDict):
+    """How many links of one relationship an object has in one direction."""
+
+    relationship: str
+    direction: Literal["to", "from"]
+    total: int
+
+
+class LinksPage(TypedDict):
+    """Links of an object; ``groups`` count them all."""
+
+    snapshot: str
+    groups: list[LinkGroupDocument]
+    items: list[LinkedDocument]
+    next: str
+
+
+class NamedDocument(TypedDict):
+    """What an id stands for. ``id`` is the object's own, which a client id is not."""
+
+    kind: str
+    id: str
+    display_name: str
+
+
+class NamesDocument(TypedDict):
+    """What ids stand for, of those that are known."""
+
+    items: dict[str, NamedDocument]
+
+
 class ObjectDocument(TypedDict):
     """An object with its properties, as Graph returned them, and its links."""
 
@@ -444,6 +497,8 @@ class VersionDocument(TypedDict):
     began: str
     ended: str | None
     deleted: bool
+    began_at: str
+    ended_at: str | None
 
 
 class VersionsDocument(TypedDict):
@@ -469,6 +524,67 @@ class HitsPage(TypedDict):
     """What a search found, newest version first."""
 
     items: list[HitDocument]
+    next: str
+
+
+class PropertyChangeDocument(TypedDict):
+    """One leaf that differs. ``null`` stands for absent and empty alike."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+class _LinkChange(TypedDict):
+    relationship: str
+    change: LinkChange
+    target: str
+    target_kind: str
+    target_name: str
+
+
+class LinkChangeDocument(_LinkChange, total=False):
+    """One link that came or went, told at its source."""
+
+    qualifier: str
+
+
+class _ObjectChange(TypedDict):
+    change: Change
+    kind: str
+    id: str
+    display_name: str
+    properties: list[PropertyChangeDocument]
+    relationships: list[LinkChangeDocument]
+
+
+class ObjectChangeDocument(_ObjectChange, total=False):
+    """An object that changed. ``id`` is the one it had before; ``new_id`` when it has another."""
+
+    new_id: str
+
+
+class IncompleteDocument(CoverageDocument):
+    """A kind or relationship of which one side knows only a part."""
+
+    name: str
+    state: str
+
+
+class ChangesPage(TypedDict):
+    """What differs between two states, in parts.
+
+    ``counts`` are of all of it, by kind; ``refs`` names the objects of all of it as ``kind/id``,
+    when asked for. ``total`` is how many there are in the list that the page is a part of.
+    """
+
+    before: str
+    after: str
+    counts: dict[str, Counts]
+    incomplete: list[IncompleteDocument]
+    total: int
+    items: list[ObjectChangeDocument]
+    refs: list[str]
     next: str
 
 

@@ -9,6 +9,7 @@ import msgspec
 from reentra.access import Role
 from reentra.api import documents as docs
 from reentra.api import downloads, jobs, oidc, people, restores, session, tenants
+from reentra.compare import Change, LinkChange
 from reentra.database import StepStatus
 from reentra.directory.state import CoverageStatus
 from reentra.restore.plan import PLAN_VERSION
@@ -128,6 +129,39 @@ LISTED: docs.ListedObjectDocument = {
     "id": _GROUP,
     "display_name": "Finance",
     "modified_at": _NOON,
+    "properties": {"mailNickname": "finance"},
+}
+MOMENT: docs.MomentDocument = {"id": _SNAPSHOT, "created_at": _NOON}
+LINK_GROUP: docs.LinkGroupDocument = {
+    "relationship": "group.members",
+    "direction": "to",
+    "total": 1,
+}
+NAMED: docs.NamedDocument = {"kind": "user", "id": _USER, "display_name": "Adele Vance"}
+PROPERTY_CHANGE: docs.PropertyChangeDocument = {
+    "path": "description",
+    "before": "Pays the bills",
+    "after": None,
+}
+LINK_CHANGE: docs.LinkChangeDocument = {
+    "relationship": "group.members",
+    "change": LinkChange.REMOVED,
+    "target": _USER,
+    "target_kind": "user",
+    "target_name": "Adele Vance",
+}
+OBJECT_CHANGE: docs.ObjectChangeDocument = {
+    "change": Change.MODIFIED,
+    "kind": "group",
+    "id": _GROUP,
+    "display_name": "Finance",
+    "properties": [PROPERTY_CHANGE],
+    "relationships": [LINK_CHANGE],
+}
+INCOMPLETE: docs.IncompleteDocument = {
+    **COVERAGE,
+    "name": "conditionalAccessPolicy",
+    "state": "live",
 }
 LINKED: docs.LinkedDocument = {
     "relationship": "group.members",
@@ -136,7 +170,13 @@ LINKED: docs.LinkedDocument = {
     "target_kind": "user",
     "target_name": "Adele Vance",
 }
-VERSION: docs.VersionDocument = {"began": _BEFORE, "ended": None, "deleted": False}
+VERSION: docs.VersionDocument = {
+    "began": _BEFORE,
+    "ended": None,
+    "deleted": False,
+    "began_at": "2026-11-22T12:00:00Z",
+    "ended_at": None,
+}
 HIT: docs.HitDocument = {
     "kind": "group",
     "id": _GROUP,
@@ -347,7 +387,26 @@ _ANSWERS: dict[type, Any] = {
         "missing": [],
         "total": 1,
     },
+    docs.MomentDocument: MOMENT,
+    docs.MomentsDocument: {
+        "around": MOMENT, "newest": MOMENT, "oldest": MOMENT, "total": 1, "items": [MOMENT],
+    },
     docs.LinkedDocument: LINKED,
+    docs.LinkGroupDocument: LINK_GROUP,
+    docs.LinksPage: {
+        "snapshot": _SNAPSHOT, "groups": [LINK_GROUP], "items": [LINKED], "next": _LAST,
+    },
+    docs.NamedDocument: NAMED,
+    docs.NamesDocument: {"items": {_USER: NAMED}},
+    docs.PropertyChangeDocument: PROPERTY_CHANGE,
+    docs.LinkChangeDocument: LINK_CHANGE,
+    docs.ObjectChangeDocument: OBJECT_CHANGE,
+    docs.IncompleteDocument: INCOMPLETE,
+    docs.ChangesPage: {
+        "before": _SNAPSHOT, "after": "live", "counts": {"group": {"modified": 1}},
+        "incomplete": [INCOMPLETE], "total": 1, "items": [OBJECT_CHANGE],
+        "refs": [f"group/{_GROUP}"], "next": _LAST,
+    },
     docs.ObjectDocument: {
         "snapshot": _SNAPSHOT,
         "kind": "group",

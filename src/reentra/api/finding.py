@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import orjson
 from litestar.params import FromPath, FromQuery
@@ -12,15 +13,23 @@ from reentra import clock as clocks
 from reentra import errors, viewing
 from reentra.access import Permission
 from reentra.api import paging
-from reentra.api.documents import HitsPage
+from reentra.api.documents import (
+    ChangesPage,
+    HitsPage,
+    IncompleteDocument,
+    ObjectChangeDocument,
+)
 from reentra.api.routing import route
 from reentra.api.serving import Served, Serving
 from reentra.api.snapshots import asked_moment
 from reentra.catalog import SearchQuery
+from reentra.compare import Change
 from reentra.directory.selection import Selection
 
 _TAGS = ("finding",)
 _LINES_AT_ONCE = 100
+_MOST_REFS = 5_000
+_WAS_THERE = (Change.MODIFIED, Change.DELETED)
 Many = FromQuery[list[str] | None]
 
 
@@ -102,6 +111,62 @@ def compare(
     return Stream(chunks(), media_type="application/x-ndjson")
 
 
+@route(
+    "GET", "/tenants/{tenant:str}/changes", Permission.BROWSE, tags=_TAGS,
+    summary="What differs between two snapshots, or now, in pages",
+)  # fmt: skip
+def list_changes(
+    tenant: FromPath[str],
+    serving: Served,
+    before: FromQuery[str],
+    after: FromQuery[str],
+    kind: Many = None,
+    id: Many = None,  # noqa: A002  the parameter's name
+    change: FromQuery[Change | None] = None,
+    all: FromQuery[bool] = False,  # noqa: A002
+    refs: FromQuery[bool] = False,
+    cursor: FromQuery[str] = "",
+    limit: FromQuery[int] = 100,
+) -> ChangesPage:
+    """Return the same comparison in pages: by kind, then by name. ``change`` keeps one sort.
+
+    Every page of a comparison with ``live`` reads the tenant anew. ``refs`` also names what was
+    there before, all of it when it is no more than 5,000.
+    """
+    serving.synced(tenant)
+    kinds, ids = tuple(kind or ()), tuple(id or ())
+    Selection.parse(kinds, [one for one in ids if "/" in one])
+    offset, limit = paging.position_of(cursor, 0), paging.limited(limit)
+    with serving.visiting() as application:
+        found = viewing.comparison(application, tenant, before, after, kinds, ids, is_all=all)
+        told = [
+            entry
+            for entry in found.ordered()
+            if (change is None or entry.change is change) and (ids or _is_of(entry.kind, kinds))
+        ]
+        page = told[offset : offset + limit]
+        items = [cast("ObjectChangeDocument", one.to_json()) for one in found.told(page)]
+        restorable = [entry for entry in told if entry.change in _WAS_THERE] if refs else []
+        counts = {kind: words for kind, words in found.counts.items() if _is_of(kind, kinds) or ids}
+        after_page = offset + limit
+        return {
+            "before": found.before,
+            "after": found.after,
+            "counts": counts,
+            "incomplete": [cast("IncompleteDocument", one.to_json()) for one in found.incomplete],
+            "total": len(told),
+            "items": items,
+            "refs": [f"{one.kind}/{one.id}" for one in restorable]
+            if len(restorable) <= _MOST_REFS
+            else [],
+            "next": paging.cursor_of(after_page) if after_page < len(told) else "",
+        }
+
+
+def _is_of(kind: str, kinds: tuple[str, ...]) -> bool:
+    return not kinds or kind in kinds
+
+
 def _lines(
     serving: Serving,
     tenant: str,
@@ -141,4 +206,4 @@ def _lines(
             yield orjson.dumps({"error": failure.to_json()}) + b"\n"
 
 
-ROUTES = (search, compare)
+ROUTES = (search, compare, list_changes)

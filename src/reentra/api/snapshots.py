@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
 import zoneinfo
+from collections.abc import Sequence
 from typing import Literal, cast
 
 from litestar.params import FromPath, FromQuery
@@ -17,6 +19,8 @@ from reentra.api.documents import (
     DaysDocument,
     KindDocument,
     LinkedDocument,
+    MomentDocument,
+    MomentsDocument,
     ObjectDocument,
     ObjectsPage,
     SelectedDocument,
@@ -106,6 +110,49 @@ def list_days(
     return {"zone": zone, "items": list(days.values()), "months": months}
 
 
+@route(
+    "GET", "/tenants/{tenant:str}/moments", Permission.BROWSE, tags=_TAGS,
+    summary="When snapshots were taken, around one of them",
+)  # fmt: skip
+def list_moments(
+    tenant: FromPath[str],
+    serving: Served,
+    around: FromQuery[str] = "latest",
+    kind: FromQuery[str] = "",
+    id: FromQuery[str] = "",  # noqa: A002  the parameter's name
+    limit: FromQuery[int] = 100,
+) -> MomentsDocument:
+    """List the snapshots nearest to one, half of them before and half after it, newest first.
+
+    With ``kind`` and ``id`` only those in which that object is not as it is in ``around``.
+    """
+    tenant_id = serving.synced(tenant)
+    limit = paging.limited(limit)
+    catalog = serving.application.catalog
+    centre = catalog.resolve_snapshot(tenant_id, around)
+    times = catalog.list_snapshot_times(tenant_id)
+    places = {snapshot_id: place for place, (snapshot_id, _) in enumerate(times)}
+    here = places[centre.id]
+    offered: Sequence[int] = range(len(times))
+    if kind or id:
+        ensure_kind(kind)
+        differing = catalog.differing_snapshots(tenant_id, kind, id, centre.id)
+        offered = sorted(places[one] for one in differing if one in places)
+    middle = bisect.bisect_left(offered, here)
+    first = max(0, min(middle - limit // 2, len(offered) - limit))
+
+    def told(place: int) -> MomentDocument:
+        return {"id": times[place][0], "created_at": clocks.iso(times[place][1])}
+
+    return {
+        "around": told(here),
+        "newest": told(len(times) - 1),
+        "oldest": told(0),
+        "total": len(offered),
+        "items": [told(place) for place in reversed(offered[first : first + limit])],
+    }
+
+
 @route("GET", _OF + "/{snapshot:str}", Permission.BROWSE, tags=_TAGS, summary="One snapshot")
 def show_snapshot(
     tenant: FromPath[str], snapshot: FromPath[str], serving: Served
@@ -165,11 +212,15 @@ def list_objects(
     text: FromQuery[str] = "",
     sort: FromQuery[Literal["name", "modified"]] = "name",
     descending: FromQuery[bool] = False,
+    property: FromQuery[list[str] | None] = None,  # noqa: A002  the parameter's name
     cursor: FromQuery[str] = "",
     limit: FromQuery[int] = 100,
 ) -> ObjectsPage:
-    """List the objects of a kind, those whose name, mail or id holds ``text``."""
-    _ensure_kind(kind)
+    """List the objects of a kind, those whose name, mail or id holds ``text``.
+
+    Each comes with the values of ``property``, which may be said several times.
+    """
+    ensure_kind(kind)
     tenant_id = serving.synced(tenant)
     catalog = serving.application.catalog
     offset, limit = paging.position_of(cursor, 0), paging.limited(limit)
@@ -179,13 +230,26 @@ def list_objects(
             tenant_id, summary.id, kind, text=text, sort=sort, descending=descending,
             offset=offset, limit=limit,
         )  # fmt: skip
+        bodies = {}
+        if property:
+            state = catalog.state(tenant_id, summary.id)
+            bodies = state.load_objects(kind, [row.id for row in found.rows])
     after = offset + len(found.rows)
     return {
         "snapshot": summary.id,
         "kind": kind,
         "total": found.total,
         "items": [
-            {"id": row.id, "display_name": row.name, "modified_at": clocks.iso(row.modified_at)}
+            {
+                "id": row.id,
+                "display_name": row.name,
+                "modified_at": clocks.iso(row.modified_at),
+                "properties": {
+                    name: bodies[row.id].properties[name]
+                    for name in property or ()
+                    if row.id in bodies and name in bodies[row.id].properties
+                },
+            }
             for row in found.rows
         ],
         "next": paging.cursor_of(after) if after < found.total else "",
@@ -202,9 +266,13 @@ def show_object(
     kind: FromPath[str],
     object_id: FromPath[str],
     serving: Served,
+    relationships: FromQuery[bool] = True,
 ) -> ObjectDocument:
-    """Return an object's properties and links, with the names of what it is linked to."""
-    _ensure_kind(kind)
+    """Return an object's properties and links, with the names of what it is linked to.
+
+    ``relationships=false`` leaves the links out: an object may have very many of them.
+    """
+    ensure_kind(kind)
     tenant_id = serving.synced(tenant)
     with serving.application.catalog.one_moment(tenant_id):
         seen = viewing.snapshot_of(serving.application, tenant_id, snapshot)
@@ -214,7 +282,7 @@ def show_object(
                 f"Snapshot {seen.snapshot_id} has no {kind} {object_id}.",
                 hint="Search finds objects over all snapshots.",
             )
-        links = viewing.links_of(seen.state, kind, object_id)
+        links = viewing.links_of(seen.state, kind, object_id) if relationships else []
     return {
         "snapshot": seen.snapshot_id,
         "kind": kind,
@@ -240,16 +308,23 @@ def list_versions(
 
     With ``differing_from`` also the snapshots in which it is not as in that one, newest first.
     """
-    _ensure_kind(kind)
+    ensure_kind(kind)
     tenant_id = serving.synced(tenant)
     catalog = serving.application.catalog
     differing = None
     if differing_from:
         summary = catalog.resolve_snapshot(tenant_id, differing_from)
         differing = catalog.differing_snapshots(tenant_id, kind, object_id, summary.id)
+    taken = dict(catalog.list_snapshot_times(tenant_id))
     return {
         "items": [
-            {"began": item.began, "ended": item.ended, "deleted": item.is_deleted}
+            {
+                "began": item.began,
+                "ended": item.ended,
+                "deleted": item.is_deleted,
+                "began_at": clocks.iso(taken[item.began]),
+                "ended_at": clocks.iso(taken[item.ended]) if item.ended else None,
+            }
             for item in catalog.list_versions(tenant_id, kind, object_id)
         ],
         "differing": differing,
@@ -327,7 +402,11 @@ def _no_changes(day: str) -> DayDocument:
     }
 
 
-def _ensure_kind(kind: str) -> None:
+def ensure_kind(kind: str) -> None:
+    """Refuse a kind that there is not.
+
+    Raises: ``NotFound``.
+    """
     if kind not in KINDS:
         raise errors.NotFound(
             f"There is no kind {kind!r}.", hint=f"Kinds are: {', '.join(sorted(KINDS))}."
@@ -335,7 +414,6 @@ def _ensure_kind(kind: str) -> None:
 
 
 ROUTES = (
-    list_snapshots, list_days, show_snapshot, show_selection, list_objects, show_object,
-    list_versions,
-    show_storage,
+    list_snapshots, list_days, list_moments, show_snapshot, show_selection, list_objects,
+    show_object, list_versions, show_storage,
 )  # fmt: skip

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from reentra import clock as clocks
 from reentra import errors, progress
-from reentra.catalog import chain, differences, searching
+from reentra.catalog import chain, differences, linked, searching
 from reentra.catalog.indexing import SnapshotIndexer
 from reentra.catalog.naming import LATEST, resolved
 from reentra.catalog.reading import (
@@ -317,6 +317,35 @@ class Catalog:
         """
         with self.reading(tenant_id) as reader:
             return reader.differing_snapshots(kind, object_id, snapshot_id)
+
+    @_healing
+    def count_links(
+        self, tenant_id: str, snapshot_id: str, relationship: str, object_id: str, *, outgoing: bool
+    ) -> int:
+        """Return how many links of one relationship an object has in one direction."""
+        with self.reading(tenant_id) as reader:
+            return linked.count_links(
+                reader, snapshot_id, relationship, object_id, outgoing=outgoing
+            )
+
+    @_healing
+    def list_links(
+        self,
+        tenant_id: str,
+        snapshot_id: str,
+        relationship: str,
+        object_id: str,
+        *,
+        outgoing: bool,
+        offset: int,
+        limit: int,
+    ) -> list[linked.LinkEnd]:
+        """Return a part of those links, in an order that is always the same."""
+        with self.reading(tenant_id) as reader:
+            return linked.page_of_links(
+                reader, snapshot_id, relationship, object_id, outgoing=outgoing, offset=offset,
+                limit=limit,
+            )  # fmt: skip
 
     @_healing
     def candidates(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from reentra.compare.values import PropertyChange
 from reentra.directory.objects import Relationship
@@ -136,6 +136,15 @@ class Incomplete:
         return {"name": self.name, "state": self.state, **self.coverage.to_json()}
 
 
+class Told(NamedTuple):
+    """One entry of a comparison before its bodies are read. ``id`` is the one it had before."""
+
+    change: Change
+    kind: str
+    id: str
+    key: tuple[str, str]
+
+
 class Comparison:
     """The changes between two states: iterate over it, as often as needed.
 
@@ -148,16 +157,30 @@ class Comparison:
         after: str,
         incomplete: tuple[Incomplete, ...],
         counts: dict[str, Counter[Change]],
-        produce: Callable[[], Iterator[ObjectChange]],
+        ordered: Callable[[], list[Told]],
+        produce: Callable[[Iterable[tuple[str, str]]], Iterator[ObjectChange]],
     ) -> None:
         self.before = before
         self.after = after
         self.incomplete = incomplete
         self._counts = counts
+        self._ordered = ordered
         self._produce = produce
 
     def __iter__(self) -> Iterator[ObjectChange]:
-        return self._produce()
+        return self.told(self.ordered())
+
+    def ordered(self) -> list[Told]:
+        """Return what there is to tell, in order, without reading bodies.
+
+        It is the same each time a comparison of the same two snapshots is made. An entry may turn
+        out to be no change when it is told.
+        """
+        return self._ordered()
+
+    def told(self, entries: Iterable[Told]) -> Iterator[ObjectChange]:
+        """Yield the changes of some entries."""
+        return self._produce(entry.key for entry in entries)
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:

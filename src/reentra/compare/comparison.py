@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from reentra.compare.changes import (
@@ -14,6 +14,7 @@ from reentra.compare.changes import (
     LinkChange,
     ObjectChange,
     RelationshipChange,
+    Told,
 )
 from reentra.compare.identity import Identities, comparable_body
 from reentra.compare.links import LinkScan
@@ -86,7 +87,12 @@ def compare(
     report = _Report(before, after, identities, objects.entries, include_equal)
     counts = objects.counts()
     return Comparison(
-        before.label, after.label, tuple(incomplete), counts, lambda: report.produce(counts)
+        before.label,
+        after.label,
+        tuple(incomplete),
+        counts,
+        report.ordered,
+        lambda keys: report.produce(keys, counts),
     )
 
 
@@ -111,13 +117,22 @@ class _Report:
         self._entries = entries
         self._include_equal = include_equal
 
-    def produce(self, counts: dict[str, Counter[Change]]) -> Iterator[ObjectChange]:
-        """Yield the changes in order; an entry that turns out to be no change is uncounted."""
+    def ordered(self) -> list[Told]:
+        """Return what there is to tell, in order, without reading bodies."""
         order = sorted(
             self._entries,
             key=lambda key: (KINDS[key[0]].phase, self._name(key).lower(), self._name(key), key),
         )
-        for piece in chunks(order, LOADED_AT_ONCE):
+        return [
+            Told(entry.change, key[0], entry.before_id or entry.after_id or key[1], key)
+            for key, entry in ((key, self._entries[key]) for key in order)
+        ]
+
+    def produce(
+        self, keys: Iterable[_Key], counts: dict[str, Counter[Change]]
+    ) -> Iterator[ObjectChange]:
+        """Yield those changes; an entry that turns out to be no change is uncounted."""
+        for piece in chunks(keys, LOADED_AT_ONCE):
             left = self._load(self._before, piece, is_after=False)
             right = self._load(self._after, piece, is_after=True)
             names = self._target_names(piece)
