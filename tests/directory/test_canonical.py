@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import random
+import re
 from typing import Any
 
+import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reentra.directory import canonical
@@ -41,6 +44,90 @@ def test_the_order_of_keys_and_of_unordered_lists_does_not_count(
     assert canonical.canonical_bytes("group", body) == canonical.canonical_bytes(
         "group", shuffled(body, rng)
     )
+
+
+VARIED = st.sampled_from(
+    [
+        "2026-01-02T03:04:05Z",
+        "2026-01-02T03:04:05.120Z",
+        "2026-01-02T03:04:05.000+00:00",
+        "2026-01-02T03:04:05+00:00",
+        "2026-13-02 03:04:05.000Z",
+        "EFB87545-963c-4E0D-99df-69c6916d9eb0",
+        "efb87545-963c-4e0d-99df-69c6916d9eb0",
+        "an address of 36 letters @ Example.X",
+        "Somebody.With.A.Name@Contoso.example",
+        " b A  c ",
+        "#microsoft.graph.user",
+        "ZEBRA",
+        "zebra!",
+    ]
+)
+VARIED_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False) | VARIED | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=12,
+)
+PLAIN_NAMES = st.sampled_from(["city", "jobTitle", "description", "extension_1_x"]) | TEXT
+RULED_NAMES = st.sampled_from(
+    sorted(
+        {"id", "@odata.type", "manager@odata.context", "scope"}
+        | KINDS["user"].volatile
+        | KINDS["user"].case_insensitive
+        | {name for row in KINDS.values() for name in row.ordered | row.word_sets}
+    )
+)
+
+
+def naive_form(value: Any, is_ordered: bool = False) -> Any:
+    """Return the canonical form as the documentation tells it, one rule after the other."""
+    if isinstance(value, str):
+        if len(value) == 36 and value[8] == value[13] == value[18] == "-":
+            return value.lower()
+        moment = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|\+00:00)", value)
+        if moment is None:
+            return value
+        return moment[1] + (moment[2] or "").rstrip("0").rstrip(".") + "Z"
+    if isinstance(value, dict):
+        items = {name: naive_form(item) for name, item in value.items()}
+        return {name: item for name, item in items.items() if item is not None} or None
+    if isinstance(value, list):
+        items = [naive_form(item) for item in value]
+        if not is_ordered:
+            items.sort(key=lambda item: orjson.dumps(item, option=orjson.OPT_SORT_KEYS))
+        return items or None
+    return value
+
+
+def naive_bytes(kind: str, body: dict[str, Any]) -> bytes:
+    """Return canonical bytes, property by property."""
+    row = KINDS[kind]
+    result = {}
+    for name, value in body.items():
+        if name == "@odata.type":
+            form = None if value == row.odata_type else naive_form(value)
+        elif name == "id" or "@" in name or name in row.volatile:
+            continue
+        else:
+            form = naive_form(value, name in row.ordered)
+            if isinstance(value, str) and name in row.case_insensitive:
+                form = form.lower()
+            elif isinstance(value, str) and name in row.word_sets:
+                form = " ".join(sorted(form.split())) or None
+        if form is not None:
+            result[name] = form
+    return orjson.dumps(result, option=orjson.OPT_SORT_KEYS)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(["user", "oAuth2PermissionGrant", "conditionalAccessPolicy", "namedLocation"]),
+    st.dictionaries(PLAIN_NAMES | RULED_NAMES, VARIED_JSON, max_size=8),
+)
+def test_canonical_bytes_are_what_their_definition_says(kind: str, body: dict[str, Any]) -> None:
+    before = copy.deepcopy(body)
+    assert canonical.canonical_bytes(kind, body) == naive_bytes(kind, body)
+    assert body == before
 
 
 @given(BODIES, st.sampled_from(sorted(KINDS["user"].volatile)), JSON)
