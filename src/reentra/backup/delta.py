@@ -90,7 +90,7 @@ def _ends(
             raise errors.Unavailable(
                 f"Graph returned a link of {source_id} ({row.property}) without an id."
             )
-        if not target_id.islower():
+        if target_id != target_id.lower():
             target_id = canonical_id(target_id)
         end = (target_id, _kind_of_type(target.get("@odata.type", "")))
         (removed if "@removed" in target else added).append(end)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-_KEY_BYTES = 16
+from reentra.snapshots import identifiers
+
+_KEY_BYTES = identifiers.GUID_BYTES
 _FEWEST_BUCKETS = 64  # a power of two
 _MOST_KEYS = 16  # in a bucket, on average
+_MOST_RECENT = 1024  # ids that wait as texts: a column of them becomes keys in a third of the time
 
 
 class IdSet:
@@ -16,48 +19,54 @@ class IdSet:
     four times as much. Any other text is kept as it is.
     """
 
-    __slots__ = ("_buckets", "_count", "_texts")
+    __slots__ = ("_buckets", "_count", "_recent", "_texts")
 
     def __init__(self, ids: Iterable[str] = ()) -> None:
         self._buckets = [b""] * _FEWEST_BUCKETS
         self._count = 0
         self._texts: set[str] = set()
+        self._recent: set[str] = set()  # added, and not in a bucket or among the texts yet, or so
         for one in ids:
             self.add(one)
 
     def __contains__(self, object_id: str) -> bool:
+        if object_id in self._recent:
+            return True
         key = _key(object_id)
         if isinstance(key, str):
             return key in self._texts
         return _place(self._buckets[hash(key) & (len(self._buckets) - 1)], key) >= 0
 
     def __len__(self) -> int:
+        self._settle()
         return self._count + len(self._texts)
 
     def __iter__(self) -> Iterator[str]:
+        self._settle()
         for bucket in self._buckets:
             yield from map(_text, _keys(bucket))
         yield from self._texts
 
-    def add(self, object_id: str) -> bool:
-        """Add an id and return whether it is new."""
-        key = _key(object_id)
-        if isinstance(key, str):
-            before = len(self._texts)
-            self._texts.add(key)
-            return len(self._texts) > before
-        number = hash(key) & (len(self._buckets) - 1)
-        bucket = self._buckets[number]
-        if _place(bucket, key) >= 0:
-            return False
-        self._buckets[number] = bucket + key
-        self._count += 1
-        if self._count > _MOST_KEYS * len(self._buckets):
-            self._double()
-        return True
+    def __sub__(self, other: IdSet) -> list[str]:
+        """Return the ids that the other does not have."""
+        self._settle()
+        other._settle()
+        if len(self._buckets) != len(other._buckets):
+            return [one for one in self if one not in other]
+        left = [*(self._texts - other._texts)]
+        for mine, theirs in zip(self._buckets, other._buckets, strict=True):
+            left += map(_text, {*_keys(mine)}.difference(_keys(theirs)))
+        return left
+
+    def add(self, object_id: str) -> None:
+        """Add an id."""
+        self._recent.add(object_id)
+        if len(self._recent) >= _MOST_RECENT:
+            self._settle()
 
     def discard(self, object_id: str) -> bool:
         """Remove an id and return whether it was there."""
+        self._settle()
         key = _key(object_id)
         if isinstance(key, str):
             before = len(self._texts)
@@ -71,6 +80,26 @@ class IdSet:
         self._buckets[number] = bucket[:place] + bucket[place + _KEY_BYTES :]
         self._count -= 1
         return True
+
+    def _settle(self) -> None:
+        """Give the ids that were added last their places."""
+        if not self._recent:
+            return
+        recent, self._recent = self._recent, set()
+        joined = identifiers.guid_bytes([*recent])
+        keys = map(_key, recent) if joined is None else _keys(joined)
+        buckets, last = self._buckets, len(self._buckets) - 1
+        for key in keys:
+            if isinstance(key, str):
+                self._texts.add(key)
+                continue
+            number = hash(key) & last
+            bucket = buckets[number]
+            if _place(bucket, key) < 0:
+                buckets[number] = bucket + key
+                self._count += 1
+        while self._count > _MOST_KEYS * len(buckets):
+            self._double()
 
     def _double(self) -> None:
         """Divide each bucket in two, one after the other, so that no key is there twice."""
@@ -91,25 +120,14 @@ def _place(bucket: bytes, key: bytes) -> int:
     return place
 
 
-def _keys(bucket: bytes) -> Iterator[bytes]:
-    return (bucket[at : at + _KEY_BYTES] for at in range(0, len(bucket), _KEY_BYTES))
+def _keys(keys: bytes) -> list[bytes]:
+    return [keys[at : at + _KEY_BYTES] for at in range(0, len(keys), _KEY_BYTES)]
 
 
 def _key(object_id: str) -> bytes | str:
     """Return 16 bytes for a GUID that they give back letter by letter, else the id itself."""
-    if (
-        len(object_id) == 36
-        and object_id[8] == object_id[13] == object_id[18] == object_id[23] == "-"
-        and object_id.islower()
-    ):
-        try:
-            key = bytes.fromhex(object_id.replace("-", ""))
-        except ValueError:
-            return object_id
-        # Blanks between digits are read over: what is left is then too short.
-        if len(key) == _KEY_BYTES:
-            return key
-    return object_id
+    key = identifiers.encoded(object_id)
+    return key if len(key) == _KEY_BYTES else object_id
 
 
 def _text(key: bytes) -> str:

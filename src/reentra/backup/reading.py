@@ -73,7 +73,7 @@ def list_expanded(
                     f"Graph did not expand {relationship.property} of {row.list_path}.", status=200
                 )
             source_id = canonical_id(item["id"])
-            links = [link_to(relationship, source_id, target) for target in targets]
+            links = [link_to(relationship, source_id, one) for one in targets] if targets else []
             yield source_id, links, len(links) >= EXPANDED_TARGETS
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -247,8 +246,8 @@ class _Unit:
             elif links:
                 found[source_id] = {(link.target_id, link.qualifier): link for link in links}
         # What a list that is behind does not show may have links all the same.
-        known = {link.source_id for link in self._context.base.list_relationships(row.name)}
-        unlisted = {one for one in itertools.chain(known, self._objects.seen) if one not in swept}
+        known = IdSet(link.source_id for link in self._context.base.list_relationships(row.name))
+        unlisted = {*(known - swept), *(self._objects.seen - swept)}
         cut_off += sorted(self._objects.present(unlisted))
         for source_id, items in reading.list_per_source(
             self._context.lists, row.list_path, cut_off

@@ -25,13 +25,13 @@ def encoded(text: str) -> bytes:
     """Return the bytes that stand for an identifier."""
     if len(text) == _GUID_LETTERS and text[8] == text[13] == text[18] == text[23] == "-":
         digits = text.replace("-", "")
-        if len(digits) == 32 and digits == digits.lower():
-            try:
-                data = bytes.fromhex(digits)
-            except ValueError:
-                data = b""
-            if len(data) == GUID_BYTES:  # white space between digits is no digit
-                return data
+        try:
+            data = bytes.fromhex(digits)
+        except ValueError:
+            data = b""
+        # Neither capitals nor white space between digits come back.
+        if len(data) == GUID_BYTES and data.hex() == digits:
+            return data
     data = text.encode() + _END
     return data + _END if len(data) == GUID_BYTES else data
 
@@ -44,26 +44,33 @@ def decoded(data: bytes) -> str:
     return data.rstrip(_END).decode()
 
 
+def guid_bytes(texts: Sequence[str]) -> bytes | None:
+    """Return the sixteen bytes of each, end to end; ``None`` unless all are GUIDs in lower case."""
+    joined = "".join(texts)
+    if len(joined) != _GUID_LETTERS * len(texts) or not {*map(len, texts)} <= {_GUID_LETTERS}:
+        return None
+    digits = joined.replace("-", "")
+    dashes = "-" * len(texts)
+    if len(digits) != 32 * len(texts) or any(
+        joined[place::_GUID_LETTERS] != dashes for place in _DASHES
+    ):
+        return None
+    try:
+        data = bytes.fromhex(digits)
+    except ValueError:
+        return None
+    # Neither capitals nor white space between digits come back.
+    return data if data.hex() == digits else None
+
+
 def codes_of(texts: Sequence[str]) -> pa.BinaryArray:
     """Return ``encoded`` of each, as a column; a column of GUIDs costs a tenth of the others."""
-    joined = "".join(texts)
-    if len(joined) == _GUID_LETTERS * len(texts) and {*map(len, texts)} == {_GUID_LETTERS}:
-        digits = joined.replace("-", "")
-        dashes = "-" * len(texts)
-        if (
-            len(digits) == 32 * len(texts)
-            and all(joined[place::_GUID_LETTERS] == dashes for place in _DASHES)
-            and digits == digits.lower()
-        ):
-            try:
-                data = bytes.fromhex(digits)
-            except ValueError:
-                data = b""
-            if len(data) == GUID_BYTES * len(texts):
-                buffers = [None, pa.py_buffer(data)]
-                column = pa.Array.from_buffers(pa.binary(GUID_BYTES), len(texts), buffers)
-                return column.cast(pa.binary())
-    return pa.array([encoded(text) for text in texts], pa.binary())
+    data = guid_bytes(texts)
+    if data is None:
+        return pa.array([encoded(text) for text in texts], pa.binary())
+    buffers = [None, pa.py_buffer(data)]
+    column = pa.Array.from_buffers(pa.binary(GUID_BYTES), len(texts), buffers)
+    return column.cast(pa.binary())
 
 
 def stored_codes(column: pa.Array) -> pa.BinaryArray:
