@@ -8,3 +8,5 @@ import "./menus.js";
 import "./dialogs.js";
 import "./forms.js";
 import "./gate.js";
+import "./restore.js";
+import "./selection.js";

@@ -9,16 +9,18 @@ document.addEventListener("submit", (event) => {
     return;
   }
   form.dataset.sent = "yes";
-  for (const button of form.querySelectorAll("button[type=submit], button:not([type])")) {
-    button.setAttribute("aria-disabled", "true");
+  for (const element of form.elements) {
+    if (element.matches("button") && element.type === "submit") {
+      element.setAttribute("aria-disabled", "true");
+    }
   }
 });
 
 window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) {
     delete form.dataset.sent;
-    for (const button of form.querySelectorAll("button[aria-disabled]")) {
-      button.removeAttribute("aria-disabled");
+    for (const element of form.elements) {
+      element.removeAttribute("aria-disabled");
     }
   }
 });

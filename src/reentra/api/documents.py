@@ -684,11 +684,15 @@ class _Plan(TypedDict):
 
 
 class PlanDocument(_Plan):
-    """A restore plan without its steps. ``digest`` is of exactly what would be applied."""
+    """A restore plan without its steps. ``digest`` is of exactly what would be applied.
+
+    ``applied_by`` is the job that applies it, or has.
+    """
 
     open_refusals: list[RefusalDocument]
     digest: str
     needs_approval: bool
+    applied_by: str | None
 
 
 class TargetDocument(TypedDict):

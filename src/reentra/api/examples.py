@@ -226,7 +226,7 @@ FOLLOW_UP: docs.FollowUpDocument = {
     "reason": "",
     "chosen": False,
 }
-_OF_ITS_PAGE = frozenset({"open_refusals", "digest", "needs_approval"})
+_OF_ITS_PAGE = frozenset({"open_refusals", "digest", "needs_approval", "applied_by"})
 PLAN: docs.PlanDocument = {
     "version": PLAN_VERSION,
     "id": _PLAN_ID,
@@ -253,6 +253,7 @@ PLAN: docs.PlanDocument = {
     "break_glass": [],
     "follow_ups": [],
     "digest": _DIGEST,
+    "applied_by": None,
     "needs_approval": False,
 }
 STEP: docs.StepDocument = {

@@ -24,6 +24,7 @@ from reentra.api.documents import (
 )
 from reentra.api.routing import route
 from reentra.api.serving import Served, Serving, SignedIn
+from reentra.database import Job
 from reentra.directory.selection import Selection
 from reentra.restore.choices import ensure_consistent
 from reentra.restore.draft import (
@@ -137,6 +138,8 @@ def show_plan(tenant: FromPath[str], plan: FromPath[str], serving: Served) -> Pl
     document["open_refusals"] = [refusal.to_json() for refusal in found.open_refusals]
     document["digest"] = digest_of(found)
     document["needs_approval"] = _needs_approval(serving, found)
+    job = _find_job(serving, tenant, found)
+    document["applied_by"] = None if job is None else job.id
     return cast("PlanDocument", document)
 
 
@@ -266,23 +269,31 @@ def digest_of(plan: RestorePlan) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def _find_job(serving: Serving, tenant: str, plan: RestorePlan) -> Job | None:
+    """Return the job that a plan was given to, if any."""
+    offset = 0
+    while found := serving.application.jobs.list_jobs(tenant=tenant, task=RESTORE, offset=offset):
+        for job in found:
+            if job.parameters.get("plan") == plan.id:
+                return job
+        if found[-1].created_at < plan.created_at:
+            return None
+        offset += len(found)
+    return None
+
+
 def _ensure_not_applied(serving: Serving, tenant: str, plan: RestorePlan) -> None:
     """Let pass a plan that no job is for.
 
     Raises: ``AlreadyApplied``.
     """
-    offset = 0
-    while found := serving.application.jobs.list_jobs(tenant=tenant, task=RESTORE, offset=offset):
-        for job in found:
-            if job.parameters.get("plan") == plan.id:
-                raise errors.AlreadyApplied(
-                    f"Job {job.id} of {job.who} applies plan {plan.id} ({job.status.value}); a plan"
-                    " is applied once.",
-                    job=job.id,
-                )
-        if found[-1].created_at < plan.created_at:
-            return
-        offset += len(found)
+    job = _find_job(serving, tenant, plan)
+    if job is not None:
+        raise errors.AlreadyApplied(
+            f"Job {job.id} of {job.who} applies plan {plan.id} ({job.status.value}); a plan is"
+            " applied once.",
+            job=job.id,
+        )
 
 
 def _give_up(serving: Serving, identity: Identity, tenant: str, job_id: str) -> None:

@@ -13,13 +13,26 @@ from reentra import errors
 from reentra.api.application import make_litestar
 from reentra.api.hardening import Hardening
 from reentra.api.serving import Serving
-from reentra.web import failing, overview, rendering, signin
+from reentra.web import (
+    downloads,
+    failing,
+    overview,
+    plans,
+    rendering,
+    restore,
+    search,
+    signin,
+)
 from reentra.web.assets import load_assets
 from reentra.web.routing import Needs
 from reentra.web.visiting import Visit
 
 ROUTES = (
+    *downloads.ROUTES,
     *overview.ROUTES,
+    *plans.ROUTES,
+    *restore.ROUTES,
+    *search.ROUTES,
     *signin.ROUTES,
 )
 _FOREVER = "public, max-age=31536000, immutable"  # the address changes when the content does

@@ -18,6 +18,14 @@ def page(path: str, needs: Needed, **more: Any) -> Callable[[Callable[..., Any]]
     return _route("GET", path, needs, more)
 
 
+def page_for(path: str, handler: Any, **more: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Return the decorator of an address that answers with what a route of the API answers.
+
+    It needs what that route needs, and has its word in the audit trail.
+    """
+    return _route("GET", path, handler.opt["needs"], more, handler.opt)
+
+
 def form(path: str, needs: Needed, **more: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return the decorator of a handler of a form that only shows something.
 
@@ -52,4 +60,4 @@ def _route(
     )
 
 
-__all__ = ["Needs", "form", "form_for", "page"]
+__all__ = ["Needs", "form", "form_for", "page", "page_for"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import inspect
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +48,28 @@ class Visit:
         """Return all values of a name in the form."""
         return [str(item) for item in self.form.getall(name, [])]
 
+    def given(self, name: str) -> str:
+        """Return one value of the form that was sent, or else of the query."""
+        return str(self._sent.get(name) or "")
+
+    def all_given(self, name: str) -> list[str]:
+        """Return all values of a name in the form that was sent, or else in the query."""
+        return [str(item) for item in self._sent.getall(name, [])]
+
+    @property
+    def is_part(self) -> bool:
+        """Whether a part of a page that is shown already is asked for."""
+        return self.request.headers.get("hx-request") == "true"
+
+    @property
+    def zone(self) -> dt.tzinfo:
+        """The reader's time zone, as the browser told it; else UTC."""
+        return rendering.zone_named(_unquoted(self.request.cookies.get("reentra_zone", "")))
+
+    @property
+    def _sent(self) -> Any:
+        return self.request.scope["state"].get("form") or self.request.query_params
+
     def may(self, permission: Permission, tenant: str = EVERY_TENANT) -> bool:
         """Tell whether this person is allowed something, so that it is offered or not."""
         return self.identity is not None and self.identity.is_allowed(permission, tenant)
@@ -91,7 +114,7 @@ class Visit:
             known = self.ask(tenants.list_tenants)["items"]
         secret = guarding.session_secret(self.request, self.serving)
         return {
-            "zone": rendering.zone_named(_unquoted(cookies.get("reentra_zone", ""))),
+            "zone": self.zone,
             "theme": theme if theme in _THEMES else "system",
             "tenants": known,
             "tenant": tenant,

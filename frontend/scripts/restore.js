@@ -1,0 +1,30 @@
+// The restore dialog: a changed option makes a new plan, and until it is there the old one cannot be
+// applied. The password belongs to another form and never goes along.
+import htmx from "htmx.org";
+
+const WAIT_MS = 600;
+let timer = 0;
+
+document.addEventListener("change", (event) => {
+  const form = event.target.form;
+  if (form?.id !== "restore-options" || !form.hasAttribute("hx-post")) {
+    return;
+  }
+  for (const button of form.querySelectorAll("[data-apply]")) {
+    button.disabled = true;
+  }
+  clearTimeout(timer);
+  timer = setTimeout(() => form.isConnected && htmx.trigger(form, "replan"), WAIT_MS);
+});
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { xhr, target } = event.detail;
+  if (xhr.responseURL && new URL(xhr.responseURL).pathname === "/sign-in") {
+    // The session has ended: sign in, and come back to this page.
+    event.detail.shouldSwap = false;
+    location.reload();
+  } else if (target.id === "preview" && xhr.status >= 400 && xhr.status < 500) {
+    event.detail.shouldSwap = true;
+    event.detail.isError = false;
+  }
+});
