@@ -374,6 +374,20 @@ def test_lists_are_sorted_cut_and_searched(history: History) -> None:
     assert [row.name.lower() for row in page.rows] == names[100:150]
     down = catalog.list_page(TENANT, second, "user", descending=True, limit=3)
     assert [row.name.lower() for row in down.rows] == names[:-4:-1]
+    for text, is_down in (("", False), ("", True), ("user 1", False)):
+        asked = {"text": text, "descending": is_down, "limit": 7}
+        seen: list[str] = []
+        last = 0
+        while (
+            page := catalog.list_page(TENANT, second, "user", offset=len(seen), after=last, **asked)
+        ).rows:
+            skipped = catalog.list_page(TENANT, second, "user", offset=len(seen), **asked)
+            assert page == skipped
+            seen += [row.id for row in page.rows]
+            last = page.last
+        assert len(seen) == len(set(seen)) == page.total
+    stale = catalog.list_page(TENANT, second, "user", offset=290, after=10**9, limit=20)
+    assert [row.name.lower() for row in stale.rows] == names[290:]
     found = catalog.list_page(TENANT, second, "user", text="USER 29", limit=5)
     assert found.total == 10
     assert [row.name.lower() for row in found.rows] == names[290:295]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.catalog.history import START, TENANT, History
 from tests.models import ModelTenant
 
 from reentra.catalog import Catalog, SearchQuery
+from reentra.catalog.reading import Page
 from reentra.compare import compare
 from reentra.database import Part, database_url, open_database
 
@@ -127,6 +129,37 @@ def test_search_answers_as_promised(history: History) -> None:
     assert rest.cursor == ""
     seen = [hit.id for hit in (*first.hits, *rest.hits)]
     assert sorted(seen) == U
+
+
+def test_following_pages_equals_counting_them(history: History) -> None:
+    model = ModelTenant(TENANT)
+    for number in range(60):
+        named = {"displayName": f"name {number % 5}"} if number % 7 else {}
+        model.put("user", f"00000000-0000-4000-8000-{number:012d}", **named)
+    first = history.take(model)
+    for number in range(0, 60, 4):
+        model.change("user", f"00000000-0000-4000-8000-{number:012d}", department="x")
+    second = history.take(model)
+    model.remove("user", "00000000-0000-4000-8000-000000000001")
+    history.take(model)
+    history.catalog.sync(TENANT)
+
+    def page(snapshot_id: str, sort: str, descending: bool, offset: int, after: int) -> Page:
+        return history.catalog.list_page(
+            TENANT, snapshot_id, "user", sort=sort, descending=descending, limit=4, offset=offset,
+            after=after,
+        )  # fmt: skip
+
+    for snapshot_id, sort, descending in itertools.product(
+        (first, second), ("name", "modified"), (False, True)
+    ):
+        asked = (snapshot_id, sort, descending)
+        last = 0
+        for offset in range(0, 60, 4):
+            followed = page(*asked, offset, last)
+            assert followed == page(*asked, offset, 0), (asked, offset)
+            assert len(followed.rows) == 4
+            last = followed.last
 
 
 def test_what_the_repository_forgets_is_forgotten(history: History) -> None:

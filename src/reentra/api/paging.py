@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 
 from reentra import errors
 from reentra.api.routing import LONGEST_PAGE
+
+_PLACE = re.compile(r"p([0-9]{1,15})(?:-([0-9]{1,15}))?")
 
 
 def limited(limit: int) -> int:
@@ -21,9 +24,10 @@ def limited(limit: int) -> int:
     return limit
 
 
-def cursor_of(position: int) -> str:
-    """Return a position as a cursor."""
-    return base64.urlsafe_b64encode(f"p{position}".encode()).decode().rstrip("=")
+def cursor_of(position: int, last: int = 0) -> str:
+    """Return a position as a cursor; ``last`` names the last row before it, where that helps."""
+    text = f"p{position}" if not last else f"p{position}-{last}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def position_of(cursor: str, first: int) -> int:
@@ -31,12 +35,21 @@ def position_of(cursor: str, first: int) -> int:
 
     Raises: ``UsageError`` for one that no page ended with.
     """
+    return place_of(cursor)[0] if cursor else first
+
+
+def place_of(cursor: str) -> tuple[int, int]:
+    """Return the position that a cursor holds, and the last row before it; 0 where it has none.
+
+    Raises: ``UsageError`` for one that no page ended with.
+    """
     if not cursor:
-        return first
+        return 0, 0
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
     except (binascii.Error, ValueError):
         text = ""
-    if not text.startswith("p") or not text[1:].isdigit() or len(text) > 16:
+    found = _PLACE.fullmatch(text)
+    if found is None:
         raise errors.UsageError("This cursor is no cursor.", hint="Use next of the page before.")
-    return int(text[1:])
+    return int(found[1]), int(found[2] or 0)

@@ -38,7 +38,6 @@ from reentra.restore.plan import (
     ensure_deletions_confirmed,
     ensure_not_refused,
 )
-from reentra.tasks import load_plan
 
 _TAGS = ("restore",)
 _OF = "/tenants/{tenant:str}"
@@ -316,7 +315,7 @@ def _needs_approval(serving: Serving, plan: RestorePlan) -> bool:
 
 def _load(serving: Serving, tenant: str, plan_id: str) -> RestorePlan:
     tenant_id = serving.application.connections.find(tenant).tenant_id
-    found = load_plan(serving.application, plan_id)
+    found = serving.plan(plan_id)
     if found.tenant_id.lower() != tenant_id.lower():
         raise errors.NotFound(f"There is no plan {plan_id!r}.", hint="Make one.")
     return found

@@ -223,12 +223,12 @@ def list_objects(
     ensure_kind(kind)
     tenant_id = serving.synced(tenant)
     catalog = serving.application.catalog
-    offset, limit = paging.position_of(cursor, 0), paging.limited(limit)
+    (offset, last), limit = paging.place_of(cursor), paging.limited(limit)
     with catalog.one_moment(tenant_id):
         summary = catalog.resolve_snapshot(tenant_id, snapshot)
         found = catalog.list_page(
             tenant_id, summary.id, kind, text=text, sort=sort, descending=descending,
-            offset=offset, limit=limit,
+            offset=offset, limit=limit, after=last,
         )  # fmt: skip
         bodies = {}
         if property:
@@ -252,7 +252,7 @@ def list_objects(
             }
             for row in found.rows
         ],
-        "next": paging.cursor_of(after) if after < found.total else "",
+        "next": paging.cursor_of(after, found.last) if after < found.total else "",
     }
 
 

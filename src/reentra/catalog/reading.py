@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from reentra.catalog.statements import Row, run, run_in
 from reentra.snapshots.identifiers import decoded, encoded
 from reentra.snapshots.info import SnapshotInfo, SnapshotStatus
 
+_LAST_ORDINAL = 2**31 - 1
 ALIVE = "began <= ? AND (ended IS NULL OR ended > ?)"
 _SNAPSHOT = "SELECT ordinal, id, created_at, parent, status, info FROM snapshot"
 
@@ -62,10 +63,14 @@ class PageRow:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a list; ``total`` is how many there are in all."""
+    """A part of a list; ``total`` is how many there are in all.
+
+    ``last`` names its last row to the catalog, while it is not made anew; 0 for none.
+    """
 
     rows: tuple[PageRow, ...]
     total: int
+    last: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +257,13 @@ class TenantReader:
         descending: bool,
         offset: int,
         limit: int,
+        after: int = 0,
     ) -> Page:
-        """Return a part of the objects of a kind at a snapshot."""
+        """Return a part of the objects of a kind at a snapshot, after a number of them.
+
+        ``after`` is the ``last`` of the page before: from there the way is as short as to the
+        first page. It may be of a catalog that is gone; then the offset counts.
+        """
         ordinal = self.ordinal(snapshot_id)
         kind_no = self.kinds().get(kind)
         if kind_no is None:
@@ -266,32 +276,65 @@ class TenantReader:
             total = int(run(self.connection, count, *values).scalar_one())
         else:
             total = self.counts(snapshot_id).get(kind, 0)
+        order, outer = self._order(sort, descending), self._order(sort, descending, "v.")
         # The inner query never leaves the index by name, however far the offset.
         query = f"""
-            SELECT i.id, v.name, v.digest, v.began FROM
-                (SELECT no FROM object_version WHERE {condition}
-                 ORDER BY {self._order(sort, descending)} LIMIT ? OFFSET ?) AS chosen
+            SELECT i.id, v.name, v.digest, v.began, v.no FROM
+                (SELECT no FROM object_version WHERE {{condition}}
+                 ORDER BY {order} LIMIT ? OFFSET ?) AS chosen
             CROSS JOIN object_version v CROSS JOIN identity i
             WHERE v.no = chosen.no AND i.no = v.object_no
-            ORDER BY {self._order(sort, descending, "v.")}
+            ORDER BY {outer}
         """
-        rows = run(self.connection, query, *values, limit, offset).all()
+        rows: Sequence[Row] = ()
+        beyond = self._beyond(kind_no, after, descending) if after and sort == "name" else None
+        if beyond is not None:
+            beyond_text, beyond_values = beyond
+            narrowed = query.format(condition=f"{condition} AND {beyond_text}")
+            rows = run(self.connection, narrowed, *values, *beyond_values, limit, 0).all()
+        if len(rows) < min(limit, total - offset):
+            counted = query.format(condition=condition)
+            rows = run(self.connection, counted, *values, limit, offset).all()
         taken = self.taken(row[3] for row in rows)
         found = []
-        for code, name, digest, began in rows:
+        for code, name, digest, began, _ in rows:
             object_id = decoded(bytes(code))
             found.append(PageRow(object_id, name or object_id, bytes(digest), taken[began][1]))
-        return Page(tuple(found), total)
+        return Page(tuple(found), total, rows[-1][4] if rows else 0)
+
+    def _beyond(self, kind_no: int, after: int, descending: bool) -> tuple[str, list[Any]] | None:
+        """Return the SQL condition for what comes after a row in the order by name, and its values.
+
+        ``None`` when there is no such row, or it has no name: those without are at one end.
+        """
+        query = "SELECT name, began, ended FROM object_version WHERE no = ? AND kind_no = ?"
+        row = run(self.connection, query, after, kind_no).first()
+        if row is None or row[0] is None:
+            return None
+        sign = "<" if descending else ">"
+        name, value = self._name(), "?" if self.is_sqlite else 'lower(?) COLLATE "C"'
+        # Where an open end stands among the others: SQLite puts NULL first, PostgreSQL last.
+        open_end = -1 if self.is_sqlite else _LAST_ORDINAL
+        end = f"coalesce(ended, {open_end})"
+        text = (
+            f"{name} {sign}= {value} AND ({name} {sign} {value}"
+            f" OR (began, {end}, no) {sign} (?, ?, ?))"
+        )
+        ended = open_end if row[2] is None else row[2]
+        return text, [row[0], row[0], row[1], ended, after]
+
+    def _name(self, prefix: str = "") -> str:
+        """Return the name as the index by name has it."""
+        if self.is_sqlite:
+            return f"{prefix}name COLLATE NOCASE"
+        return f'lower({prefix}name) COLLATE "C"'
 
     def _order(self, sort: str, descending: bool, prefix: str = "") -> str:
         direction = "DESC" if descending else "ASC"
         if sort == "modified":
             return f"{prefix}began {direction}, {prefix}no {direction}"
         # The columns of the index by name, so that nothing is ever sorted.
-        name = (
-            f"{prefix}name COLLATE NOCASE" if self.is_sqlite else f'lower({prefix}name) COLLATE "C"'
-        )
-        columns = (name, f"{prefix}began", f"{prefix}ended", f"{prefix}no")
+        columns = (self._name(prefix), f"{prefix}began", f"{prefix}ended", f"{prefix}no")
         return ", ".join(f"{column} {direction}" for column in columns)
 
     def text_condition(self, text: str) -> tuple[str, list[Any]]:
