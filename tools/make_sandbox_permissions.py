@@ -40,7 +40,8 @@ _SERVED = re.compile(
     r"|^/identity/conditionalaccess/authenticationcontextclassreferences(/\{id\})?$"
     r"|^/identity/conditionalaccess/(policies|namedlocations)(/\{id\})?$"
     r"|^/identity/conditionalaccess/deleteditems/(policies|namedlocations)(/\{id\}(/restore)?)?$"
-    r"|^/rolemanagement/directory/(roledefinitions|roleassignments)(/\{id\})?$"
+    r"|^/rolemanagement/directory/(roledefinitions|roleassignments|roleeligibilityschedules"
+    r"|roleeligibilityschedulerequests)(/\{id\})?$"
     r"|^/rolemanagement/directory/deleteditems/roledefinitions(/\{id\}(/restore)?)?$"
     r"|^/directory/administrativeunits(/delta|/\{id\}(/(members|scopedrolemembers)(/\{id\})?)?)?$"
 )

@@ -20,6 +20,8 @@ ENTITIES = (
     "directoryObject", "user", "group", "application", "servicePrincipal", "device",
     "administrativeUnit", "conditionalAccessPolicy", "policyDeletableItem", "namedLocation",
     "ipNamedLocation", "countryNamedLocation", "unifiedRoleDefinition", "unifiedRoleAssignment",
+    "unifiedRoleScheduleBase", "unifiedRoleEligibilitySchedule",
+    "unifiedRoleEligibilityScheduleRequest",
     "oAuth2PermissionGrant", "appRoleAssignment", "groupSetting", "groupSettingTemplate",
     "domain", "subscribedSku", "organization", "policyBase", "authorizationPolicy",
     "federatedIdentityCredential", "extensionProperty", "scopedRoleMembership",

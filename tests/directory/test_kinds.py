@@ -25,6 +25,9 @@ DERIVED = {
         "authenticationMethodConfiguration",
         *(f"{name}AuthenticationMethodConfiguration" for name in _METHODS),
     ),
+    "unifiedRoleEligibilitySchedule": (
+        "unifiedRoleEligibilitySchedule", "unifiedRoleScheduleBase",
+    ),
     **dict.fromkeys(
         (
             "claimsMappingPolicy", "tokenLifetimePolicy", "tokenIssuancePolicy",

@@ -894,6 +894,10 @@ def walk(world: World) -> dict[tuple[str, str], int]:
     assignment = {"principalId": person, "roleDefinitionId": made, "directoryScopeId": "/"}
     child = new("/roleManagement/directory/roleAssignments", assignment)
     go("DELETE", "/roleManagement/directory/roleAssignments/{id}", id=child)
+    request = {**assignment, "scheduleInfo": {"expiration": {"type": "noExpiration"}}}
+    for action in ("adminAssign", "adminRemove"):
+        new("/roleManagement/directory/roleEligibilityScheduleRequests",
+            {"action": action, **request})  # fmt: skip
     go("DELETE", "/roleManagement/directory/roleDefinitions/{id}", id=made)
     for nav, holder, target in (
         ("/groups/{id}/members", group, person),

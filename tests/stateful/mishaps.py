@@ -499,6 +499,20 @@ def _lifetime(harm: Harm, first: int, second: int) -> None:
         harm.client.post("/groupLifecyclePolicies", body)
 
 
+def _eligible(harm: Harm, first: int, second: int) -> None:
+    path = "/roleManagement/directory/roleEligibilityScheduleRequests"
+    if second % 2:
+        user = harm.id("user", first)
+        role = harm.all("unifiedRoleDefinition")[second % 9]["id"]
+        schedule = {"expiration": {"type": "noExpiration"}}
+        held = {"principalId": user, "roleDefinitionId": role, "directoryScopeId": "/"}
+        harm.client.post(path, {"action": "adminAssign", **held, "scheduleInfo": schedule})
+        return
+    known = harm.one("unifiedRoleEligibilitySchedule", first)
+    names = ("principalId", "roleDefinitionId", "directoryScopeId")
+    harm.client.post(path, {"action": "adminRemove", **{name: known[name] for name in names}})
+
+
 def _partner(harm: Harm, first: int, second: int) -> None:
     kind = "crossTenantAccessPolicyConfigurationPartner"
     path = f"/policies/crossTenantAccessPolicy/partners/{harm.id(kind, first)}"
@@ -631,6 +645,7 @@ MISHAPS: dict[str, Mishap] = {
     "harm strength": _strength,
     "harm context": _context,
     "harm lifetime": _lifetime,
+    "change eligibility": _eligible,
     "harm partner": _partner,
     "change cross-tenant default": _cross_tenant_default,
     "change method": _method,

@@ -488,6 +488,35 @@ _ROWS = (
         write_permissions=("RoleManagement.ReadWrite.Directory",),
     ),
     ObjectKind(
+        # learn.microsoft.com/graph/api/resources/unifiedroleeligibilityschedule: made by a request
+        # to PIM, which needs Entra ID P2.
+        name="unifiedRoleEligibilitySchedule",
+        title="Eligible role assignments",
+        list_path="/roleManagement/directory/roleEligibilitySchedules",
+        create_path="/roleManagement/directory/roleEligibilityScheduleRequests",
+        phase=116,
+        create_only=frozenset({
+            "principalId", "roleDefinitionId", "directoryScopeId", "appScopeId", "scheduleInfo",
+        }),
+        required=frozenset({"principalId", "roleDefinitionId", "directoryScopeId"}),
+        volatile=frozenset({"createdDateTime", "createdUsing", "modifiedDateTime", "status"}),
+        references=(
+            Reference("principalId", _APP_PRINCIPALS, is_required=True),
+            Reference("roleDefinitionId", ("unifiedRoleDefinition",), is_required=True),
+            Reference(
+                "directoryScopeId", ("administrativeUnit", "application", "servicePrincipal"),
+                IdForm.SCOPE,
+            ),
+        ),
+        natural_key=("principalId", "roleDefinitionId", "directoryScopeId", "appScopeId"),
+        title_property="",
+        is_link=True,
+        can_update=False,
+        reason="How long somebody is eligible is changed in Privileged Identity Management.",
+        read_permissions=("RoleManagement.Read.Directory",),
+        write_permissions=("RoleManagement.ReadWrite.Directory",),
+    ),
+    ObjectKind(
         name="namedLocation",
         title="Named locations",
         list_path="/identity/conditionalAccess/namedLocations",

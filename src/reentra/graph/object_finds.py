@@ -31,6 +31,7 @@ _FILTERS: Mapping[str, frozenset[str]] = {
     "administrativeUnit": frozenset({"displayName"}),
     "unifiedRoleDefinition": frozenset({"displayName", "templateId"}),
     "unifiedRoleAssignment": frozenset({"principalId", "roleDefinitionId"}),
+    "unifiedRoleEligibilitySchedule": frozenset({"principalId", "roleDefinitionId"}),
     "oAuth2PermissionGrant": frozenset({"clientId", "principalId", "resourceId"}),
 }
 # Lists: the filter asks for one of their values (learn.microsoft.com/graph/api/resources/group).

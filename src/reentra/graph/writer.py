@@ -91,6 +91,8 @@ class WriteOutcome:
         return self.body or {}
 
 
+ELIGIBILITY = "unifiedRoleEligibilitySchedule"
+
 # --- requests -----------------------------------------------------------------------------------
 
 
@@ -106,6 +108,8 @@ def create(kind: str, body: Mapping[str, Any]) -> WriteRequest:
     sent = dict(body)
     if kind == "extensionProperty":
         sent["name"] = kinds.own_extension_name(str(sent.get("name") or ""))
+    if kind == ELIGIBILITY:
+        sent = {"action": "adminAssign", "justification": "Restored from a backup", **sent}
     if row.is_upserted:
         path = row.path_of(addresses.segment(str(sent.pop("id"))))
     method = "PATCH" if row.is_upserted else "POST"
@@ -148,6 +152,17 @@ def delete(kind: str, object_id: str, source_id: str = "") -> WriteRequest:
     path = _filled(row, row.path_of(addresses.segment(object_id)), source_id)
     addresses.ensure_deletes_only_its_own(path)
     return WriteRequest(Action.DELETE, "DELETE", path, contended=_contended(path))
+
+
+def end_eligibility(schedule: Mapping[str, Any]) -> WriteRequest:
+    """Return the end of an eligible role assignment, which is a request to PIM.
+
+    ``schedule`` holds its principal, role and scope.
+    """
+    names = ("principalId", "roleDefinitionId", "directoryScopeId")
+    body = {"action": "adminRemove", "justification": "Restored from a backup"}
+    body.update({name: schedule[name] for name in names})
+    return WriteRequest(Action.DELETE, "POST", kinds.KINDS[ELIGIBILITY].create_path, body)
 
 
 def restore_deleted(
@@ -402,6 +417,8 @@ def _already(request: WriteRequest, error: errors.GraphError) -> str:
             return "the link is not there"
         case Action.DELETE if isinstance(error, errors.GraphNotFound):
             return "the object is not there"
+        case Action.DELETE if error.graph_code == "RoleAssignmentDoesNotExist":
+            return "nobody is eligible any more"
         case _:
             return ""
 

@@ -31,6 +31,8 @@ def new_ids(step: Step, body: Mapping[str, Any]) -> dict[str, str]:
         return {}
     row = KINDS[step.ref.kind]
     given = made.get("id") or made.get(row.id_property)
+    if step.ref.kind == "unifiedRoleEligibilitySchedule":
+        given = made.get("targetScheduleId")  # what was made was a request for it
     if row.is_upserted:
         given = step.ref.id  # the caller chose it, and Graph may answer nothing
     ids = {"new_id": canonical_id(str(given or ""))}

@@ -185,7 +185,7 @@ def warn_of_halves(draft: Draft) -> None:
 
 def disabled_role(draft: Draft, item: DirectoryObject) -> str:
     """Return the name of the disabled role that an assignment gives, or ``""``."""
-    if item.kind == "unifiedRoleAssignment":
+    if item.kind in ("unifiedRoleAssignment", "unifiedRoleEligibilitySchedule"):
         role_id = canonical_id(str(item.get("roleDefinitionId")))
         role = draft.roles.get(role_id)
         if role is None:

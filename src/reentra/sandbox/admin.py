@@ -87,7 +87,8 @@ def known_collections(tenant: Tenant) -> list[str]:
 
 COLLECTIONS = (
     *DIRECTORY_TYPES, "conditionalAccessPolicy", "namedLocation", "unifiedRoleDefinition",
-    "unifiedRoleAssignment", "oAuth2PermissionGrant", "appRoleAssignment", "groupSetting",
+    "unifiedRoleAssignment", "unifiedRoleEligibilitySchedule", "oAuth2PermissionGrant",
+    "appRoleAssignment", "groupSetting",
     "domain", "subscribedSku", "organization", "authorizationPolicy", "scopedRoleMembership",
     "federatedIdentityCredential", "extensionProperty", "authenticationStrengthPolicy",
     "authenticationContextClassReference", "groupLifecyclePolicy",

@@ -55,6 +55,9 @@ FILTERABLE: Mapping[str, frozenset[str]] = {
     "unifiedRoleAssignment": frozenset(
         ("id", "principalId", "roleDefinitionId", "directoryScopeId", "appScopeId")
     ),
+    "unifiedRoleEligibilitySchedule": frozenset(
+        ("id", "principalId", "roleDefinitionId", "directoryScopeId", "appScopeId")
+    ),
     "oAuth2PermissionGrant": frozenset(
         ("id", "clientId", "consentType", "principalId", "resourceId", "scope")
     ),

@@ -68,6 +68,7 @@ INDEXED: Final = MappingProxyType(
         "oAuth2PermissionGrant": ("clientId", "resourceId", "principalId"),
         "appRoleAssignment": ("principalId", "resourceId"),
         "unifiedRoleAssignment": ("principalId", "roleDefinitionId", "directoryScopeId", "scopeId"),
+        "unifiedRoleEligibilitySchedule": ("principalId", "roleDefinitionId", "scopeId"),
         "scopedRoleMembership": ("administrativeUnitId", "roleId", "memberId"),
         "directoryRole": ("roleTemplateId",),
         "groupSetting": ("templateId",),
@@ -81,6 +82,7 @@ ENDS: Final = MappingProxyType(
         "appRoleAssignment": ("principalId", "resourceId"),
         "oAuth2PermissionGrant": ("clientId", "resourceId", "principalId"),
         "unifiedRoleAssignment": ("principalId", "scopeId"),
+        "unifiedRoleEligibilitySchedule": ("principalId", "scopeId"),
         "scopedRoleMembership": ("administrativeUnitId", "memberId"),
     }
 )

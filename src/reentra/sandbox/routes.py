@@ -321,6 +321,17 @@ def _tenant_settings(call: Call) -> Answer:
     return reads.list_records(call, Listing("groupSetting", "groupSettings"), records)
 
 
+def _list_eligibilities(call: Call) -> Answer:
+    """List who is eligible for which role, in a tenant that has the licence for it."""
+    if call.tenant.edition != "P2":
+        raise GraphError(
+            403, "AadPremiumLicenseRequired", "The tenant needs an AAD Premium 2 license."
+        )
+    return _lists(
+        "unifiedRoleEligibilitySchedule", "roleManagement/directory/roleEligibilitySchedules"
+    )(call)
+
+
 def _get_directory_object(call: Call) -> Answer:
     id_ = call.params["id"]
     return reads.get_record(call, call.tenant.find(id_), id_, "directoryObjects", shows_type=True)
@@ -551,6 +562,9 @@ READ_ROUTES: tuple[tuple[str, str, Handle], ...] = (
      _lists("unifiedRoleAssignment", "roleManagement/directory/roleAssignments")),
     ("GET", f"{_ROLES}/roleAssignments/{{id}}",
      _gets("unifiedRoleAssignment", "roleManagement/directory/roleAssignments")),
+    ("GET", f"{_ROLES}/roleEligibilitySchedules", _list_eligibilities),
+    ("GET", f"{_ROLES}/roleEligibilitySchedules/{{id}}",
+     _gets("unifiedRoleEligibilitySchedule", f"{_ROLES[1:]}/roleEligibilitySchedules")),
     ("GET", f"{_CA}/policies", _lists("conditionalAccessPolicy", f"{_CA_CONTEXT}/policies")),
     ("GET", f"{_CA}/policies/{{id}}", _gets("conditionalAccessPolicy", f"{_CA_CONTEXT}/policies")),
     ("GET", f"{_CA}/namedLocations", _lists("namedLocation", f"{_CA_CONTEXT}/namedLocations")),

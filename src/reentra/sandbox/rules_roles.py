@@ -9,12 +9,14 @@ https://learn.microsoft.com/graph/api/administrativeunit-post-scopedrolemembers
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from reentra.sandbox import rules_dynamic
 from reentra.sandbox.errors import (
+    GraphError,
     bad_request,
     conflicting_object,
     invalid_value,
@@ -407,9 +409,91 @@ def activate_role(asked: Asked) -> WriteResult:
     return WriteResult(201, record=role, location=f"/directoryRoles/{role.id if role else ''}")
 
 
+def _expiration_error(schedule: Any, now: dt.datetime) -> str:
+    """Return what is wrong with how long an eligibility is to last, or nothing."""
+    expiration = (schedule or {}).get("expiration") or {}
+    end = expiration.get("endDateTime")
+    if expiration.get("type") == "afterDateTime":
+        if not end:
+            return "The endDateTime of the expiration is missing."
+        if dt.datetime.fromisoformat(str(end)) <= now:
+            return "The expiration lies in the past."
+    return ""
+
+
+def request_eligibility(asked: Asked) -> WriteResult:
+    """Make a principal eligible for a role, or end that: a request to PIM, granted at once."""
+    tenant, body, context = asked.tenant, asked.body, asked.context
+    if tenant.edition != "P2":
+        raise GraphError(
+            403,
+            "AadPremiumLicenseRequired",
+            "The tenant needs an AAD Premium 2 license.",
+        )
+    props = checked(tenant, "unifiedRoleEligibilityScheduleRequest", object_body(body))
+    principal = referred(tenant, props["principalId"], context, "user", "group", "servicePrincipal")
+    definition = tenant.get("unifiedRoleDefinition", props["roleDefinitionId"])
+    if definition is None:
+        raise GraphError(404, "RoleNotFound", "The role does not exist.")
+    _check_principal(principal)
+    scope = _scope(tenant, str(props["directoryScopeId"]), context)
+    held = next(
+        (
+            record
+            for record in tenant.by("unifiedRoleEligibilitySchedule", "principalId", principal.id)
+            if (record.props["roleDefinitionId"], record.props["directoryScopeId"])
+            == (definition.id, scope)
+        ),
+        None,
+    )
+    if props["action"] == "adminRemove":
+        if held is None:
+            raise GraphError(
+                400, "RoleAssignmentDoesNotExist", "The Role assignment does not exist."
+            )
+        tenant.purge(held)
+        target = held.id
+    elif props["action"] == "adminAssign":
+        if held is not None:
+            raise GraphError(400, "RoleAssignmentExists", "The Role assignment already exists.")
+        wrong = _expiration_error(props.get("scheduleInfo"), tenant.clock.now())
+        if wrong or not props.get("scheduleInfo"):
+            raise GraphError(
+                400,
+                "RoleAssignmentRequestPolicyValidationFailed",
+                wrong or "The scheduleInfo is missing.",
+            )
+        target = _make_eligible(tenant, definition, principal, scope, props["scheduleInfo"]).id
+    else:
+        raise invalid_value("action", "UnifiedRoleEligibilityScheduleRequest")
+    record = tenant.create(
+        "unifiedRoleEligibilityScheduleRequest",
+        {**props, "directoryScopeId": scope, "targetScheduleId": target, "status": "Provisioned"},
+    )
+    return WriteResult(201, record=record, location=f"{_REQUESTS}/{record.id}")
+
+
+def _make_eligible(
+    tenant: Tenant, definition: Record, principal: Record, scope: str, schedule: Mapping[str, Any]
+) -> Record:
+    return tenant.create(
+        "unifiedRoleEligibilitySchedule",
+        {
+            "appScopeId": None,
+            "directoryScopeId": scope,
+            "memberType": "Direct",
+            "principalId": principal.id,
+            "roleDefinitionId": definition.id,
+            "scheduleInfo": dict(schedule),
+            "status": "Provisioned",
+        },
+    )
+
+
 _UNITS: Final = "/directory/administrativeUnits"
 _DEFINITIONS: Final = "/roleManagement/directory/roleDefinitions"
 _ASSIGNMENTS: Final = "/roleManagement/directory/roleAssignments"
+_REQUESTS: Final = "/roleManagement/directory/roleEligibilityScheduleRequests"
 _SCOPED: Final = _UNITS + "/{id}/scopedRoleMembers"
 
 ROUTES: Final = (
@@ -428,5 +512,11 @@ ROUTES: Final = (
     Route("DELETE", _DEFINITIONS + "/{id}", "unifiedroledefinition-delete", delete_definition),
     Route("POST", _ASSIGNMENTS, "rbacapplication-post-roleassignments", create_assignment),
     Route("DELETE", _ASSIGNMENTS + "/{id}", "unifiedroleassignment-delete", delete_assignment),
+    Route(
+        "POST",
+        _REQUESTS,
+        "rbacapplication-post-roleeligibilityschedulerequests",
+        request_eligibility,
+    ),
     Route("POST", "/directoryRoles", "directoryrole-post-directoryroles", activate_role),
 )

@@ -248,6 +248,9 @@ REQUIRED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "countryNamedLocation": ("displayName", "countriesAndRegions"),
         "unifiedRoleDefinition": ("displayName", "isEnabled", "rolePermissions"),
         "unifiedRoleAssignment": ("roleDefinitionId", "principalId"),
+        "unifiedRoleEligibilityScheduleRequest": (
+            "action", "principalId", "roleDefinitionId", "directoryScopeId",
+        ),
         "oAuth2PermissionGrant": ("clientId", "consentType", "resourceId"),
         "appRoleAssignment": ("principalId", "resourceId", "appRoleId"),
         "groupSetting": ("templateId", "values"),

@@ -418,6 +418,22 @@ def _plant_roles(planter: Planter) -> None:
              "directoryScopeId": scope},
         )  # fmt: skip
 
+    planter.create(
+        "eligible",
+        f"{_ROLES}/roleEligibilityScheduleRequests",
+        {
+            "action": "adminAssign",
+            "principalId": ids["noah.kim"],
+            "roleDefinitionId": ids["User Administrator definition"],
+            "directoryScopeId": "/",
+            "justification": "Stands in for the help desk",
+            "scheduleInfo": {
+                "startDateTime": "2026-01-05T08:00:00Z",
+                "expiration": {"type": "noExpiration"},
+            },
+        },
+    )
+
 
 def _plant_policies(planter: Planter) -> None:
     ids, tenant = planter.ids, planter.tenant

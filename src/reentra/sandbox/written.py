@@ -25,6 +25,9 @@ CONTEXTS: Mapping[str, str] = {
     "countryNamedLocation": "identity/conditionalAccess/namedLocations",
     "unifiedRoleDefinition": "roleManagement/directory/roleDefinitions",
     "unifiedRoleAssignment": "roleManagement/directory/roleAssignments",
+    "unifiedRoleEligibilityScheduleRequest": (
+        "roleManagement/directory/roleEligibilityScheduleRequests"
+    ),
     "oAuth2PermissionGrant": "oauth2PermissionGrants",
     "appRoleAssignment": "appRoleAssignments",
     "groupSetting": "groupSettings",

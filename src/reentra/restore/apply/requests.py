@@ -81,6 +81,8 @@ class RequestMaker:
                 return writer.assign_license(
                     step.ref.kind, live_id, body["addLicenses"], body["removeLicenses"]
                 )
+            case Action.DELETE if step.ref.kind == writer.ELIGIBILITY:
+                return writer.end_eligibility(identity.rewritten(step.ref.kind, step.body))
             case Action.DELETE:
                 source = KINDS[step.ref.kind].source_property
                 source_id = identity.current(str(step.body.get(source) or ""))
