@@ -319,3 +319,13 @@ def test_a_checkpoint_of_another_kind_of_backup_is_not_used(
     result = world.backup(kinds=("user",))
     assert not result.was_resumed
     assert world.repository.list_documents("checkpoints") == []
+
+
+def test_a_licence_that_is_missing_is_said_as_such_and_asks_for_no_permission(world: World) -> None:
+    world.server.sandbox.tenant.options.edition = "P1"
+    result = world.backup()
+    coverage = result.info.kinds["unifiedRoleEligibilitySchedule"].coverage
+    assert coverage.status is CoverageStatus.REFUSED
+    assert coverage.permissions == ()
+    assert coverage.reason.startswith("The tenant lacks the Entra ID licence")
+    assert result.info.kinds["unifiedRoleAssignment"].coverage.is_complete

@@ -316,16 +316,19 @@ class _Unit:
             read()
         except (errors.Unauthenticated, errors.GraphDown, errors.UntrustedLink):
             raise
-        except errors.Forbidden as error:
-            partial = self._partial(error.message, error, permissions)
-            self._found.coverage[name] = dataclasses.replace(partial, status=CoverageStatus.REFUSED)
         except errors.GraphError as error:
-            is_licence = "premium" in f"{error.graph_code} {error.message}".lower()
-            self._found.coverage[name] = Coverage(
-                CoverageStatus.REFUSED if is_licence else CoverageStatus.PARTIAL, error.message
-            )
+            self._found.coverage[name] = self._failed(error, permissions)
         else:
             self._found.coverage.setdefault(name, COMPLETE)
+
+    def _failed(self, error: errors.GraphError, permissions: tuple[str, ...]) -> Coverage:
+        """Return the coverage of what could not be read at all."""
+        if odata.lacks_licence(error):
+            return Coverage(CoverageStatus.REFUSED, f"{odata.NO_LICENCE} {error.message}")
+        found = self._partial(error.message, error, permissions)
+        if isinstance(error, errors.Forbidden):
+            return dataclasses.replace(found, status=CoverageStatus.REFUSED)
+        return found
 
     def _partial(
         self, reason: str, error: errors.GraphError, permissions: tuple[str, ...]

@@ -167,7 +167,7 @@ def _hint(kind: type[errors.GraphError], status: int, read: ErrorBody) -> str | 
     if kind is errors.Forbidden and _mentions(
         read, "authentication_requestfromnonpremiumtenantorb2ctenant", "aadpremiumlicenserequired"
     ):
-        return "The tenant lacks the Entra ID licence (P1 or P2) that this needs."
+        return NO_LICENCE
     if status == 501:
         return "This Graph endpoint does not offer the operation; leave the kind out."
     return None
@@ -226,6 +226,15 @@ def is_already_exists(error: errors.GraphError) -> bool:
         or "a conflicting object with one or more" in text
         or "same value for property" in text
     )
+
+
+NO_LICENCE = "The tenant lacks the Entra ID licence (P1 or P2) that this needs."
+
+
+def lacks_licence(error: errors.GraphError) -> bool:
+    """Tell whether a refusal is about the tenant's licence, not about a permission."""
+    said = f"{error.graph_code} {error.message}".lower()
+    return "premium" in said or "licens" in error.hint.lower() or "licenc" in error.hint.lower()
 
 
 def is_missing_reference(error: errors.GraphError) -> bool:

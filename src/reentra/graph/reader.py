@@ -189,17 +189,16 @@ def _coverage_of_kind(
                 state.CoverageStatus.REFUSED, _lacking(missing), permissions=missing
             )
         return state.COMPLETE
+    if odata.lacks_licence(refusal):
+        return state.Coverage(state.CoverageStatus.REFUSED, f"{odata.NO_LICENCE} {refusal.message}")
     if isinstance(refusal, errors.Forbidden):
         if missing:
             return state.Coverage(
                 state.CoverageStatus.REFUSED, _lacking(missing), permissions=missing
             )
-        # The token says granted, or nothing: a licence, an Entra role, or a grant just withdrawn.
-        is_licence = "licen" in refusal.hint.lower() or "premium" in refusal.graph_code.lower()
+        # The token says granted, or nothing: an Entra role, or a grant just withdrawn.
         return state.Coverage(
-            state.CoverageStatus.REFUSED,
-            refusal.message,
-            permissions=() if is_licence else row.read_permissions,
+            state.CoverageStatus.REFUSED, refusal.message, permissions=row.read_permissions
         )
     if isinstance(refusal, errors.InvalidRequest | errors.GraphNotFound):
         return state.Coverage(
