@@ -321,11 +321,36 @@ def test_a_checkpoint_of_another_kind_of_backup_is_not_used(
     assert world.repository.list_documents("checkpoints") == []
 
 
-def test_a_licence_that_is_missing_is_said_as_such_and_asks_for_no_permission(world: World) -> None:
+_ELIGIBILITY = "unifiedRoleEligibilitySchedule"
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_licence_that_is_missing_is_said_and_is_a_hole_only_where_there_was_something(
+    world: World, is_known: bool
+) -> None:
+    if is_known:
+        assert world.backup().info.kinds[_ELIGIBILITY].objects == 1
     world.server.sandbox.tenant.options.edition = "P1"
     result = world.backup()
-    coverage = result.info.kinds["unifiedRoleEligibilitySchedule"].coverage
+    coverage = result.info.kinds[_ELIGIBILITY].coverage
     assert coverage.status is CoverageStatus.REFUSED
     assert coverage.permissions == ()
     assert coverage.reason.startswith("The tenant lacks the Entra ID licence")
     assert result.info.kinds["unifiedRoleAssignment"].coverage.is_complete
+    assert result.status is (BackupStatus.PARTIAL if is_known else BackupStatus.COMPLETE)
+
+
+@pytest.mark.parametrize(
+    ("status", "times", "is_hole"),
+    [(404, 1, False), (400, 2, False), (403, 1, True)],  # a 400 may be about $top: asked again
+)
+def test_a_graph_that_does_not_have_a_licensed_kind_leaves_no_hole(
+    world: World, status: int, times: int, is_hole: bool
+) -> None:
+    for _ in range(times):
+        world.server.sandbox.faults.script(("GET", ".*roleEligibilitySchedules.*"), status)
+    result = world.backup()
+    coverage = result.info.kinds[_ELIGIBILITY].coverage
+    assert coverage.status is CoverageStatus.REFUSED
+    assert bool(coverage.permissions) == is_hole
+    assert result.status is (BackupStatus.PARTIAL if is_hole else BackupStatus.COMPLETE)

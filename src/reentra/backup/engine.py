@@ -381,12 +381,12 @@ class _Run:
             skipped = {row.name for head in unit_names() if head not in self._state.done
                        for row in relationships_of(head)}  # fmt: skip
             tracked |= skipped & set(self._parent.delta_tracked)
-        asked = [kinds[name] for head in self._state.done for name in kinds_of_unit(head)]
+        asked = [name for head in self._state.done for name in kinds_of_unit(head)]
         asked_links = [
             links[row.name] for head in self._state.done for row in relationships_of(head)
         ]
-        coverage = [item.coverage for item in asked] + [item.coverage for item in asked_links]
-        is_whole = all(item.is_complete for item in coverage)
+        is_whole = all(_is_whole(name, kinds[name]) for name in asked)
+        is_whole &= all(item.coverage.is_complete for item in asked_links)
         return SnapshotInfo(
             status=SnapshotStatus.COMPLETE if is_whole else SnapshotStatus.PARTIAL,
             started_at=self._state.started_at,
@@ -427,6 +427,19 @@ class _Run:
                     f"{KINDS[name].title}: {summary.deleted} of {before} were deleted since the"
                     " last backup. Compare the two snapshots before relying on this one."
                 )
+
+
+def _is_whole(kind: str, summary: KindSummary) -> bool:
+    """Tell whether nothing of a kind is missing.
+
+    A tenant without the licence that a kind comes with has none of it, and no permission would
+    show any. What an earlier snapshot has of it counts as missing all the same.
+    """
+    coverage = summary.coverage
+    is_nowhere = coverage.status is CoverageStatus.REFUSED and not coverage.permissions
+    return coverage.is_complete or (
+        bool(KINDS[kind].licence) and is_nowhere and summary.objects == 0
+    )
 
 
 def _merged(parts: Iterable[Mapping[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:

@@ -317,12 +317,19 @@ class _Unit:
         except (errors.Unauthenticated, errors.GraphDown, errors.UntrustedLink):
             raise
         except errors.GraphError as error:
-            self._found.coverage[name] = self._failed(error, permissions)
+            self._found.coverage[name] = self._failed(name, error, permissions)
         else:
             self._found.coverage.setdefault(name, COMPLETE)
 
-    def _failed(self, error: errors.GraphError, permissions: tuple[str, ...]) -> Coverage:
+    def _failed(
+        self, name: str, error: errors.GraphError, permissions: tuple[str, ...]
+    ) -> Coverage:
         """Return the coverage of what could not be read at all."""
+        row = KINDS.get(name)
+        is_absent = isinstance(error, errors.InvalidRequest | errors.GraphNotFound)
+        if row is not None and row.licence and is_absent and not odata.lacks_licence(error):
+            reason = f"This tenant's Graph does not offer it; it comes with {row.licence}."
+            return Coverage(CoverageStatus.REFUSED, f"{reason} {error.message}")
         if odata.lacks_licence(error):
             return Coverage(CoverageStatus.REFUSED, f"{odata.NO_LICENCE} {error.message}")
         found = self._partial(error.message, error, permissions)

@@ -89,6 +89,7 @@ class ObjectKind:
     takes_top: bool = False  # its list takes $top: learn.microsoft.com/graph/paging
     create_path: str = ""  # where it differs from list_path
     object_path: str = ""  # where it differs from {list_path}/{id}
+    licence: str = ""  # without it a tenant has none of these, which is no hole in a backup
     reason: str = ""  # why something cannot be done, and what to do instead
     read_permissions: tuple[str, ...] = ()
     write_permissions: tuple[str, ...] = ()
@@ -512,6 +513,7 @@ _ROWS = (
         title_property="",
         is_link=True,
         can_update=False,
+        licence="Microsoft Entra ID P2",
         reason="How long somebody is eligible is changed in Privileged Identity Management.",
         read_permissions=("RoleManagement.Read.Directory",),
         write_permissions=("RoleManagement.ReadWrite.Directory",),
