@@ -1,9 +1,11 @@
 // Builds what the pages load: one script, one style sheet, one sprite of icons.
-// Each file's name holds a hash of its content; assets.json says which name is now which.
+// Each file's name holds a hash of its content; assets.json says which name is now which. Beside each
+// lies what browsers are sent that take it compressed.
 import { createHash } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 
 import { webDarkTheme, webLightTheme } from "@fluentui/tokens";
 import { build } from "esbuild";
@@ -73,5 +75,7 @@ for (const [name, content] of Object.entries(files)) {
   const hash = createHash("sha256").update(content).digest("hex").slice(0, 12);
   assets[name] = name.replace(".", `-${hash}.`);
   await writeFile(join(out, assets[name]), content);
+  await writeFile(join(out, `${assets[name]}.br`), brotliCompressSync(content));
+  await writeFile(join(out, `${assets[name]}.gzip`), gzipSync(content, { level: 9 }));
 }
 await writeFile(join(out, "assets.json"), `${JSON.stringify(assets, null, 2)}\n`);

@@ -40,12 +40,17 @@ _FOREVER = "public, max-age=31536000, immutable"  # the address changes when the
 
 @get("/static/{name:str}", opt={"needs": Needs.NOTHING}, sync_to_thread=False,
      include_in_schema=False)  # fmt: skip
-def send_asset(name: FromPath[str]) -> Response[bytes]:
-    """Send a file that pages load."""
+def send_asset(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Send a file that pages load, compressed. Pages are not: they hold secrets beside input."""
     found = load_assets().files.get(name)
     if found is None:
         raise NotFoundException(f"There is no file {name!r}.")
-    return Response(found.content, media_type=found.media_type, headers={"cache-control": _FOREVER})
+    headers = {"cache-control": _FOREVER, "vary": "accept-encoding"}
+    content = found.content
+    if encoding := found.encoding_for(request.headers.get("accept-encoding", "")):
+        content = found.compressed[encoding]
+        headers["content-encoding"] = encoding
+    return Response(content, media_type=found.media_type, headers=headers)
 
 
 def make_app(serving: Serving) -> Hardening:
