@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
+import json
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +16,7 @@ from cyclopts import App, Parameter
 
 from reentra import clock as clocks
 from reentra import errors
+from reentra.cli import demo_history, demo_tenant
 from reentra.cli.options import DEFAULT_OUTPUT, Output
 from reentra.cli.screen import Screen, escaped, plural
 
@@ -28,6 +32,7 @@ app = App(name="demo")
 
 NAME = "contoso"
 _SHOWN = 6  # examples of anything long
+_DAYS = 7  # how long ago the story begins
 
 
 @app.default
@@ -40,9 +45,10 @@ def demo(
     keep: Annotated[
         bool, Parameter(negative="", help="Keep the demo's folder, repository and all.")
     ] = False,
-    serve: Annotated[
-        bool, Parameter(help="Show the result in a browser (there is no web page yet).")
-    ] = True,
+    serve: Annotated[bool, Parameter(help="Serve the pages in the end, until Ctrl-C.")] = True,
+    port: Annotated[int, Parameter(help="The port of the pages; another one when it is taken.")] = (
+        8440
+    ),
     output: Output = DEFAULT_OUTPUT,
 ) -> int:
     """Watch a tenant be backed up, hit by a mishap, compared and restored, with proof.
@@ -57,21 +63,22 @@ def demo(
     began = clocks.SYSTEM.monotonic_seconds()
     try:
         with contextlib.ExitStack() as closing:
-            verdict, document = _Story(screen, folder, closing, seed, throttle).tell()
+            story = _Story(screen, folder, closing, seed, throttle, _open_port(port))
+            verdict, document = story.tell()
+            seconds = clocks.SYSTEM.monotonic_seconds() - began
+            screen.say()
+            if verdict.is_proven:
+                screen.say(f"[bold green]Proven[/] in {seconds:.0f} s: what was lost came back.")
+            else:
+                screen.say(f"[bold red]Not as promised[/] after {seconds:.0f} s; see above.")
+            if keep:
+                screen.say(f"Everything is kept in {folder}")
+            screen.result({"proven": verdict.is_proven, "seconds": round(seconds, 1), **document})
+            if serve:
+                story.serve()
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
-    seconds = clocks.SYSTEM.monotonic_seconds() - began
-    screen.say()
-    if verdict.is_proven:
-        screen.say(f"[bold green]Proven[/] in {seconds:.0f} s: what was lost came back.")
-    else:
-        screen.say(f"[bold red]Not as promised[/] after {seconds:.0f} s; see above.")
-    if keep:
-        screen.say(f"Everything is kept in {folder}")
-    if serve:
-        screen.say("[dim]The web page joins the demo later; there is nothing to serve yet.[/]")
-    screen.result({"proven": verdict.is_proven, "seconds": round(seconds, 1), **document})
     return 0 if verdict.is_proven else 1
 
 
@@ -85,24 +92,30 @@ class _Story:
         closing: contextlib.ExitStack,
         seed: str,
         throttle: str,
+        port: int,
     ) -> None:
         self._screen = screen
         self._folder = folder
         self._closing = closing
         self._seed = seed
         self._throttle = throttle
+        self._port = port
+        self._clock = demo_history.SetBackClock(dt.timedelta(days=_DAYS))
+        self._application: Application | None = None
         self._chapter = 0
 
     def tell(self) -> tuple[Verdict, dict[str, Any]]:
         """Tell the whole story and return how it ended."""
-        from reentra.cli import demo_mishap, demo_tenant
+        from reentra.cli import demo_mishap
 
         with self._chapter_of("A tenant, and a repository"):
             tenant = self._closing.enter_context(
                 demo_tenant.serving(self._folder, self._seed, self._throttle)
             )
-            application = self._set_up(tenant)
-        with self._chapter_of("The first backup"):
+            application = self._application = self._set_up(tenant)
+        with self._chapter_of("A week of backups, made with the clock set back"):
+            self._live_through(application, tenant)
+        with self._chapter_of("Today's backup, before the mishap"):
             first = self._back_up(application)
         with self._chapter_of("A mishap"):
             script = demo_tenant.Script(tenant)
@@ -112,7 +125,7 @@ class _Story:
                 script.close()
             for line in mishap.lines():
                 self._screen.say(f"  [red]✗[/] {escaped(line)}")
-        with self._chapter_of("The second backup reads only what changed"):
+        with self._chapter_of("The next backup reads only what changed"):
             second = self._back_up(application)
         with self._chapter_of("What happened?"):
             self._typed(f"reentra compare {NAME} {first} {second}")
@@ -128,7 +141,7 @@ class _Story:
             self._screen.say(f"  Plan [bold]{plan.id}[/] is made anew from the tenant as it is now")
         with self._chapter_of("The restore: applied"):
             result = self._apply(application, plan)
-        with self._chapter_of("The third backup, and the proof"):
+        with self._chapter_of("One more backup, and the proof"):
             third = self._back_up(application)
             verdict = self._prove(application, first, third, mishap, plan, result)
             if not is_refused:
@@ -146,6 +159,52 @@ class _Story:
                 f"{kind}.{name}": count for (kind, name), count in verdict.beyond_graph.items()
             },
         }
+
+    def serve(self) -> None:
+        """Serve the pages on what the story left, until Ctrl-C or SIGTERM."""
+        from reentra.access import EVERY_TENANT, Role
+        from reentra.api.listening import Door
+        from reentra.cli import acting, serve
+
+        application = self._application
+        assert application is not None
+        # A password of this run alone; it goes with the folder.
+        password = f"demo-{clocks.new_id(6)}"
+        people = application.access.people
+        _, secret = people.add(
+            acting.actor(), serve.FIRST_PERSON, {EVERY_TENANT: Role.ADMINISTRATOR}
+        )
+        people.set_up(secret, password, "")
+
+        def show(address: str) -> None:
+            self._screen.say()
+            self._screen.say(f"[bold cyan]The pages are at[/] [bold]{address}[/]")
+            self._screen.say(
+                f"  Sign in as [bold]{serve.FIRST_PERSON}[/] with the password [bold]{password}[/]"
+            )
+            self._screen.say(
+                "  [dim]A demo: tenant, password and repository are gone when Ctrl-C ends it.[/]"
+            )
+            if self._screen.as_json:
+                told = {"event": "serving", "url": address, "name": serve.FIRST_PERSON}
+                print(json.dumps({**told, "password": password}), flush=True)
+
+        serve.run(application, Door("127.0.0.1", self._port), show)
+
+    def _live_through(self, application: Application, tenant: DemoTenant) -> None:
+        script = demo_tenant.Script(tenant)
+        try:
+            history = demo_history.live_through(
+                application, self._clock, self._screen, script, NAME, self._throttle
+            )
+        finally:
+            script.close()
+        self._typed(f'reentra schedule {NAME} "daily 02:30"')
+        application.schedules.save(NAME, "daily 02:30", "UTC")
+        self._screen.say(
+            f"  {len(history.snapshots)} snapshots; one backup failed, because the tenant took no "
+            f"token that day; the group {escaped(demo_history.GROUP)} came, changed and went"
+        )
 
     @contextlib.contextmanager
     def _chapter_of(self, title: str) -> Iterator[None]:
@@ -175,8 +234,11 @@ class _Story:
             database_url="",
             passphrase=SecretStr(passphrase),
             passphrase_file=None,
+            public_url=f"http://127.0.0.1:{self._port}",
         )
-        application = self._closing.enter_context(Application(chosen, lambda: passphrase))
+        application = self._closing.enter_context(
+            Application(chosen, lambda: passphrase, clock=self._clock)
+        )
         url = str(chosen.default_repository_path)
         self._typed("reentra sandbox serve --seed medium")
         self._screen.say(f"  An imitation of Microsoft Graph listens at {tenant.url}")
@@ -259,7 +321,7 @@ class _Story:
         self, application: Application, tenant: DemoTenant, plan: RestorePlan, mishap: Mishap
     ) -> bool:
         """Let a colleague change something, try the old plan, and tell whether it was refused."""
-        from reentra.cli import demo_tenant, running
+        from reentra.cli import running
         from reentra.tasks import keep_plan
 
         self._screen.say("  Meanwhile a colleague puts one of the departments right by hand.")
@@ -342,6 +404,16 @@ class _Story:
             )
             self._screen.say(f"  What Graph gives back to nobody: {told}; and the passwords")
         return verdict
+
+
+def _open_port(wanted: int) -> int:
+    """Return the port when nobody listens on it, and otherwise a free one."""
+    for port in (wanted, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    return wanted
 
 
 def _shortened(change: Any) -> Any:

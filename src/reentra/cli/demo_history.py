@@ -54,11 +54,16 @@ class History:
 
 
 def live_through(
-    application: Application, clock: SetBackClock, screen: Screen, script: Script, tenant: str
+    application: Application,
+    clock: SetBackClock,
+    screen: Screen,
+    script: Script,
+    tenant: str,
+    throttle: str,
 ) -> History:
     """Let six days pass in the tenant, with a backup of each but one, and end today.
 
-    Graph's limits do not count meanwhile: these days are over.
+    Graph's limits count from then on: these days are over.
     """
     script.control("POST", "options", {"throttle": "off"})
     for permission in WITHHELD:
@@ -66,7 +71,7 @@ def live_through(
     try:
         return _Week(application, clock, screen, script, tenant).live()
     finally:
-        script.control("POST", "options", {"throttle": "real"})
+        script.control("POST", "options", {"throttle": throttle})
 
 
 class _Week:

@@ -7,6 +7,7 @@ import json
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,7 +57,6 @@ def serve(
     Example: reentra serve --host 0.0.0.0 --tls-certificate chain.pem --tls-key key.pem
     """
     from reentra.api.listening import Door, ensure_safe
-    from reentra.worker import Worker
 
     screen = Screen(as_json=common.json)
     door = Door(host, port, tls_certificate, tls_key, behind_proxy)
@@ -65,21 +65,42 @@ def serve(
         application.repository  # noqa: B018  the passphrase is asked for before anything is begun
         _keep_logs_plain(application.settings.log_level)
         link = _first_link(application)
-        acting.record(application, "serve", target=f"{host}:{port}", result="begun")
-        sys.setswitchinterval(_SWITCH_SECONDS)
-        worker = Worker(application)
-        worker.start()
-        try:
-            asyncio.run(_serve(application, worker, door, screen, link))
-        finally:
-            screen.say("Stopping: what runs waits for the next start.")
-            worker.close()
-            acting.record(application, "serve", target=f"{host}:{port}", result="done")
+
+        def show(address: str) -> None:
+            screen.say(f"[green]✓[/] Serving on [bold]{address}[/]; Ctrl-C stops.")
+            if link:
+                screen.say(f"Set the password of the administrator {FIRST_PERSON}, once, at:")
+                screen.say()
+                screen.say(f"    [bold]{escaped(link)}[/]")
+            if screen.as_json:
+                print(json.dumps({"event": "serving", "url": address, "set_up": link}), flush=True)
+
+        run(application, door, show)
+        screen.say("Stopped: what ran waits for the next start.")
     return 0
 
 
+def run(application: Application, door: Door, show: Callable[[str], None]) -> None:
+    """Serve and work until Ctrl-C or SIGTERM; ``show`` is called with the address once it listens.
+
+    Raises: ``ConfigurationError`` when the pages' files are not built.
+    """
+    from reentra.worker import Worker
+
+    target = f"{door.host}:{door.port}"
+    acting.record(application, "serve", target=target, result="begun")
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    worker = Worker(application)
+    worker.start()
+    try:
+        asyncio.run(_serve(application, worker, door, show))
+    finally:
+        worker.close()
+        acting.record(application, "serve", target=target, result="done")
+
+
 async def _serve(
-    application: Application, worker: Worker, door: Door, screen: Screen, link: str
+    application: Application, worker: Worker, door: Door, show: Callable[[str], None]
 ) -> None:
     from reentra.api import Serving
     from reentra.api.listening import hosts_of, listen
@@ -98,19 +119,12 @@ async def _serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
 
-    def show() -> None:
+    def begin() -> None:
         scheme = "https" if door.has_tls else "http"
-        address = f"{scheme}://{door.host}:{door.port}"
-        screen.say(f"[green]✓[/] Serving on [bold]{address}[/]; Ctrl-C stops.")
-        if link:
-            screen.say(f"Set the password of the administrator {FIRST_PERSON}, once, at:")
-            screen.say()
-            screen.say(f"    [bold]{escaped(link)}[/]")
-        if screen.as_json:
-            print(json.dumps({"event": "serving", "url": address, "set_up": link}), flush=True)
+        show(f"{scheme}://{door.host}:{door.port}")
         sys.stdout.flush()
 
-    await listen(make_app(serving), door, stop, show)
+    await listen(make_app(serving), door, stop, begin)
 
 
 def _first_link(application: Application) -> str:
