@@ -7,7 +7,7 @@ ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-all web demo test test-all check bench golden docs lock clean
+.PHONY: help setup setup-all web demo test test-all screenshots check bench golden docs lock clean
 
 help: ## Show this menu
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -47,7 +47,7 @@ build/azurite/.ready: tools/azurite/package.json tools/azurite/package-lock.json
 	cd build/azurite && npm ci --silent
 	@touch $@
 
-demo: setup ## Back up, break, compare, restore and prove it, on a sandbox tenant
+demo: setup ## Back up, break, compare, restore and prove it, on a sandbox tenant, then serve the pages
 	$(BIN)/reentra demo $(ARGS)
 
 test: setup ## The tests that need no server and no browser
@@ -55,6 +55,9 @@ test: setup ## The tests that need no server and no browser
 
 test-all: setup-all ## All tests
 	tools/with-postgres $(BIN)/pytest -n $(WORKERS) $(ARGS)
+
+screenshots: setup $(VENV)/.ready-all ## Pictures of every page and dialog (needs Chromium)
+	$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 check: setup ## Style, types, architecture
 	$(BIN)/ruff check .

@@ -110,14 +110,18 @@ def staged(seed: str = "small") -> Iterator[Stage]:
     folder = Path(tempfile.mkdtemp(prefix="reentra-browser-"))
     try:
         with demo_tenant.serving(folder, seed, "off") as tenant:
-            home = folder / "home"
+            home, port = folder / "home", _free_port()
             command = (
                 *(sys.executable, "-m", "tests.browser.staging", str(home), tenant.url),
                 *(tenant.tenant_id, tenant.client_id, str(tenant.secret_file)),
             )
             done = subprocess.run(command, capture_output=True, text=True, cwd=_ROOT, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
-            made = Stage(home, _free_port(), tenant, json.loads(done.stdout.splitlines()[-1]))
+            made = Stage(home, port, tenant, json.loads(done.stdout.splitlines()[-1]))
+            with made.script() as script:
+                address = f"{made.base}/api/v1/session/oidc/callback"
+                client = {"client_id": tenant.client_id, "redirect_uris": [address]}
+                script.control("POST", "clients/redirect-uris", client)
             made.begin()
             try:
                 yield made

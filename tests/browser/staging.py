@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from reentra.access import EVERY_TENANT, Actor, Role, Via, passwords
+from reentra.access.oidc import Provider, Rule, seal_secret
 from reentra.app import Application
 from reentra.cli import demo_history, running
 from reentra.cli.demo_tenant import DemoTenant, Script
@@ -64,8 +65,8 @@ def stage(home: Path, tenant: DemoTenant) -> dict[str, Any]:
         screen = Screen(as_json=False, has_plain_progress=False)
         script = Script(tenant)
         try:
-            history = demo_history.live_through(application, clock, screen, script, TENANT)
-            script.control("POST", "options", {"throttle": "off"})
+            history = demo_history.live_through(application, clock, screen, script, TENANT, "off")
+            member = script.get(f"/users/{history.members[0]}")["userPrincipalName"]
         finally:
             script.close()
         application.schedules.save(TENANT, "daily 02:30", "Europe/Berlin")
@@ -73,8 +74,14 @@ def stage(home: Path, tenant: DemoTenant) -> dict[str, Any]:
         for name, role in PEOPLE.items():
             _, link = people.add(_CONSOLE, name, {EVERY_TENANT: role})
             people.set_up(link, PASSWORD, "")
+        # Who is a member of the second group may restore.
+        rule = Rule("groups", history.second_group, Role.RESTORER, TENANT)
+        sealed = seal_secret(application.access.vault, secret)
+        provider = Provider(tenant.url, tenant.tenant_id, tenant.client_id, sealed, (rule,))
+        application.access.save_provider(_CONSOLE, provider)
         job, plan = _restore(application, screen, history)
-        return {**dataclasses.asdict(history), "restore_job": job, "plan": plan}
+        more = {"restore_job": job, "plan": plan, "member": member}
+        return {**dataclasses.asdict(history), **more}
 
 
 def _restore(

@@ -121,7 +121,9 @@ class Window:
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            self.problems.append(f"console {message.type}: {message.text}")
+            self.problems.append(
+                f"console {message.type}: {message.text} {message.location.get('url', '')}"
+            )
 
     def _see(self, request: Request) -> None:
         parts = urlsplit(request.url)

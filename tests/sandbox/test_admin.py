@@ -122,3 +122,12 @@ def test_unknown_controls_and_bad_bodies_are_refused(graph: Caller) -> None:
 def test_only_loopback_may_control(graph: Caller) -> None:
     request = Request("GET", "/_sandbox/state", {}, peer="192.0.2.7")
     assert answer(graph.sandbox, request, ["state"]).status == 403
+
+
+def test_where_a_client_sends_people_back_to_is_registered(graph: Caller) -> None:
+    client = graph.sandbox.tokens.clients()[0]
+    body = {"client_id": client.client_id, "redirect_uris": ["https://x.example/back"]}
+    assert _control(graph, "POST", "clients/redirect-uris", body).status_code == 200
+    assert client.redirect_uris == ["https://x.example/back"]
+    body["client_id"] = "nobody"
+    assert _control(graph, "POST", "clients/redirect-uris", body).status_code == 404

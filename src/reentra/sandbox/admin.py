@@ -266,6 +266,15 @@ def _truncate(sandbox: Sandbox, given: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _register(sandbox: Sandbox, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Register where a client may send people back to after they signed in."""
+    client = sandbox.tokens.client(str(given["client_id"]))
+    if client is None:
+        raise _Refused(404, "there is no such client")
+    client.redirect_uris[:] = [str(one) for one in given["redirect_uris"]]
+    return {}
+
+
 _CONTROLS: dict[tuple[str, str], Callable[[Sandbox, Mapping[str, Any]], dict[str, Any]]] = {
     ("GET", "state"): _state,
     ("GET", "digest"): _digest,
@@ -278,6 +287,7 @@ _CONTROLS: dict[tuple[str, str], Callable[[Sandbox, Mapping[str, Any]], dict[str
     ("POST", "clock/advance"): _advance,
     ("POST", "permissions/withdraw"): _withdraw,
     ("POST", "permissions/grant"): _grant,
+    ("POST", "clients/redirect-uris"): _register,
     ("POST", "tokens/expire"): _expire_tokens,
     ("POST", "pages/expire"): _expire_pages,
     ("POST", "options"): _options,
