@@ -18,6 +18,7 @@ PINNED = {
     "NotSignedIn": ("not_signed_in", 1, 401, False),
     "NotAllowed": ("not_allowed", 1, 403, False),
     "FreshSignInNeeded": ("fresh_sign_in", 1, 403, False),
+    "TooManyJobs": ("too_many_jobs", 1, 429, True),
     "TooManyAttempts": ("too_many_attempts", 1, 429, True),
     "Interrupted": ("interrupted", 130, 499, False),
     "GraphError": ("graph", 1, 502, False),

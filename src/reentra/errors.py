@@ -15,6 +15,7 @@
     │   ├── NotSignedIn              1   401  nobody has shown who they are
     │   ├── NotAllowed               1   403  the role does not allow it
     │   ├── FreshSignInNeeded        1   403  it is too long ago that they showed who they are
+    │   ├── TooManyJobs              1   429  somebody has too many jobs that have not ended
     │   └── TooManyAttempts          1   429  somebody guessed too often
     ├── Interrupted                130   499  the operator or the machine stopped it
     ├── GraphError                   1   502  Microsoft Graph answered with an error
@@ -183,6 +184,17 @@ class FreshSignInNeeded(AccessError):
     default_hint = (
         "Show the password again: POST /api/v1/session/confirm. Who signs in with the directory"
         " signs in anew: /api/v1/session/oidc?fresh=true. Then do it again."
+    )
+
+
+class TooManyJobs(AccessError):
+    """Somebody has as many jobs waiting and running as one person may."""
+
+    code = "too_many_jobs"
+    http_status = 429
+    is_retryable = True
+    default_hint = (
+        "Wait until one has ended, or cancel one. REENTRA_OPEN_JOBS_PER_PERSON says how many."
     )
 
 

@@ -35,6 +35,12 @@ class Settings(BaseSettings):
         default="http://127.0.0.1:8440",
         description="The address under which people reach `serve`, for links and sign-in.",
     )
+    open_jobs_per_person: int = Field(
+        default=20,
+        ge=1,
+        description="How many jobs (downloads too) one person may have waiting or running in"
+        " `serve`.",
+    )
     log_level: str = Field(default="warning", description="debug, info, warning or error.")
 
     @property

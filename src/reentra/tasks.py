@@ -9,11 +9,14 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import functools
+import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from reentra import errors, progress
 from reentra.jobs import JobRun, Task, TaskResult, TaskStatus
@@ -231,7 +234,13 @@ def restore(run: Run) -> TaskResult:
     )
 
     application = run.context.application
-    plan = load_plan(application, str(run.parameters["plan"]))
+    plan, digest = load_plan_and_digest(application, str(run.parameters["plan"]))
+    if run.parameters.get("digest", digest) != digest:
+        raise errors.Refused(
+            f"Plan {plan.id} is not the one that was approved or confirmed: what is stored has"
+            " another digest. Nothing was written.",
+            hint="Make a new plan, read it, and apply that one.",
+        )
     ensure_deletions_confirmed(plan, run.parameters.get("confirmed_deletions"))
     tenant = application.open_tenant(run.tenant, listener=run.context.listener)
     tenant_id = tenant.connection.tenant_id
@@ -536,9 +545,24 @@ def load_plan(application: Application, plan_id: str) -> RestorePlan:
 
     Raises: ``NotFound``.
     """
+    return load_plan_and_digest(application, plan_id)[0]
+
+
+def load_plan_and_digest(application: Application, plan_id: str) -> tuple[RestorePlan, str]:
+    """Return a stored plan, and the digest by which people approve it.
+
+    Raises: ``NotFound``.
+    """
     from reentra.restore.plan import RestorePlan
 
-    return RestorePlan.from_json(application.repository.load_document(PLANS, plan_id))
+    document: Any = application.repository.load_document(PLANS, plan_id)
+    return RestorePlan.from_json(document), plan_digest(document)
+
+
+def plan_digest(document: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a plan as it is stored: another version reads it no differently."""
+    data = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(data).hexdigest()
 
 
 def load_report(application: Application, job: Job) -> RestoreReport:

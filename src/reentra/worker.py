@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 DOWNLOAD_HOURS = 24
 LANES = 2
+PERSON = "person"  # the parameter of jobs that says whose they are
+_MANY = 10_000
 _LOOK_SECONDS = 1.0
 _SCHEDULE_SECONDS = 15.0
 _SWEEP_SECONDS = 600.0
@@ -52,6 +54,7 @@ class Worker:
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._lock = threading.Lock()
+        self._admitting = threading.Lock()
         self._busy: dict[str, str] = {}  # job id -> tenant
         self._running: dict[str, JobRun[TaskContext]] = {}
         self._passwords: dict[str, str] = {}  # job id -> default password, in memory only
@@ -87,24 +90,46 @@ class Worker:
         parameters: Mapping[str, Any] | None = None,
         default_password: str = "",
     ) -> Job:
-        """Put a job into the queue. The password stays in memory, until the job has ended."""
-        job = self.runner.enqueue(task, tenant=tenant, parameters=parameters, who=actor.name)
+        """Put a job into the queue. The password stays in memory, until the job has ended.
+
+        Raises: ``TooManyJobs``.
+        """
+        marked = {**(parameters or {}), **({PERSON: actor.id} if actor.id else {})}
+        with self._admitting:
+            self.ensure_room(actor)
+            job = self.runner.enqueue(task, tenant=tenant, parameters=marked, who=actor.name)
         if default_password:
             self._passwords[job.id] = default_password
         self._application.access.trail.record(actor, Entry(task, tenant, job.id, "queued"))
         self._wake.set()
         return job
 
+    def ensure_room(self, actor: Actor) -> None:
+        """Let pass who has fewer jobs waiting and running than a person may have.
+
+        Raises: ``TooManyJobs``.
+        """
+        most = self._application.settings.open_jobs_per_person
+        if not actor.id:
+            return
+        found = self._application.jobs.list_jobs(statuses=_OPEN, limit=_MANY)
+        count = sum(job.parameters.get(PERSON) == actor.id for job in found)
+        if count >= most:
+            raise errors.TooManyJobs(
+                f"{actor.name} has {count} jobs that have not ended; nothing was begun."
+            )
+
     def resume(self, actor: Actor, job: Job, *, default_password: str = "") -> Job:
         """Put a job that was stopped, failed or lost its process back into the queue.
 
-        Raises: ``UsageError`` when it has ended well or still runs.
+        Raises: ``UsageError`` when it has ended well or still runs; ``TooManyJobs``.
         """
         if job.status not in (JobStatus.CANCELLED, JobStatus.FAILED):
             raise errors.UsageError(
                 f"Job {job.id} is {job.status.value}; there is nothing to take up.",
                 hint="Only a job that failed or was cancelled can be taken up.",
             )
+        self.ensure_room(actor)
         if default_password:
             self._passwords[job.id] = default_password
         self._application.access.trail.record(

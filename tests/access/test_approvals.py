@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from reentra import errors
-from reentra.access import Access, Actor, Via
+from reentra.access import Access, Actor, Person, Role, Via
+from reentra.access.approvals import Approval
+from reentra.access.oidc import Provider, Rule
 
-from .conftest import HandClock
+from .conftest import ADMIN, HandClock, person
 
 ADELE = Actor(Via.SESSION, "adele", "1")
 BOB = Actor(Via.SESSION, "bob", "2")
@@ -74,3 +78,106 @@ def test_the_use_of_an_approval_stands_in_the_trail(access: Access) -> None:
     access.approvals.use(ADELE, "restore", "contoso", "d")
     record = access.trail.list_records(limit=1)[0]
     assert (record.action, record.who, record.target) == ("approval.use", ADELE.name, "plan")
+
+
+def asker_and(access: Access) -> tuple[Actor, Approval]:
+    anna = person(access, "anna", Role.ADMINISTRATOR)
+    actor = Actor(Via.SESSION, "anna", anna.id)
+    return actor, access.approvals.ask(actor, "restore", "contoso", "plan1", DIGEST)
+
+
+def decides(access: Access, found: Person, asked: Approval) -> bool:
+    actor = Actor(Via.SESSION, found.name, found.id)
+    try:
+        access.approvals.decide(actor, asked.id, "contoso", is_granted=True)
+    except errors.Refused:
+        return False
+    return True
+
+
+GIFTS: list[Callable[[Access, Actor, Person], object]] = [
+    lambda access, by, to: access.people.renew_link(by, to.id),
+    lambda access, by, to: access.people.set_role(by, to.id, "contoso", Role.RESTORER),
+    lambda access, by, to: access.people.set_disabled(by, to.id, is_disabled=False),
+    lambda access, by, to: access.people.drop_totp(by, to.id),
+]
+
+
+@pytest.mark.parametrize("gift", GIFTS)
+@pytest.mark.parametrize("is_before", [True, False])
+def test_to_whom_the_asker_gave_a_way_in_lately_does_not_decide(
+    access: Access, clock: HandClock, gift: Callable[..., object], is_before: bool
+) -> None:
+    bob = person(access, "bob", Role.RESTORER)
+    clock.pass_seconds(48 * 3600)
+    anna = person(access, "anna", Role.ADMINISTRATOR)
+    actor = Actor(Via.SESSION, "anna", anna.id)
+    if is_before:
+        gift(access, actor, bob)
+    clock.pass_seconds(23 * 3600)
+    asked = access.approvals.ask(actor, "restore", "contoso", "plan1", DIGEST)
+    if not is_before:
+        gift(access, actor, bob)
+    assert not decides(access, bob, asked)
+    assert decides(access, person(access, "carl", Role.RESTORER), asked)
+
+
+def test_a_puppet_of_a_puppet_does_not_decide_either(access: Access) -> None:
+    anna, asked = asker_and(access)
+    bob, _ = access.people.add(anna, "bob", {"*": Role.ADMINISTRATOR})
+    carl, _ = access.people.add(Actor(Via.TOKEN, "bob (t)", bob.id), "carl", {})
+    assert not decides(access, bob, asked)
+    assert not decides(access, carl, asked)
+
+
+def test_after_a_day_they_decide_what_is_asked_then(access: Access, clock: HandClock) -> None:
+    anna, _ = asker_and(access)
+    bob, _ = access.people.add(anna, "bob", {"*": Role.ADMINISTRATOR})
+    clock.pass_seconds(24 * 3600 + 1)
+    asked = access.approvals.ask(anna, "restore", "contoso", "plan2", "e" * 64)
+    assert decides(access, bob, asked)
+
+
+def test_who_says_which_groups_have_roles_is_not_approved_by_people_from_there(
+    access: Access,
+) -> None:
+    anna, asked = asker_and(access)
+    guest = access.people.admit_external("x|1", "guest", {"*": Role.RESTORER}, anna)
+    access.save_provider(anna, Provider("https://x", "d", "c", "s", ()))
+    assert not decides(access, guest, asked)
+    assert decides(access, person(access, "carl", Role.RESTORER), asked)
+
+
+def test_the_word_of_somebody_who_was_shut_out_since_is_void(access: Access) -> None:
+    anna, asked = asker_and(access)
+    bob = person(access, "bob", Role.RESTORER)
+    assert decides(access, bob, asked)
+    access.people.set_disabled(ADMIN, bob.id, is_disabled=True)
+    with pytest.raises(errors.ApprovalNeeded):
+        access.approvals.use(anna, "restore", "contoso", DIGEST)
+
+
+def test_a_tenant_that_is_disconnected_leaves_nothing_to_the_next_of_its_name(
+    access: Access,
+) -> None:
+    anna, asked = asker_and(access)
+    bob = person(access, "bob", Role.RESTORER, "contoso")
+    bob = access.people.set_role(ADMIN, bob.id, "fabrikam", Role.READER)
+    rules = tuple(Rule("groups", "g", Role.READER, name) for name in ("contoso", "fabrikam"))
+    access.save_provider(ADMIN, Provider("https://x", "d", "c", "s", rules))
+    tokens = [
+        access.tokens.create(ADMIN, bob, name, name, Role.READER, 7)[1]
+        for name in ("contoso", "fabrikam")
+    ]
+    assert decides(access, person(access, "carl", Role.RESTORER), asked)
+    access.forget_tenant(anna, "contoso")
+    record = access.trail.list_records(limit=1)[0]
+    assert (record.action, record.who, record.tenant) == ("tenant.forget", "anna", "contoso")
+    assert record.detail == '{"approvals":1,"roles":1,"tokens":1}'
+    assert access.people.load(bob.id).grants == {"fabrikam": Role.READER}
+    assert [access.sign_in.by_token(token, "") is None for token in tokens] == [True, False]
+    provider = access.load_provider()
+    assert provider is not None
+    assert [rule.tenant for rule in provider.rules] == ["fabrikam"]
+    with pytest.raises(errors.ApprovalNeeded):
+        access.approvals.use(anna, "restore", "contoso", DIGEST)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from reentra.access import Role
+from reentra.database import JobStatus
 from reentra.sandbox.app import SandboxServer
 
 from .conftest import CONSOLE, PASSWORD, Api, Caller
@@ -118,3 +119,63 @@ def test_an_origin_that_makes_no_sense_is_another_site(api: Api, origin: str) ->
 def test_a_nul_character_reaches_no_database(api: Api) -> None:
     assert api.nobody("POST", "/session", {"name": "a\0b", "password": "x"}).status_code == 400
     assert api.admin("GET", "/tenants/contoso/search?text=a%00b").status_code == 400
+
+
+def test_a_plan_that_is_not_the_approved_one_is_not_applied(api: Api) -> None:
+    admin = api.admin
+    body = {"snapshot": "latest", "kinds": ["group"]}
+    job = api.ended("contoso", admin.json("POST", "/tenants/contoso/plans", body, 202)["id"])
+    name = job["summary"]["plan"]
+    shown = admin.json("GET", f"/tenants/contoso/plans/{name}")
+    begin = api.serving.worker.enqueue
+    repository = api.application.repository
+    stored = repository.load_document("plans", name)
+    assert isinstance(stored, dict)
+
+    def forged(*arguments: Any, **more: Any) -> Any:
+        repository.delete_document("plans", name)
+        repository.put_document(
+            "plans", name, {**stored, "warnings": [], "created_at": "2001-01-01T00:00:00Z"}
+        )
+        return begin(*arguments, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(api.serving.worker, "enqueue", forged)
+        begun = admin.json("POST", f"/tenants/contoso/plans/{name}/apply", {}, 202)
+    assert begun["parameters"]["digest"] == shown["digest"]
+    ended = api.ended("contoso", begun["id"])
+    assert ended["status"] == "failed"
+    assert "not the one that was approved" in str(ended)
+    admin.json("POST", f"/tenants/contoso/jobs/{begun['id']}/resume", {}, 202)
+    assert api.ended("contoso", begun["id"])["status"] == "failed"
+    assert admin.json("GET", f"/tenants/contoso/jobs/{begun['id']}/steps")["items"] == []
+
+
+def test_one_person_does_not_fill_the_queue(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    operator = api.as_role(Role.OPERATOR)
+    monkeypatch.setattr(api.serving.worker, "_begin_queued", lambda: None)
+    begun = []
+    for _ in range(20):
+        body = {"kinds": ["group"]}
+        begun.append(operator.json("POST", "/tenants/contoso/downloads", body, 202)["id"])
+    refused = operator("POST", "/tenants/contoso/downloads", {"kinds": ["group"]})
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_jobs")
+    other = api.admin.json("POST", "/tenants/contoso/downloads", {"kinds": ["group"]}, 202)["id"]
+    for job in (*begun, other):
+        api.application.jobs.update_job(job, status=JobStatus.CANCELLED)
+    job = operator.json("POST", "/tenants/contoso/downloads", {"kinds": ["group"]}, 202)["id"]
+    api.application.jobs.update_job(job, status=JobStatus.CANCELLED)
+
+
+@pytest.mark.parametrize("wrong", ["contoso.onmicrosoft.com", "../x", "", "1" * 36, "x\n"])
+@pytest.mark.parametrize("field", ["tenant_id", "client_id"])
+def test_what_is_no_guid_is_part_of_no_address(api: Api, field: str, wrong: str) -> None:
+    good = "11111111-2222-4333-8444-555555555555"
+    body = {"name": "new", "tenant_id": good, "client_id": good, "client_secret": "canary-x"}
+    answer = api.admin("POST", "/tenants", {**body, field: wrong})
+    assert (answer.status_code, answer.json()["code"]) == (400, "usage")
+    assert "canary" not in answer.text
+    directory = {"directory": good, "client_id": good, "rules": []}
+    renamed = {"tenant_id": "directory"}.get(field, field)
+    answer = api.admin("PUT", "/settings/oidc", {**directory, renamed: wrong})
+    assert answer.status_code == 400

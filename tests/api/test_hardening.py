@@ -17,6 +17,7 @@ from reentra.api.hardening import Message
 
 from .conftest import CONSOLE, HOST, PASSPHRASE, PASSWORD, Api, Caller
 
+CLIENT = "11111111-2222-4333-8444-555555555555"
 SNAPSHOTS = "/tenants/contoso/snapshots"
 
 
@@ -210,7 +211,7 @@ def test_a_download_is_for_who_asked_and_never_in_clear_on_the_disk(api: Api) ->
 
 
 def test_no_file_or_host_of_the_server_is_reached_by_connecting_a_tenant(api: Api) -> None:
-    body = {"name": "evil", "tenant_id": "x", "client_id": "y", "client_secret": "z"}
+    body = {"name": "evil", "tenant_id": CLIENT, "client_id": CLIENT, "client_secret": "z"}
     for more in (
         {"graph_endpoint": "http://169.254.169.254"},
         {"authority": "http://127.0.0.1:1"},
@@ -278,7 +279,7 @@ def test_canaries_are_in_no_answer_log_database_or_file(
     texts.append(
         admin(
             "POST", "/tenants",
-            {"name": "canary", "tenant_id": "8" * 8, "client_id": "x",
+            {"name": "canary", "tenant_id": CLIENT, "client_id": CLIENT,
              "client_secret": "canary-client-secret", "extra": "canary-client-secret"},
         ).text
     )  # fmt: skip

@@ -292,7 +292,8 @@ def test_somebody_who_is_disabled_here_stays_out(directory: Directory) -> None:
 
 def test_the_settings_never_show_the_secret(api: Api) -> None:
     body = {
-        "directory": seeds.TENANT_ID, "client_id": "x", "client_secret": "canary-oidc-secret",
+        "directory": seeds.TENANT_ID, "client_id": seeds.BOTH_CLIENT_ID,
+        "client_secret": "canary-oidc-secret",
         "rules": [{"claim": "groups", "value": "g", "role": "reader"}],
     }  # fmt: skip
     answer = api.admin("PUT", "/settings/oidc", body)
@@ -308,7 +309,10 @@ def test_the_settings_never_show_the_secret(api: Api) -> None:
         assert api.admin("PUT", "/settings/oidc", {**body, **more}).status_code == 400
     del body["client_secret"]
     assert api.admin("PUT", "/settings/oidc", body).status_code == 200  # kept
-    assert api.admin("PUT", "/settings/oidc", {**body, "directory": "other"}).status_code == 400
+    assert (
+        api.admin("PUT", "/settings/oidc", {**body, "directory": seeds.BOTH_CLIENT_ID}).status_code
+        == 400
+    )
     # Other tests must not be sent to a directory of the real world.
     api.serving.access.set_provider_believed(CONSOLE, is_believed=False)
 

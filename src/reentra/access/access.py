@@ -16,13 +16,14 @@ from reentra.access.approvals import Approvals
 from reentra.access.attempts import Attempts
 from reentra.access.audit import Actor, AuditTrail, Entry
 from reentra.access.locks import Lock, hold
+from reentra.access.moments import stored_time
 from reentra.access.people import People
 from reentra.access.sessions import Sessions
 from reentra.access.signin import SignIn
 from reentra.access.tokens import Tokens
 from reentra.access.vault import Vault
 from reentra.database import Database
-from reentra.database.tables_access import SETTING
+from reentra.database.tables_access import APPROVAL, PERSON_ROLE, SETTING, TOKEN
 
 if TYPE_CHECKING:
     from reentra.access.oidc import OidcFlow, Provider
@@ -79,6 +80,36 @@ class Access:
             self.people.forget_external_roles(actor)
         if is_other or not provider.is_enabled:
             self.sessions.end_external()
+
+    def forget_tenant(self, actor: Actor, tenant: str) -> None:
+        """Take back what was granted for a tenant's name: whatever has it next inherits nothing.
+
+        Roles and rules go, tokens are revoked, and what was approved is void.
+        """
+        provider = self.load_provider()
+        if provider is not None and any(rule.tenant == tenant for rule in provider.rules):
+            rules = tuple(rule for rule in provider.rules if rule.tenant != tenant)
+            self.save_setting(actor, OIDC, dataclasses.replace(provider, rules=rules).to_json())
+        now = self.clock.now()
+        with self.database.writing() as connection:
+            hold(connection, Lock.PEOPLE)
+            hold(connection, Lock.APPROVALS)
+            roles = connection.execute(
+                sa.delete(PERSON_ROLE).where(PERSON_ROLE.c.tenant == tenant)
+            ).rowcount
+            tokens = connection.execute(
+                sa.update(TOKEN)
+                .where(TOKEN.c.tenant == tenant, TOKEN.c.revoked_at.is_(None))
+                .values(revoked_at=stored_time(now))
+            ).rowcount
+            approvals = connection.execute(
+                sa.update(APPROVAL)
+                .where(APPROVAL.c.tenant == tenant, APPROVAL.c.used_at.is_(None))
+                .where(APPROVAL.c.expires_at > stored_time(now))
+                .values(expires_at=stored_time(now))
+            ).rowcount
+            detail = {"roles": roles, "tokens": tokens, "approvals": approvals}
+            audit.append(connection, now, actor, Entry("tenant.forget", tenant, detail=detail))
 
     def set_provider_believed(self, actor: Actor, *, is_believed: bool) -> None:
         """Switch signing in with the provider off in an emergency, or on again.

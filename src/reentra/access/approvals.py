@@ -15,9 +15,13 @@ from reentra.access.audit import Actor, Entry
 from reentra.access.locks import Lock, hold
 from reentra.access.moments import stored_time
 from reentra.database import Database
-from reentra.database.tables_access import APPROVAL
+from reentra.database.tables_access import APPROVAL, AUDIT, PERSON
 
 GOOD_FOR_HOURS = 24
+# How long before the question a way in that the asker gave somebody still counts against them.
+BEHOLDEN_HOURS = 24
+# What gives somebody a way in, or leave to use it.
+_WAYS_IN = ("people.add", "people.link", "people.role", "people.enable", "people.totp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,8 @@ class Approvals:
     def decide(self, actor: Actor, approval_id: str, tenant: str, *, is_granted: bool) -> Approval:
         """Say yes or no to what somebody else asked for.
 
-        Raises: ``NotFound``; ``Refused`` to who asked for it, and when it is decided or too old.
+        Raises: ``NotFound``; ``Refused`` to who asked for it, to whom they gave a way in lately,
+        and when it is decided or too old.
         """
         now = self._clock.now()
         with self._database.writing() as connection:
@@ -121,6 +126,12 @@ class Approvals:
                 raise errors.Refused(
                     "Nobody approves what they asked for themselves.",
                     hint="Another person with the role must decide.",
+                )
+            if actor.id in _beholden(connection, row["asked_by"], row["asked_at"]):
+                raise errors.Refused(
+                    f"{actor.name} has a way in or a role of the last {BEHOLDEN_HOURS} hours from"
+                    " who asks for this, and cannot decide it.",
+                    hint="Somebody else with the role decides; or ask again a day later.",
                 )
             if row["decided_at"] is not None or row["expires_at"] <= stored_time(now):
                 raise errors.Refused(
@@ -144,16 +155,18 @@ class Approvals:
     def use(self, actor: Actor, action: str, tenant: str, digest: str) -> None:
         """Use up the approval that fits, so that it serves once.
 
-        Whoever granted it may not be who uses it.
+        Whoever granted it may not be who uses it, nor be shut out since.
         Raises: ``errors.ApprovalNeeded``.
         """
         now = self._clock.now()
+        shut_out = sa.select(PERSON.c.id).where(PERSON.c.is_disabled == 1)
         with self._database.writing() as connection:
             row = connection.execute(
                 sa.select(APPROVAL)
                 .where(APPROVAL.c.action == action, APPROVAL.c.tenant == tenant)
                 .where(APPROVAL.c.digest == digest, APPROVAL.c.is_granted == 1)
                 .where(APPROVAL.c.used_at.is_(None), APPROVAL.c.decided_by != actor.id)
+                .where(APPROVAL.c.decided_by.not_in(shut_out))
                 .where(APPROVAL.c.expires_at > stored_time(now))
             ).mappings().first()  # fmt: skip
             used = 0
@@ -189,6 +202,33 @@ def _load(connection: sa.Connection, approval_id: str, tenant: str) -> sa.RowMap
             f"There is no request {approval_id!r} for approval.", hint="List those of the tenant."
         )
     return row
+
+
+def _beholden(connection: sa.Connection, asker_id: str, asked_at: str) -> set[str]:
+    """Return the ids of whom the asker, or somebody beholden to them, gave a way in lately.
+
+    The trail tells: it holds every such gift, in order, and nobody takes one out of it.
+    """
+    since = clocks.parse_iso(asked_at) - dt.timedelta(hours=BEHOLDEN_HOURS)
+    rows = connection.execute(
+        sa.select(AUDIT.c.who_id, AUDIT.c.action, AUDIT.c.target)
+        .where(AUDIT.c.at >= stored_time(since))
+        .where(AUDIT.c.action.in_((*_WAYS_IN, "settings.change")))
+        .order_by(AUDIT.c.number)
+    ).all()
+    people: dict[str, set[str]] = {}
+    outside: set[str] = set()
+    for person in connection.execute(sa.select(PERSON.c.id, PERSON.c.name, PERSON.c.external)):
+        people.setdefault(audit.line(person.name), set()).add(person.id)
+        if person.external is not None:
+            outside.add(person.id)
+    found = {asker_id}
+    for row in rows:
+        if row.who_id in found:
+            # Whoever says which groups have which role makes everybody from there.
+            is_provider = row.action == "settings.change" and row.target == "oidc"
+            found |= outside if is_provider else people.get(row.target, set())
+    return found - {asker_id}
 
 
 def _approval(row: Any) -> Approval:

@@ -124,12 +124,12 @@ def append(connection: sa.Connection, now: dt.datetime, actor: Actor, entry: Ent
         "number": 1 if last is None else last.number + 1,
         "at": stored_time(now),
         "via": actor.via.value,
-        "who": _line(actor.name),
+        "who": line(actor.name),
         "who_id": actor.id,
-        "address": _line(actor.address),
+        "address": line(actor.address),
         "action": entry.action,
-        "tenant": _line(entry.tenant),
-        "target": _line(entry.target),
+        "tenant": line(entry.tenant),
+        "target": line(entry.target),
         "result": entry.result,
         "detail": orjson.dumps(dict(entry.detail), option=orjson.OPT_SORT_KEYS).decode(),
     }
@@ -210,7 +210,7 @@ def _hash(before: str, row: Mapping[str, Any]) -> str:
     return hashlib.sha256(bytes.fromhex(before) + data).hexdigest()
 
 
-def _line(text: str) -> str:
+def line(text: str) -> str:
     """Return one printable line, however hostile the text: nobody forges a second record."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:_LONGEST]
 

@@ -105,7 +105,7 @@ def list_steps(
     wanted = _named(StepStatus, status)
     if found.task != "restore":
         return {"total": 0, "items": [], "next": ""}
-    plan = serving.plan(str(found.parameters["plan"]))
+    plan, _ = serving.plan_and_digest(str(found.parameters["plan"]))
     known = {step.step_id: step for step in serving.application.jobs.list_steps(found.id)}
     steps = [
         step for step in plan.steps if wanted is None or _status_of(known.get(step.id)) is wanted

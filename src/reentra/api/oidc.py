@@ -15,7 +15,7 @@ from reentra.access.oidc import FLOW_SECONDS, Provider, Rule, seal_secret
 from reentra.access.roles import parse_role
 from reentra.api import guarding
 from reentra.api.documents import ProviderDocument, ProviderSettingsDocument
-from reentra.api.routing import Needs, route
+from reentra.api.routing import Guid, Needs, route
 from reentra.api.serving import Served, Serving, SignedIn
 from reentra.api.session import set_session_cookie
 from reentra.graph.connection import CLOUDS, Cloud
@@ -40,8 +40,8 @@ class NewProvider(msgspec.Struct, forbid_unknown_fields=True):
     An empty secret keeps the one that is there. Other addresses are the command line's.
     """
 
-    directory: str
-    client_id: str
+    directory: Guid
+    client_id: Guid
     rules: list[NewRule]
     client_secret: str = ""
     cloud: Literal["global", "usgov", "usgovdod", "china"] = "global"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Literal, cast
 
 import msgspec
-import orjson
 from litestar import Response
 from litestar.params import FromPath, FromQuery, JSONBody
 
@@ -130,12 +128,12 @@ def make_plan(
 @route("GET", _OF + "/plans/{plan:str}", Permission.RESTORE, tags=_TAGS, summary="One restore plan")
 def show_plan(tenant: FromPath[str], plan: FromPath[str], serving: Served) -> PlanDocument:
     """Return a plan without its steps, which are a list of their own."""
-    found = _load(serving, tenant, plan)
+    found, digest = _load(serving, tenant, plan)
     document = found.to_json()
     for name in ("steps", "reads", "matched"):
         del document[name]
     document["open_refusals"] = [refusal.to_json() for refusal in found.open_refusals]
-    document["digest"] = digest_of(found)
+    document["digest"] = digest
     document["needs_approval"] = _needs_approval(serving, found)
     job = _find_job(serving, tenant, found)
     document["applied_by"] = None if job is None else job.id
@@ -154,7 +152,7 @@ def list_steps(
     limit: FromQuery[int] = 100,
 ) -> StepsPage:
     """List what a plan will do, in order."""
-    found = _load(serving, tenant, plan)
+    found, _ = _load(serving, tenant, plan)
     offset, limit = paging.position_of(cursor, 0), paging.limited(limit)
     after = offset + limit
     return {
@@ -172,7 +170,7 @@ def fetch_plan(
     tenant: FromPath[str], plan: FromPath[str], serving: Served
 ) -> Response[PlanFileDocument]:
     """Return the whole plan, steps and all, as ``reentra restore --plan`` reads it."""
-    found = _load(serving, tenant, plan)
+    found, _ = _load(serving, tenant, plan)
     name = f'attachment; filename="{tenant}-plan-{found.id}.json"'
     return Response(
         cast("PlanFileDocument", found.to_json()),
@@ -196,18 +194,23 @@ def apply_plan(
 
     Nor is one that a job applies already, or has applied.
     """
-    found = _load(serving, tenant, plan)
+    found, digest = _load(serving, tenant, plan)
     ensure_not_refused(found)
     with serving.applying:
         _ensure_not_applied(serving, tenant, found)
         ensure_deletions_confirmed(found, data.confirm_deletions)
+        serving.worker.ensure_room(identity.actor)  # before an approval is used up
         if _needs_approval(serving, found):
-            serving.access.approvals.use(identity.actor, RESTORE, tenant, digest_of(found))
+            serving.access.approvals.use(identity.actor, RESTORE, tenant, digest)
         job = serving.worker.enqueue(
             identity.actor,
             RESTORE,
             tenant=tenant,
-            parameters={"plan": found.id, "confirmed_deletions": data.confirm_deletions},
+            parameters={
+                "plan": found.id,
+                "digest": digest,
+                "confirmed_deletions": data.confirm_deletions,
+            },
             default_password=data.default_password,
         )
     return serving.job_document(job)
@@ -221,10 +224,8 @@ def ask_approval(
     tenant: FromPath[str], plan: FromPath[str], serving: Served, identity: SignedIn
 ) -> ApprovalDocument:
     """Ask another person to approve exactly this plan, by its digest."""
-    found = _load(serving, tenant, plan)
-    approval = serving.access.approvals.ask(
-        identity.actor, RESTORE, tenant, found.id, digest_of(found)
-    )
+    found, digest = _load(serving, tenant, plan)
+    approval = serving.access.approvals.ask(identity.actor, RESTORE, tenant, found.id, digest)
     return cast("ApprovalDocument", approval.to_json())
 
 
@@ -260,12 +261,6 @@ def decide(
         identity.actor, approval, tenant, is_granted=data.granted
     )
     return cast("ApprovalDocument", decided.to_json())
-
-
-def digest_of(plan: RestorePlan) -> str:
-    """Return the SHA-256 of exactly what would be applied."""
-    data = orjson.dumps(plan.to_json(), option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(data).hexdigest()
 
 
 def _find_job(serving: Serving, tenant: str, plan: RestorePlan) -> Job | None:
@@ -313,12 +308,13 @@ def _needs_approval(serving: Serving, plan: RestorePlan) -> bool:
     return most is not None and len(plan.steps) > int(most)
 
 
-def _load(serving: Serving, tenant: str, plan_id: str) -> RestorePlan:
+def _load(serving: Serving, tenant: str, plan_id: str) -> tuple[RestorePlan, str]:
+    """Return a plan of this tenant and its digest; another tenant's is not there."""
     tenant_id = serving.application.connections.find(tenant).tenant_id
-    found = serving.plan(plan_id)
+    found, digest = serving.plan_and_digest(plan_id)
     if found.tenant_id.lower() != tenant_id.lower():
         raise errors.NotFound(f"There is no plan {plan_id!r}.", hint="Make one.")
-    return found
+    return found, digest
 
 
 ROUTES = (

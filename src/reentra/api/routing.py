@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from litestar import delete, get, post, put
 from litestar.openapi.datastructures import ResponseSpec
 
@@ -13,6 +14,8 @@ from reentra.access import Permission
 from reentra.api.problems import MEDIA_TYPE, Problem
 
 LONGEST_PAGE = 1000
+_GUID = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+Guid = Annotated[str, msgspec.Meta(pattern=_GUID, max_length=36)]
 
 
 class Needs(enum.Enum):

@@ -18,7 +18,7 @@ from reentra.api.documents import JobDocument
 from reentra.app import Application
 from reentra.database import Job, JobStatus
 from reentra.restore.plan import RestorePlan
-from reentra.tasks import load_plan
+from reentra.tasks import load_plan_and_digest
 from reentra.worker import Worker
 
 STORED_SECONDS = 600.0  # how old what is said of the store's size may be
@@ -43,7 +43,7 @@ class Serving:
     trusts_proxy: bool = False
     _synced_at: dict[str, float] = field(default_factory=dict)
     _stored: tuple[float, int, int] | None = None
-    _plan: RestorePlan | None = None
+    _plan: tuple[RestorePlan, str] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     applying: threading.Lock = field(default_factory=threading.Lock)  # of two, one is the first
 
@@ -81,17 +81,18 @@ class Serving:
                 self._stored = known
         return known[1], known[2]
 
-    def plan(self, plan_id: str) -> RestorePlan:
-        """Return a stored plan. The last one is kept: who watches a restore asks again and again.
+    def plan_and_digest(self, plan_id: str) -> tuple[RestorePlan, str]:
+        """Return a stored plan and the digest by which it is approved.
 
+        The last one is kept: who watches a restore asks again and again.
         Raises: ``NotFound``.
         """
         with self._lock:
             known = self._plan
-        if known is None or known.id != plan_id:
-            known = load_plan(self.application, plan_id)
+        if known is None or known[0].id != plan_id:
+            known = load_plan_and_digest(self.application, plan_id)
             with self._lock:
-                self._plan = known if len(known.steps) <= MOST_KEPT_STEPS else None
+                self._plan = known if len(known[0].steps) <= MOST_KEPT_STEPS else None
         return known
 
     def job_document(self, job: Job) -> JobDocument:

@@ -24,7 +24,7 @@ from reentra.api.documents import (
     coverage_documents,
 )
 from reentra.api.restores import DISCONNECT
-from reentra.api.routing import Needs, route
+from reentra.api.routing import Guid, Needs, route
 from reentra.api.serving import Served, SignedIn
 from reentra.connections import ensure_name_is_usable
 from reentra.directory import permissions
@@ -48,8 +48,8 @@ class NewTenant(msgspec.Struct, forbid_unknown_fields=True):
     """
 
     name: str
-    tenant_id: str
-    client_id: str
+    tenant_id: Guid
+    client_id: Guid
     client_secret: str
     cloud: Literal["global", "usgov", "usgovdod", "china"] = "global"
 
@@ -142,8 +142,14 @@ def configure(
     is_sensitive=True, tags=_TAGS, summary="Disconnect a tenant",
 )  # fmt: skip
 def disconnect(tenant: FromPath[str], serving: Served, identity: SignedIn) -> DisconnectedDocument:
-    """Forget a tenant's connection and its secret. Its snapshots stay."""
+    """Forget a tenant's connection, its secret, and who had a role or token for it.
+
+    Its snapshots stay.
+    """
+    serving.application.connections.find(tenant)
     serving.ensure_approved(identity, DISCONNECT, tenant, tenant)
+    # First: should the rest fail, nobody is left with a role for a name that is free.
+    serving.access.forget_tenant(identity.actor, tenant)
     serving.application.connections.remove(tenant)
     serving.application.schedules.remove(tenant)
     return {"name": tenant, "disconnected": True}

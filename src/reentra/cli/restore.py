@@ -239,7 +239,7 @@ def apply(
     """
     from reentra.restore.plan import ensure_deletions_confirmed, ensure_not_refused
     from reentra.restore.steps import Password
-    from reentra.tasks import keep_plan
+    from reentra.tasks import keep_plan, plan_digest
 
     plans.show(screen, plan, None)
     ensure_not_refused(plan)
@@ -270,7 +270,11 @@ def apply(
         screen,
         "restore",
         tenant=name,
-        parameters={"plan": plan.id, "confirmed_deletions": confirmed_deletions},
+        parameters={
+            "plan": plan.id,
+            "digest": plan_digest(plan.to_json()),
+            "confirmed_deletions": confirmed_deletions,
+        },
         default_password=password,
         default_password_file=default_password_file,
     )

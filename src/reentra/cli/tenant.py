@@ -279,7 +279,9 @@ def check(name: TenantName, /, *, common: Common = DEFAULT_COMMON) -> int:
 
 @app.command
 def disconnect(name: TenantName, /, *, common: Common = DEFAULT_COMMON) -> int:
-    """Forget a tenant's connection and its secret. Its snapshots stay.
+    """Forget a tenant's connection, its secret, and who had a role or token for it.
+
+    Its snapshots stay.
 
     Example: reentra tenant disconnect contoso
     """
@@ -288,6 +290,8 @@ def disconnect(name: TenantName, /, *, common: Common = DEFAULT_COMMON) -> int:
         session.opened(common) as application,
         acting.recorded(application, "tenant.disconnect", tenant=name),
     ):
+        application.connections.find(name)
+        application.access.forget_tenant(acting.actor(), name)
         application.connections.remove(name)
         application.schedules.remove(name)
     screen.say(f"[green]✓[/] Disconnected [bold]{escaped(name)}[/]; its snapshots stay.")
