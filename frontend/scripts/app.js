@@ -10,3 +10,4 @@ import "./forms.js";
 import "./gate.js";
 import "./restore.js";
 import "./selection.js";
+import "./live.js";

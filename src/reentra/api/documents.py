@@ -831,8 +831,13 @@ class JobStepDocument(TypedDict):
 
 
 class JobStepsPage(TypedDict):
-    """Steps of a restore, in the plan's order; ``total`` is how many there are in all."""
+    """Steps of a restore, in the plan's order; ``total`` is how many there are in all.
 
+    ``snapshot`` is what the plan restores from, or the capture when it ``undoes`` a restore.
+    """
+
+    snapshot: str
+    undoes: str
     total: int
     items: list[JobStepDocument]
     next: str

@@ -440,7 +440,9 @@ _ANSWERS: dict[type, Any] = {
     docs.ShownJobDocument: {**JOB, "steps": {"done": 40}},
     docs.JobsPage: {"items": [JOB], "next": _LAST},
     docs.JobStepDocument: JOB_STEP,
-    docs.JobStepsPage: {"total": 1, "items": [JOB_STEP], "next": _LAST},
+    docs.JobStepsPage: {
+        "snapshot": _SNAPSHOT, "undoes": "", "total": 1, "items": [JOB_STEP], "next": _LAST
+    },
 }  # fmt: skip
 
 _SECRET = "a secret of the application"

@@ -104,7 +104,7 @@ def list_steps(
     offset, limit = paging.position_of(cursor, 0), paging.limited(limit)
     wanted = _named(StepStatus, status)
     if found.task != "restore":
-        return {"total": 0, "items": [], "next": ""}
+        return {"snapshot": "", "undoes": "", "total": 0, "items": [], "next": ""}
     plan, _ = serving.plan_and_digest(str(found.parameters["plan"]))
     known = {step.step_id: step for step in serving.application.jobs.list_steps(found.id)}
     steps = [
@@ -112,6 +112,8 @@ def list_steps(
     ]
     after = offset + limit
     return {
+        "snapshot": plan.snapshot,
+        "undoes": plan.undoes,
         "total": len(steps),
         "items": [_step_document(step, known.get(step.id)) for step in steps[offset:after]],
         "next": paging.cursor_of(after) if after < len(steps) else "",

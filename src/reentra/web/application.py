@@ -16,6 +16,8 @@ from reentra.api.serving import Serving
 from reentra.web import (
     downloads,
     failing,
+    job,
+    jobs,
     overview,
     plans,
     rendering,
@@ -29,6 +31,8 @@ from reentra.web.visiting import Visit
 
 ROUTES = (
     *downloads.ROUTES,
+    *job.ROUTES,
+    *jobs.ROUTES,
     *overview.ROUTES,
     *plans.ROUTES,
     *restore.ROUTES,

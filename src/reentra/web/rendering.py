@@ -48,11 +48,16 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
-        number=number, size=size, moment=moment, day=day, duration=duration, title=kind_title,
+        number=number, size=size, moment=moment, taken=taken, day=day, duration=duration,
+        title=kind_title,
         relationship=relationship_title, icon_of=icon_of, tone=tone, words=words, query=query,
     )  # fmt: skip
     made.globals.update(
-        asset=load_assets().path, path=path, changes_chart=charts.changes, kinds_chart=charts.kinds
+        asset=load_assets().path,
+        path=path,
+        query=query,
+        changes_chart=charts.changes,
+        kinds_chart=charts.kinds,
     )
     return made
 
@@ -110,6 +115,16 @@ def moment(context: jinja2.runtime.Context, value: dt.datetime | str | None) -> 
         clocks.iso(found), f"{found.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}",
         f"{local:%d %b %Y, %H:%M}",
     )  # fmt: skip
+
+
+@jinja2.pass_context
+def taken(context: jinja2.runtime.Context, snapshot_id: str) -> Markup | str:
+    """Return when a snapshot was taken, which its id begins with; of another id the id itself."""
+    try:
+        found = dt.datetime.strptime(snapshot_id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC)
+    except ValueError:
+        return snapshot_id
+    return moment(context, found)
 
 
 @jinja2.pass_context
