@@ -33,6 +33,7 @@ def test_a_column_of_codes_is_each_identifiers_own_code(texts: list[str]) -> Non
     column = identifiers.codes_of(texts)
     assert column.type == pa.binary()
     assert column.to_pylist() == [identifiers.encoded(text) for text in texts]
+    assert column.to_pylist() == identifiers.encoded_each(texts)
     assert [identifiers.decoded(code) for code in column.to_pylist()] == texts
     assert identifiers.stored_texts(column) == texts
     assert identifiers.stored_codes(pa.array(texts, pa.string())) == column

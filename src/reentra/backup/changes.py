@@ -293,18 +293,19 @@ class ToldLinks:
         self._known: dict[str, dict[LinkTarget, Relationship]] = {}
         self._looked_up: dict[str, set[str]] = {}
 
-    def load(self, ends: Iterable[tuple[str, str]]) -> None:
+    def load(self, ends: Iterable[tuple[str, Sequence[str]]]) -> None:
         """Fetch what the base knows of these sources and targets, once in a round for each.
 
         A single-valued link is replaced whatever its target is: then sources alone count.
         """
         new: dict[str, set[str]] = {}
-        for source_id, target_id in ends:
-            told = self._looked_up.setdefault(source_id, set())
-            key = "" if self._row.is_single else target_id
-            if key not in told:
-                told.add(key)
-                new.setdefault(source_id, set()).add(target_id)
+        for source_id, target_ids in ends:
+            looked_up = self._looked_up.setdefault(source_id, set())
+            fresh = {""} if self._row.is_single else {*target_ids}
+            fresh -= looked_up
+            if fresh:
+                looked_up |= fresh
+                new.setdefault(source_id, set()).update(fresh)
         if not new:
             return
         found = (

@@ -173,10 +173,10 @@ class DeltaReader:
             self._load_bodies(entries, bodies)
             for name, links in told.items():
                 links.load(
-                    (entry.id, target_id)
+                    (entry.id, [target for target, _ in ends[name]])
                     for entry in entries
                     for ends in (entry.added, entry.removed)
-                    for target_id, _ in ends.get(name, ())
+                    if name in ends
                 )
             for entry in entries:
                 self._apply_entry(entry, bodies, told)
@@ -221,7 +221,7 @@ class DeltaReader:
         objects = self._objects
         if object_id in objects.deleted_ids:
             return False
-        return object_id in objects.seen or objects.is_known(object_id)
+        return objects.is_known(object_id) or object_id in objects.seen
 
     def _apply_entry(
         self,
@@ -245,10 +245,14 @@ class DeltaReader:
         if entry.has_properties or is_new:
             # Absent means unchanged or never set; a cleared property is null. So merging is right
             # for servers that send everything and for those that send only what changed.
-            merged = {**bodies.get(entry.id, {}), **entry.properties, "id": entry.id}
+            known, merged, body = bodies.get(entry.id), entry.properties, None
+            if known is not None or merged.get("id") != entry.id:
+                merged = {**(known or {}), **merged, "id": entry.id}
+            else:
+                body = entry.body
             bodies[entry.id] = merged
             if looks_whole(self._row, merged):
-                self._found.put(entry.id, merged)
+                self._found.put(entry.id, merged, body)
                 created = str(merged.get("createdDateTime") or "")
                 if is_new and self._existed_before(created):
                     self._reappeared.add(entry.id)
@@ -256,11 +260,11 @@ class DeltaReader:
             else:
                 self._refetch.add(entry.id)
                 self._reappeared.add(entry.id)
-        for name, known in told.items():
-            added, removed = entry.links(name, entry.added), entry.links(name, entry.removed)
-            is_told = bool(added or removed)
-            if is_told and not self._links[name].apply(known.of(entry.id), added, removed):
-                self._reappeared.add(entry.id)
+        for name in (*entry.added, *(one for one in entry.removed if one not in entry.added)):
+            if name in told:
+                added, removed = entry.links(name, entry.added), entry.links(name, entry.removed)
+                if not self._links[name].apply(told[name].of(entry.id), added, removed):
+                    self._reappeared.add(entry.id)
 
     def _existed_before(self, created_at: str) -> bool:
         """Tell whether a new-looking object is older than the parent: it came back from the bin.

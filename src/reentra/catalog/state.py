@@ -18,7 +18,7 @@ from reentra.directory.kinds import KINDS
 from reentra.directory.objects import DirectoryObject, Relationship
 from reentra.directory.state import Coverage, TenantState
 from reentra.repository import SegmentInfo
-from reentra.snapshots.identifiers import decoded, encoded
+from reentra.snapshots.identifiers import decoded, encoded_each
 
 if TYPE_CHECKING:
     from reentra.catalog.catalog import Catalog
@@ -197,7 +197,8 @@ class CatalogState:
         kinds = {0: "", **self._kind_names}
         with self._catalog.reading(self._tenant_id) as reader:
             query = "SELECT id, no FROM identity WHERE tenant_no = ? AND id IN ({items})"
-            codes = {one: encoded(one) for pair in ends for one in pair}
+            named = list({one: None for pair in ends for one in pair})
+            codes = dict(zip(named, encoded_each(named), strict=True))
             numbers = {
                 bytes(code): no
                 for code, no in run_in(
@@ -333,4 +334,4 @@ class _Texts(dict[bytes, str]):
 
 
 def _codes(ids: Iterable[str]) -> list[bytes]:
-    return [encoded(object_id) for object_id in dict.fromkeys(ids)]
+    return encoded_each([*dict.fromkeys(ids)])

@@ -110,6 +110,8 @@ class SegmentWriter:
         """
         if self._current is not None:
             self._finish()
+        # Arrow keeps what it has used for its next use, and links by the million use much.
+        pa.default_memory_pool().release_unused()
         return tuple(self._finished)
 
     def abort(self) -> None:

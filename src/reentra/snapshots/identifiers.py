@@ -63,6 +63,14 @@ def guid_bytes(texts: Sequence[str]) -> bytes | None:
     return data if data.hex() == digits else None
 
 
+def encoded_each(texts: Sequence[str]) -> list[bytes]:
+    """Return ``encoded`` of each; of GUIDs by the hundred for a quarter of the price."""
+    data = guid_bytes(texts)
+    if data is None:
+        return [encoded(text) for text in texts]
+    return [data[at : at + GUID_BYTES] for at in range(0, len(data), GUID_BYTES)]
+
+
 def codes_of(texts: Sequence[str]) -> pa.BinaryArray:
     """Return ``encoded`` of each, as a column; a column of GUIDs costs a tenth of the others."""
     data = guid_bytes(texts)
