@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from reentra.access import Role
 
 from .conftest import Pages
@@ -12,7 +14,7 @@ def test_the_overview_says_what_is_protected_and_what_changed(pages: Pages) -> N
     assert "<h1>Microsoft Entra ID Overview</h1>" in text
     for word in ("Back Up Now", "Restore Data", "Last backup", "Next backup", "Not covered"):
         assert word in text
-    assert "1 changed" in text  # the chart says it in words
+    assert re.search(r"[1-9][0-9]* changed", text)  # the chart says it in words
     assert "Storage used" in text
     assert " MB" in (size := pages.admin_reader.page("/tenants/contoso/storage")) or " KB" in size
 

@@ -152,14 +152,33 @@ class AuditTrail:
             append(connection, self._clock.now(), actor, entry)
 
     def list_records(
-        self, *, before: int | None = None, tenant: str | None = None, limit: int = 100
+        self,
+        *,
+        before: int | None = None,
+        tenant: str | None = None,
+        who: str = "",
+        action: str = "",
+        since: dt.datetime | None = None,
+        until: dt.datetime | None = None,
+        limit: int = 100,
     ) -> list[AuditRecord]:
-        """Return records, newest first; ``before`` is a number to go on from."""
+        """Return records, newest first; ``before`` is a number to go on from.
+
+        ``who`` is a part of a name, ``action`` what an action begins with.
+        """
         query = sa.select(AUDIT).order_by(AUDIT.c.number.desc()).limit(limit)
         if before is not None:
             query = query.where(AUDIT.c.number < before)
         if tenant is not None:
             query = query.where(AUDIT.c.tenant == tenant)
+        if who:
+            query = query.where(sa.func.lower(AUDIT.c.who).contains(who.lower(), autoescape=True))
+        if action:
+            query = query.where(AUDIT.c.action.startswith(action, autoescape=True))
+        if since is not None:
+            query = query.where(AUDIT.c.at >= stored_time(since))
+        if until is not None:
+            query = query.where(AUDIT.c.at <= stored_time(until))
         with self._database.reading() as connection:
             return [AuditRecord(**row) for row in connection.execute(query).mappings()]
 

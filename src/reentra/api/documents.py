@@ -197,13 +197,10 @@ class ProviderDocument(TypedDict):
     enabled: bool
 
 
-class _Provider(TypedDict):
-    provider: ProviderDocument | None
-
-
-class ProviderSettingsDocument(_Provider, total=False):
+class ProviderSettingsDocument(TypedDict):
     """The identity provider, and the redirect address that is to be registered with it."""
 
+    provider: ProviderDocument | None
     callback: str
 
 

@@ -168,7 +168,7 @@ def _callback(serving: Serving) -> str:
 def _document(serving: Serving) -> ProviderSettingsDocument:
     provider = serving.access.load_provider()
     if provider is None:
-        return {"provider": None}
+        return {"provider": None, "callback": _callback(serving)}
     document = provider.to_json()
     for name in ("sealed_secret", "ca_file"):
         del document[name]

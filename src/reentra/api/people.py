@@ -29,6 +29,7 @@ from reentra.api.documents import (
 )
 from reentra.api.routing import Needs, route
 from reentra.api.serving import Served, Serving, SignedIn
+from reentra.api.snapshots import asked_moment
 
 RoleName = Literal["reader", "operator", "restorer", "administrator"]
 
@@ -209,15 +210,23 @@ def set_settings(data: JSONBody[Settings], serving: Served, identity: SignedIn) 
 def list_audit(
     serving: Served,
     tenant_name: FromQuery[str] = "",
+    who: FromQuery[str] = "",
+    action: FromQuery[str] = "",
+    since: FromQuery[str] = "",
+    until: FromQuery[str] = "",
     cursor: FromQuery[str] = "",
     limit: FromQuery[int] = 100,
 ) -> TrailPage:
-    """List records of the trail."""
+    """List records of the trail.
+
+    ``who`` is a part of a name, ``action`` what an action begins with.
+    """
     limit = paging.limited(limit)
     before = paging.position_of(cursor, 0) if cursor else None
     found = serving.access.trail.list_records(
-        before=before, tenant=tenant_name or None, limit=limit
-    )
+        before=before, tenant=tenant_name or None, who=who.strip(), action=action.strip(),
+        since=asked_moment("since", since), until=asked_moment("until", until), limit=limit,
+    )  # fmt: skip
     more = paging.cursor_of(found[-1].number) if len(found) == limit else ""
     return {"items": [cast("RecordDocument", item.to_json()) for item in found], "next": more}
 

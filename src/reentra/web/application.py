@@ -14,30 +14,44 @@ from reentra.api.application import make_litestar
 from reentra.api.hardening import Hardening
 from reentra.api.serving import Serving
 from reentra.web import (
+    account,
+    audit,
     downloads,
     failing,
     job,
     jobs,
     overview,
+    people,
     plans,
     rendering,
     restore,
     search,
+    settings,
     signin,
+    tenant_settings,
+    tenants,
+    tokens,
 )
 from reentra.web.assets import load_assets
 from reentra.web.routing import Needs
 from reentra.web.visiting import Visit
 
 ROUTES = (
+    *account.ROUTES,
+    *audit.ROUTES,
     *downloads.ROUTES,
     *job.ROUTES,
     *jobs.ROUTES,
     *overview.ROUTES,
+    *people.ROUTES,
     *plans.ROUTES,
     *restore.ROUTES,
     *search.ROUTES,
+    *settings.ROUTES,
     *signin.ROUTES,
+    *tenant_settings.ROUTES,
+    *tenants.ROUTES,
+    *tokens.ROUTES,
 )
 _FOREVER = "public, max-age=31536000, immutable"  # the address changes when the content does
 

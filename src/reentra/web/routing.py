@@ -13,9 +13,15 @@ _DECORATORS: dict[str, Any] = {"GET": get, "POST": post}
 _NOTHING: Mapping[str, Any] = {}
 
 
-def page(path: str, needs: Needed, **more: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Return the decorator of a handler that shows something."""
-    return _route("GET", path, needs, more)
+def page(
+    path: str, needs: Needed, *, is_sensitive: bool = False, **more: Any
+) -> Callable[[Callable[..., Any]], Any]:
+    """Return the decorator of a handler that shows something.
+
+    One that ``is_sensitive`` asks for a fresh sign-in before its form is filled in, so that nothing
+    typed is lost when the form wants it.
+    """
+    return _route("GET", path, needs, more, {"is_sensitive": is_sensitive})
 
 
 def page_for(path: str, handler: Any, **more: Any) -> Callable[[Callable[..., Any]], Any]:
