@@ -6,6 +6,7 @@ import pytest
 
 from reentra import errors
 from reentra.access import EVERY_TENANT, Access, Person, Role, passwords, totp
+from reentra.database.tables_access import RECOVERY_CODE
 
 from .conftest import ADMIN, PASSWORD, REAL_COST, HandClock, person
 
@@ -156,3 +157,42 @@ def test_the_seed_of_codes_is_sealed_in_the_database(access: Access, adele: Pers
     seed, _ = access.people.begin_totp(ADMIN, adele.id)
     with access.database.reading() as connection:
         assert seed not in str(connection.execute(PERSON.select()).all())
+
+
+def with_codes(access: Access, found: Person) -> list[str]:
+    seed, _ = access.people.begin_totp(ADMIN, found.id)
+    step = totp.step_at(access.clock.now())
+    return access.people.confirm_totp(ADMIN, found.id, totp.code_at(seed, step))
+
+
+def test_a_recovery_code_is_good_once_in_place_of_a_code(access: Access, adele: Person) -> None:
+    codes = with_codes(access, adele)
+    assert len(set(codes)) == 8
+    assert all(len(code.replace("-", "")) == 24 for code in codes)
+    carl = person(access, "carl", Role.READER)
+    with_codes(access, carl)
+    assert not access.people.use_code(carl.id, codes[0])  # somebody else's
+    assert access.sign_in.by_password("adele", PASSWORD, codes[0], "192.0.2.7")
+    assert not access.people.use_code(adele.id, codes[0])
+    assert access.people.use_code(adele.id, codes[1].upper().replace("-", " "))
+    assert not access.people.use_code(adele.id, "")
+    told = [r for r in access.trail.list_records() if r.action == "people.recovery"]
+    assert [(r.target, r.address, r.detail) for r in reversed(told)] == [
+        ("adele", "192.0.2.7", '{"left":7}'), ("adele", "", '{"left":6}'),
+    ]  # fmt: skip
+    assert not [code for code in codes if code in str(access.trail.list_records())]
+
+
+def test_new_recovery_codes_and_none_make_the_old_ones_void(access: Access, adele: Person) -> None:
+    with pytest.raises(errors.UsageError, match="no second factor"):
+        access.people.renew_recovery_codes(ADMIN, adele.id)
+    first = with_codes(access, adele)
+    second = access.people.renew_recovery_codes(ADMIN, adele.id)
+    assert not access.people.use_code(adele.id, first[0])
+    assert access.people.use_code(adele.id, second[0])
+    access.people.drop_totp(ADMIN, adele.id)
+    third = with_codes(access, adele)
+    assert not access.people.use_code(adele.id, second[1])
+    with access.database.reading() as connection:
+        kept = str(connection.execute(RECOVERY_CODE.select()).all())
+    assert not [code for code in third if code in kept or code.replace("-", "") in kept]

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from reentra import errors
-from reentra.access import EVERY_TENANT, Access, Actor, Person, Role, Via, people
+from reentra.access import EVERY_TENANT, Access, Actor, Person, Role, Via, people, totp
 from reentra.database.tables_access import ATTEMPT
 
 from .conftest import ADMIN, PASSWORD, person
@@ -146,3 +146,12 @@ def test_a_link_redeemed_at_once_is_redeemed_once(access: Access) -> None:
     _, secret = access.people.add(ADMIN, "bob", {})
     ended = at_once(*[lambda: access.people.set_up(secret, PASSWORD, HERE)] * 3)
     assert [type(failure) for failure in ended if failure] == [errors.UsageError] * 2
+
+
+def test_a_recovery_code_used_at_once_is_used_once(access: Access, adele: Person) -> None:
+    seed, _ = access.people.begin_totp(ADMIN, adele.id)
+    step = totp.step_at(access.clock.now())
+    codes = access.people.confirm_totp(ADMIN, adele.id, totp.code_at(seed, step))
+    fitting: list[bool] = []
+    at_once(*[lambda: fitting.append(access.people.use_code(adele.id, codes[0]))] * 4)
+    assert sorted(fitting) == [False, False, False, True]

@@ -49,7 +49,10 @@ COMMANDS: dict[str, tuple[str, ...] | str] = {
     "people enable": ("PUT /people/{person}/standing",),
     "people link": ("POST /people/{person}/link",),
     "people password": ("POST /set-up", "PUT /session/password"),
-    "people totp": ("POST /session/totp", "PUT /session/totp", "DELETE /people/{person}/totp"),
+    "people totp": (
+        "POST /session/totp", "PUT /session/totp", "DELETE /people/{person}/totp",
+        "POST /session/recovery-codes",
+    ),
     "tokens create": ("POST /tokens",),
     "tokens list": ("GET /tokens",),
     "tokens revoke": ("DELETE /tokens/{token}",),

@@ -77,11 +77,15 @@ def test_codes_are_switched_on_by_oneself_and_then_needed(api: Api) -> None:
     seed = caller.json("POST", "/session/totp")["seed"]
     now = totp.step_at(api.application.clock.now())
     assert caller("PUT", "/session/totp", {"code": "000000"}).status_code == 400
-    caller.json("PUT", "/session/totp", {"code": totp.code_at(seed, now)})
+    codes = caller.json("PUT", "/session/totp", {"code": totp.code_at(seed, now)})
     assert caller("GET", "/session").status_code == 401  # every session ended
     assert sign_in(api, "coder").status_code == 401
     assert sign_in(api, "coder", code=totp.code_at(seed, now)).status_code == 401  # used
     assert sign_in(api, "coder", code=totp.code_at(seed, now + 1)).status_code == 200
+    assert sign_in(api, "coder", code=codes["recovery_codes"][0]).status_code == 200
+    again = api.signed_in("coder").json("POST", "/session/recovery-codes")["recovery_codes"]
+    assert sign_in(api, "coder", code=codes["recovery_codes"][1]).status_code == 401
+    assert sign_in(api, "coder", code=again[0]).status_code == 200
     assert api.admin.json("DELETE", f"/people/{person.id}/totp")["second_factor"] is False
 
 
@@ -171,6 +175,7 @@ SENSITIVE = [
     ("DELETE", "/tenants/fabrikam", None),
     ("POST", "/session/totp", None),
     ("PUT", "/session/totp", {"code": "000000"}),
+    ("POST", "/session/recovery-codes", None),
     ("POST", "/tenants/contoso/approvals/x", {"granted": True}),
 ]
 

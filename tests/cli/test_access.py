@@ -57,6 +57,7 @@ def test_codes_are_switched_on_at_a_terminal_only(ready: Cli) -> None:
     add(ready)
     assert "no terminal" in ready("people", "totp", "adele", expect=2).err
     assert not ready.json("people", "totp", "adele", "--off")["second_factor"]
+    assert "no second factor" in ready("people", "totp", "adele", "--recovery-codes", expect=2).err
 
 
 def test_a_token_is_shown_once_and_revoked(ready: Cli) -> None:

@@ -8,8 +8,9 @@ Invariants: what lets somebody in is stored as a hash alone; a name that nobody 
 as much time as a wrong password; the trail is only ever appended to, each record over the hash of
 the one before; nobody approves what they asked for.
 
-Read in this order: ``roles``, ``locks``, ``audit``, ``vault``, ``passwords``, ``totp``, ``people``,
-``sessions``, ``tokens``, ``attempts``, ``signin``, ``approvals``, ``oidc``, ``access``.
+Read in this order: ``roles``, ``locks``, ``audit``, ``vault``, ``passwords``, ``totp``,
+``recovery``, ``people``, ``sessions``, ``tokens``, ``attempts``, ``signin``, ``approvals``,
+``oidc``, ``access``.
 """
 
 from reentra.access.access import Access

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from reentra import clock as clocks
 from reentra import errors
-from reentra.access import audit, passwords, totp
+from reentra.access import audit, passwords, recovery, totp
 from reentra.access.audit import Actor, Entry
 from reentra.access.locks import Lock, hold
 from reentra.access.moments import stored_time
@@ -254,9 +254,10 @@ class People:
             audit.append(connection, self._clock.now(), actor, entry)
             return seed, str(row["name"])
 
-    def confirm_totp(self, actor: Actor, person_id: str, code: str) -> None:
+    def confirm_totp(self, actor: Actor, person_id: str, code: str) -> list[str]:
         """Switch the second factor on with a code of the new seed; open sessions end.
 
+        Returns recovery codes, to be shown this once.
         Raises: ``UsageError`` for a wrong code.
         """
         now = self._clock.now()
@@ -277,8 +278,27 @@ class People:
                 .values(totp=row["totp_pending"], totp_pending="", totp_step=step)
             )
             end_all(connection, row["id"])
+            codes = recovery.renew(connection, row["id"])
             entry = Entry("people.totp", target=row["name"], result="on")
             audit.append(connection, now, actor, entry)
+            return codes
+
+    def renew_recovery_codes(self, actor: Actor, person_id: str) -> list[str]:
+        """Return new recovery codes, to be shown this once; those before them are void.
+
+        Raises: ``NotFound``; ``UsageError`` without a second factor.
+        """
+        with self._database.writing() as connection:
+            row = _local_row(connection, person_id)
+            if not row["totp"]:
+                raise errors.UsageError(
+                    f"{row['name']} has no second factor, so there is nothing to recover.",
+                    hint="Switch one-time codes on first.",
+                )
+            codes = recovery.renew(connection, row["id"])
+            entry = Entry("people.recovery", target=row["name"], result="renewed")
+            audit.append(connection, self._clock.now(), actor, entry)
+            return codes
 
     def drop_totp(self, actor: Actor, person_id: str) -> None:
         """Switch the second factor off; open sessions end."""
@@ -290,11 +310,15 @@ class People:
                 .values(totp="", totp_pending="", totp_step=0)
             )
             end_all(connection, row["id"])
+            recovery.drop(connection, row["id"])
             entry = Entry("people.totp", target=row["name"], result="off")
             audit.append(connection, self._clock.now(), actor, entry)
 
-    def use_code(self, person_id: str, code: str) -> bool:
-        """Tell whether a one-time code fits, and use it up; without a second factor all do."""
+    def use_code(self, person_id: str, code: str, address: str = "") -> bool:
+        """Tell whether a one-time or recovery code fits, and use it up.
+
+        Without a second factor all do.
+        """
         now = self._clock.now()
         with self._database.writing() as connection:
             row = _row(connection, person_id)
@@ -303,7 +327,13 @@ class People:
             seed = self._vault.open(_purpose(row["id"]), row["totp"])
             step = totp.matching_step(seed, code, now, row["totp_step"])
             if step is None:
-                return False
+                left = recovery.use(connection, row["id"], code, now)
+                if left is None:
+                    return False
+                actor = Actor(audit.Via.NOBODY, row["name"], row["id"], address)
+                entry = Entry("people.recovery", target=row["name"], detail={"left": left})
+                audit.append(connection, now, actor, entry)
+                return True
             # By a condition: of two at the same moment with one code, one finds it used.
             used = connection.execute(
                 sa.update(PERSON)

@@ -126,7 +126,7 @@ class SignIn:
         stored, found = self._load(name)
         is_good = passwords.is_right(password[: passwords.LONGEST + 1], stored)
         if is_good and found is not None:
-            is_good = not found.is_disabled and self._people.use_code(found.id, code)
+            is_good = not found.is_disabled and self._people.use_code(found.id, code, address)
         if not is_good or found is None:
             shown = found.name if found is not None else "unknown"
             actor = Actor(Via.NOBODY, shown, address=address)

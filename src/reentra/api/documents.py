@@ -102,8 +102,14 @@ class SeedDocument(TypedDict):
     uri: str
 
 
-class SecondFactorDocument(TypedDict):
-    """Whether a one-time code is asked for."""
+class RecoveryDocument(TypedDict):
+    """Codes that each serve once in place of a one-time code, shown once."""
+
+    recovery_codes: list[str]
+
+
+class SecondFactorDocument(RecoveryDocument):
+    """Whether a one-time code is asked for, and what serves when the device is lost."""
 
     second_factor: bool
 

@@ -34,6 +34,7 @@ PERSON: docs.PersonDocument = {
     "created_at": _NOON,
 }
 SIGNED_IN: docs.SignedInDocument = {"person": PERSON, "csrf_token": "b6589fc6ab0dc82c"}
+RECOVERY_CODE = "abcd-efgh-ijkl-mnop-qrst-uvwx"
 TOKEN: docs.TokenDocument = {
     "id": "90a1b2c3d4e5f607",
     "name": "nightly report",
@@ -331,7 +332,8 @@ _ANSWERS: dict[type, Any] = {
         "seed": "JBSWY3DPEHPK3PXP",
         "uri": "otpauth://totp/Reentra:adele?secret=JBSWY3DPEHPK3PXP&issuer=Reentra",
     },
-    docs.SecondFactorDocument: {"second_factor": True},
+    docs.SecondFactorDocument: {"second_factor": True, "recovery_codes": [RECOVERY_CODE]},
+    docs.RecoveryDocument: {"recovery_codes": [RECOVERY_CODE]},
     docs.TokenDocument: TOKEN,
     docs.NewTokenDocument: {**TOKEN, "used_at": None, "token": "shown-this-once"},
     docs.TokensPage: {"items": [TOKEN], "next": _LAST},

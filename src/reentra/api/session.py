@@ -14,6 +14,7 @@ from reentra.api import guarding
 from reentra.api.documents import (
     ChangedDocument,
     PersonDocument,
+    RecoveryDocument,
     SecondFactorDocument,
     SeedDocument,
     SessionDocument,
@@ -200,10 +201,22 @@ def confirm_totp(
     """Confirm the seed with a code; every session of this person ends, this one too."""
     identity.ensure_in_person()
     serving.access.attempts.begin(identity.person.name, guarding.address_of(request, serving))
-    serving.access.people.confirm_totp(identity.actor, identity.person.id, data.code)
-    return {"second_factor": True}
+    codes = serving.access.people.confirm_totp(identity.actor, identity.person.id, data.code)
+    return {"second_factor": True, "recovery_codes": codes}
+
+
+@route(
+    "POST", "/session/recovery-codes", Needs.SIGN_IN, action="recovery.renew",
+    is_sensitive=True, tags=_TAGS, summary="Make new recovery codes",
+)  # fmt: skip
+def renew_recovery_codes(serving: Served, identity: SignedIn) -> RecoveryDocument:
+    """Return new recovery codes, shown once; those before them are void."""
+    identity.ensure_in_person()
+    codes = serving.access.people.renew_recovery_codes(identity.actor, identity.person.id)
+    return {"recovery_codes": codes}
 
 
 ROUTES = (
     list_ways, sign_in, who, confirm, sign_out, set_up, change_password, begin_totp, confirm_totp,
+    renew_recovery_codes,
 )  # fmt: skip

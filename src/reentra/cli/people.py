@@ -174,11 +174,15 @@ def totp(
     /,
     *,
     off: Annotated[bool, Parameter(negative="", help="Switch the second factor off.")] = False,
+    recovery_codes: Annotated[
+        bool, Parameter(negative="", help="Make new recovery codes; those before them are void.")
+    ] = False,
     common: Common = DEFAULT_COMMON,
 ) -> int:
     """Switch somebody's one-time codes on, or off when they lost their device.
 
-    Switching on prints the seed once and takes a first code, so that nobody is locked out.
+    Switching on prints the seed once and takes a first code, so that nobody is locked out; then
+    eight recovery codes, each good once in place of a code when the device is lost.
 
     Example: reentra people totp adele@contoso.com --off
     """
@@ -188,7 +192,12 @@ def totp(
     with session.opened(common) as application:
         people = application.access.people
         found = people.find(name)
-        if off:
+        made: list[str] = []
+        if off and recovery_codes:
+            raise errors.UsageError("Without a second factor there are no recovery codes.")
+        if recovery_codes:
+            made = people.renew_recovery_codes(acting.actor(), found.id)
+        elif off:
             people.drop_totp(acting.actor(), found.id)
         else:
             if not session.can_ask():
@@ -200,12 +209,16 @@ def totp(
             screen.say(f"Enter this in an authenticator app: [bold]{seed}[/]")
             screen.say(f"  {escaped(codes.uri(seed, shown))}")
             code = session.asked("The code that it shows: ", "a one-time code").strip()
-            people.confirm_totp(acting.actor(), found.id, code)
+            made = people.confirm_totp(acting.actor(), found.id, code)
         found = people.load(found.id)
     screen.say(
         f"[green]✓[/] One-time codes are {'off' if off else 'on'} for {escaped(found.name)}."
     )
-    screen.result(found.to_json())
+    if made:
+        screen.say("Recovery codes, shown this once; each is good once:")
+        for one in made:
+            screen.say(f"    [bold]{one}[/]")
+    screen.result({**found.to_json(), **({"recovery_codes": made} if made else {})})
     return 0
 
 

@@ -1,8 +1,9 @@
 """The tables of what people decided: accounts, roles, sessions, tokens, settings, schedules, trail.
 
 Times are ISO 8601 in UTC with microseconds, so that text sorts as time. What lets somebody in (a
-session, a token, a set-up link) is there as its SHA-256 alone; a password as Argon2id; what must be
-read again (the seed of one-time codes, a client secret) sealed with a key of the repository.
+session, a token, a set-up link, a recovery code) is there as its SHA-256 alone; a password as
+Argon2id; what must be read again (the seed of one-time codes, a client secret) sealed with a key of
+the repository.
 ``access_audit`` refuses every update and delete: triggers see to it.
 """
 
@@ -50,6 +51,20 @@ SETUP_LINK = sa.Table(
         nullable=False,
     ),
     sa.Column("expires_at", sa.Text, nullable=False),
+)
+
+RECOVERY_CODE = sa.Table(
+    "access_recovery_code",
+    ACCESS,
+    sa.Column("hash", sa.Text, primary_key=True),
+    sa.Column(
+        "person_id",
+        sa.Text,
+        sa.ForeignKey("access_person.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    sa.Column("used_at", sa.Text),
+    sa.Index("access_recovery_code_person", "person_id"),
 )
 
 SESSION = sa.Table(
@@ -148,4 +163,5 @@ AUDIT = sa.Table(
     sa.Column("result", sa.Text, nullable=False),
     sa.Column("detail", sa.Text, nullable=False),  # canonical JSON
     sa.Column("hash", sa.Text, nullable=False),  # over the record and the hash before it
+    sa.Index("access_audit_at", "at"),
 )
