@@ -754,9 +754,11 @@ class ApprovalDocument(TypedDict):
     subject: str
     digest: str
     asked_by: str
+    asked_by_name: str
     asked_at: str
     expires_at: str
     decided_by: str | None
+    decided_by_name: str
     decided_at: str | None
     granted: bool | None
     used_at: str | None

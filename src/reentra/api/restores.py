@@ -10,6 +10,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from reentra import errors, viewing
 from reentra.access import Entry, Identity, Permission
+from reentra.access.approvals import Approval
 from reentra.api import paging, selecting
 from reentra.api.documents import (
     ApprovalDocument,
@@ -226,7 +227,7 @@ def ask_approval(
     """Ask another person to approve exactly this plan, by its digest."""
     found, digest = _load(serving, tenant, plan)
     approval = serving.access.approvals.ask(identity.actor, RESTORE, tenant, found.id, digest)
-    return cast("ApprovalDocument", approval.to_json())
+    return _approval_document(serving, approval)
 
 
 @route(
@@ -238,7 +239,7 @@ def list_approvals(
 ) -> ApprovalsPage:
     """List requests, newest first."""
     found = serving.access.approvals.list_approvals(tenant, paging.limited(limit))
-    return {"items": [cast("ApprovalDocument", item.to_json()) for item in found], "next": ""}
+    return {"items": [_approval_document(serving, item) for item in found], "next": ""}
 
 
 @route(
@@ -260,7 +261,7 @@ def decide(
     decided = serving.access.approvals.decide(
         identity.actor, approval, tenant, is_granted=data.granted
     )
-    return cast("ApprovalDocument", decided.to_json())
+    return _approval_document(serving, decided)
 
 
 def _find_job(serving: Serving, tenant: str, plan: RestorePlan) -> Job | None:
@@ -301,6 +302,20 @@ def _give_up(serving: Serving, identity: Identity, tenant: str, job_id: str) -> 
         serving.worker.runner.request_cancel(job.id)
         entry = Entry("job.cancel", tenant, job.id, detail={"why": "another plan replaces it"})
         serving.access.trail.record(identity.actor, entry)
+
+
+def _approval_document(serving: Serving, approval: Approval) -> ApprovalDocument:
+    document = approval.to_json()
+    document["asked_by_name"] = _name_of(serving, approval.asked_by)
+    document["decided_by_name"] = _name_of(serving, approval.decided_by)
+    return cast("ApprovalDocument", document)
+
+
+def _name_of(serving: Serving, person_id: str | None) -> str:
+    try:
+        return serving.access.people.load(person_id).name if person_id else ""
+    except errors.NotFound:
+        return ""
 
 
 def _needs_approval(serving: Serving, plan: RestorePlan) -> bool:

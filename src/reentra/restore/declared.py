@@ -79,22 +79,28 @@ def with_generated(document: str) -> str:
     return head + declared_markdown().rstrip("\n") + (tail if tail.startswith("\n") else "\n")
 
 
-def _kind(row: ObjectKind) -> list[str]:
-    lines = [f"## {row.title} (`{row.name}`)", ""]
+def fates(row: ObjectKind) -> list[str]:
+    """Return what a restore does with objects of a kind, in sentences of Markdown."""
+    lines = []
     if not row.can_update or not (row.writable or row.update_only):
         reason = "it has nothing of its own to change." if row.is_link else row.reason
-        lines.append(f"- Exists, and differs: not written: {reason}")
+        lines.append(f"Exists, and differs: not written: {reason}")
     if row.has_recycle_bin:
-        lines.append("- In the recycle bin: restored from there with its id, then put right.")
+        lines.append("In the recycle bin: restored from there with its id, then put right.")
     if row.own_bin:
         lines.append(
-            "- In the recycle bin of Conditional Access, where the tenant has one and lets the "
+            "In the recycle bin of Conditional Access, where the tenant has one and lets the "
             "application use it: restored from there with its id, then put right."
         )
-    lines.append(f"- Gone: {_create(row)}")
+    lines.append(f"Gone: {_create(row)}")
     for reason in _NEVER.get(row.name, ()):
         why, instead = bodies.REASONS[reason]
-        lines.append(f"- Never: {_CONDITIONS[reason]}. {why} {instead}".rstrip())
+        lines.append(f"Never: {_CONDITIONS[reason]}. {why} {instead}".rstrip())
+    return lines
+
+
+def _kind(row: ObjectKind) -> list[str]:
+    lines = [f"## {row.title} (`{row.name}`)", "", *(f"- {line}" for line in fates(row))]
     lost = _LOST_WHEN_CREATED.get(row.name)
     if lost:
         lines.append("- Not the same when created anew:")
@@ -150,8 +156,14 @@ def _create(row: ObjectKind) -> str:
 
 
 def _relationship(row: RelationshipKind) -> str:
+    how, notes = relationship_fate(row)
+    return f"| `{row.name}` | {how} | {notes} |"
+
+
+def relationship_fate(row: RelationshipKind) -> tuple[str, str]:
+    """Return how links of a relationship are restored, and what is to be known of it."""
     if row.adding is Adding.NOT_WRITABLE:
-        return f"| `{row.name}` | no | {row.reason} |"
+        return "no", row.reason
     notes = []
     if row.property == "members":
         notes.append("Members of dynamic groups and units follow from the rule.")
@@ -160,7 +172,7 @@ def _relationship(row: RelationshipKind) -> str:
     if row.max_targets:
         notes.append(f"At most {row.max_targets}.")
     how = "replaced" if row.is_single else "added where missing; later ones stay"
-    return f"| `{row.name}` | {how} | {' '.join(notes)} |"
+    return how, " ".join(notes)
 
 
 def _names(names: Iterable[str]) -> str:

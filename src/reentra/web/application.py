@@ -15,7 +15,9 @@ from reentra.api.hardening import Hardening
 from reentra.api.serving import Serving
 from reentra.web import (
     account,
+    approvals,
     audit,
+    coverage,
     downloads,
     failing,
     job,
@@ -28,6 +30,7 @@ from reentra.web import (
     search,
     settings,
     signin,
+    snapshots,
     tenant_settings,
     tenants,
     tokens,
@@ -38,7 +41,9 @@ from reentra.web.visiting import Visit
 
 ROUTES = (
     *account.ROUTES,
+    *approvals.ROUTES,
     *audit.ROUTES,
+    *coverage.ROUTES,
     *downloads.ROUTES,
     *job.ROUTES,
     *jobs.ROUTES,
@@ -49,6 +54,7 @@ ROUTES = (
     *search.ROUTES,
     *settings.ROUTES,
     *signin.ROUTES,
+    *snapshots.ROUTES,
     *tenant_settings.ROUTES,
     *tenants.ROUTES,
     *tokens.ROUTES,

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from litestar import Response
 from litestar.params import FromPath
 
-from reentra import clock as clocks
 from reentra.access import Permission
 from reentra.api import jobs, snapshots, tenants
 from reentra.web import rendering, signin
 from reentra.web.routing import Needs, form_for, page
+from reentra.web.snapshots import counts_of, days_between
 from reentra.web.visiting import Visit, Visiting
 
 _DAYS = 14
-_MOST_SNAPSHOTS = 400  # that the chart is drawn from
 _MOST_KINDS = 10  # that the chart of kinds names
 
 
@@ -36,7 +35,7 @@ def first(visit: Visiting) -> Response[Any]:
 @page("/tenants/{tenant:str}", Permission.BROWSE)
 def show_overview(tenant: FromPath[str], visit: Visiting) -> Response[str]:
     """Show "Microsoft Entra ID Overview"."""
-    found = visit.ask(snapshots.list_snapshots, tenant=tenant, limit=_MOST_SNAPSHOTS)["items"]
+    found = visit.ask(snapshots.list_snapshots, tenant=tenant, limit=1)["items"]
     backups = visit.ask(jobs.list_jobs, tenant=tenant, task="backup", limit=5)["items"]
     newest = found[0] if found else None
     kinds: dict[str, Any] = newest["kinds"] if newest else {}
@@ -54,7 +53,7 @@ def show_overview(tenant: FromPath[str], visit: Visiting) -> Response[str]:
         objects=sum(item["objects"] for item in kinds.values()),
         kinds=counted,
         charted=[one for one in counted if one[1]][:_MOST_KINDS],
-        days=_per_day(found, visit),
+        days=_per_day(visit, tenant),
         not_covered=_not_covered(visit, tenant) if newest else [],
         recent=visit.ask(jobs.list_jobs, tenant=tenant, limit=5)["items"],
     )
@@ -75,23 +74,14 @@ def back_up_now(tenant: FromPath[str], visit: Visiting) -> Response[Any]:
     return visit.lead(rendering.path("tenants", tenant, "jobs", job["id"]))
 
 
-def _per_day(
-    found: Sequence[Mapping[str, Any]], visit: Visit
-) -> list[tuple[dt.date, dict[str, int]]]:
-    """Count what changed per day, oldest first. The first snapshot of all is no change."""
-    today = visit.serving.application.clock.now().date()
-    days = {
-        today - dt.timedelta(days=back): dict.fromkeys(("added", "changed", "deleted"), 0)
-        for back in range(_DAYS - 1, -1, -1)
-    }
-    for item in found:
-        counts = days.get(clocks.parse_iso(item["created_at"]).date())
-        if counts is None or item["parent"] is None:
-            continue
-        for kind in item["kinds"].values():
-            for word in counts:
-                counts[word] += kind[word]
-    return list(days.items())
+def _per_day(visit: Visit, tenant: str) -> list[tuple[dt.date, dict[str, int]]]:
+    """Return what changed on each of the last days of the reader's zone, oldest first."""
+    today = visit.serving.application.clock.now().astimezone(visit.zone).date()
+    first = today - dt.timedelta(days=_DAYS - 1)
+    found = days_between(visit, tenant, first, today)["items"]
+    known = {one["day"]: one for one in found}
+    dates = [first + dt.timedelta(days=ahead) for ahead in range(_DAYS)]
+    return [(date, counts_of(known.get(date.isoformat()))) for date in dates]
 
 
 def _not_covered(visit: Visit, tenant: str) -> list[tuple[str, Mapping[str, Any]]]:
