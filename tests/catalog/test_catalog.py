@@ -428,6 +428,36 @@ def test_search_finds_names_principal_names_and_ids(history: History, tenant: Mo
     assert found(history, "Abc-_9") == [("Abc-_9", snapshot_id, False)]
 
 
+@pytest.mark.parametrize("text", ["a", "A", "a_", "a%", "_", "%", "aD", "é", "z", "a!", "!"])
+def test_one_or_two_letters_find_the_names_that_begin_with_them(
+    history: History, text: str
+) -> None:
+    names = [
+        "Ada",
+        "ada",
+        "a",
+        "A_b",
+        "A%b",
+        "aab",
+        "Bad",
+        "Éa",
+        "éb",
+        "_x",
+        "%y",
+        "A!",
+        "!a",
+        "AÉ",
+    ]
+    model = ModelTenant(TENANT)
+    for number, name in enumerate(names):
+        model.put("group", f"00000000-0000-4000-8000-{number:012d}", displayName=name)
+    history.take(model)
+    history.catalog.sync(TENANT)
+    page = history.catalog.search(TENANT, SearchQuery(text))
+    wanted = [name for name in names if name.lower().startswith(text.lower())]
+    assert sorted(hit.name for hit in page.hits) == sorted(wanted)
+
+
 def test_search_shows_each_object_once_by_its_newest_matching_version(
     history: History, tenant: ModelTenant
 ) -> None:

@@ -38,7 +38,8 @@ class DeltaEntry:
 
     @property
     def has_properties(self) -> bool:
-        return any(name not in ("id", "@odata.type") for name in self.properties)
+        names = self.properties
+        return len(names) > ("id" in names) + ("@odata.type" in names)
 
     def links(self, relationship: str, ends: Mapping[str, list[LinkEnd]]) -> list[Relationship]:
         """Return the links of one relationship to its ``ends``: those added, or those removed."""

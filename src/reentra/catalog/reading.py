@@ -350,8 +350,9 @@ class TenantReader:
             indexed = "no IN (SELECT rowid FROM object_text WHERE object_text MATCH ?)"
             return f"{indexed} AND {check}", [match_expression(text), *values]
         if text.isascii():
+            # What the index finds begins with the text: ``check`` would call Python for each row.
             indexed = "name COLLATE NOCASE >= ? AND name COLLATE NOCASE < ?"
-            return f"{indexed} AND {check}", [text, f"{text}\U0010ffff", *values]
+            return indexed, [text, f"{text}\U0010ffff"]
         return check, values
 
     def text_check(self, text: str) -> tuple[str, list[Any]]:
