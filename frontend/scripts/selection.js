@@ -97,8 +97,11 @@ function names() {
   return list;
 }
 
+/** Pages that restore or download something of their own show no second button for that. */
+const isHidden = document.querySelector(".main [data-hides-selection]") !== null;
+
 function show() {
-  if (chosen.size === 0) {
+  if (chosen.size === 0 || isHidden) {
     bar?.remove();
     bar = null;
     return;

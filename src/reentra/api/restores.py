@@ -130,9 +130,7 @@ def make_plan(
 def show_plan(tenant: FromPath[str], plan: FromPath[str], serving: Served) -> PlanDocument:
     """Return a plan without its steps, which are a list of their own."""
     found, digest = _load(serving, tenant, plan)
-    document = found.to_json()
-    for name in ("steps", "reads", "matched"):
-        del document[name]
+    document = found.head()
     document["open_refusals"] = [refusal.to_json() for refusal in found.open_refusals]
     document["digest"] = digest
     document["needs_approval"] = _needs_approval(serving, found)

@@ -130,6 +130,15 @@ class RestorePlan:
 
     def to_json(self) -> dict[str, Any]:
         return {
+            **self.head(),
+            "steps": [step.to_json() for step in self.steps],
+            "matched": self.matched.to_json(),
+            "reads": self.reads.to_json(),
+        }
+
+    def head(self) -> dict[str, Any]:
+        """Return the plan but for what grows with every object: its steps and what it read."""
+        return {
             "version": PLAN_VERSION,
             "id": self.id,
             "tenant_id": self.tenant_id,
@@ -150,11 +159,8 @@ class RestorePlan:
             "refusals": [refusal.to_json() for refusal in self.refusals],
             "warnings": list(self.warnings),
             "unrestorable": [item.to_json() for item in self.unrestorable],
-            "steps": [step.to_json() for step in self.steps],
-            "matched": self.matched.to_json(),
             "totals": dict(self.totals),
             "base": self.base,
-            "reads": self.reads.to_json(),
             "undoes": self.undoes,
             "break_glass": list(self.break_glass),
             "follow_ups": [one.to_json() for one in self.follow_ups],

@@ -105,7 +105,7 @@ def undo(tenant: FromPath[str], job: FromPath[str], visit: Visiting) -> Response
     """Make a plan that takes back what a restore did, and lead to it once it is made."""
     data = jobs.Undo(
         overwrite_later_changes=visit.value("overwrite_later_changes") == "true",
-        overrule=visit.value("overrule").replace(",", " ").split(),
+        overrule=" ".join(visit.values("overrule")).replace(",", " ").split(),
     )
     made = visit.ask(jobs.undo, tenant=tenant, job=job, data=data)
     return visit.lead(rendering.query(address(tenant, made["id"]), follow=True))

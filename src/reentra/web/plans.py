@@ -13,7 +13,7 @@ from litestar.params import FromPath
 
 from reentra import errors
 from reentra.access import Permission
-from reentra.api import restores
+from reentra.api import restores, snapshots
 from reentra.restore.steps import CHANGED_SINCE, NOT_DELETED, NOT_REMOVED
 from reentra.web import forms, rendering
 from reentra.web.routing import form_for, page, page_for
@@ -121,6 +121,7 @@ def left_out(items: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[LeftOut
 def _show(
     visit: Visit, tenant: str, plan_id: str, failure: errors.Error | None = None
 ) -> Response[str]:
+    known = shown(visit, tenant, plan_id)
     cursor = str(visit.request.query_params.get("cursor") or "")
     return visit.show(
         "plan.html",
@@ -133,8 +134,20 @@ def _show(
         words=ACTIONS,
         as_json=_as_json,
         is_first=not cursor,
-        **shown(visit, tenant, plan_id),
+        taken_at=_taken_at(visit, tenant, known["plan"]),
+        **known,
     )
+
+
+def _taken_at(visit: Visit, tenant: str, plan: Mapping[str, Any]) -> str:
+    """Return when a plan's snapshot was taken; nothing when it is not there, or a capture."""
+    if plan["undoes"]:
+        return ""
+    try:
+        found = visit.ask(snapshots.show_snapshot, tenant=tenant, snapshot=plan["snapshot"])
+    except errors.NotFound:
+        return ""
+    return str(found["created_at"])
 
 
 def _as_json(body: Any) -> str:
