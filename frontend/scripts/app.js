@@ -11,3 +11,4 @@ import "./gate.js";
 import "./restore.js";
 import "./selection.js";
 import "./live.js";
+import "./copying.js";

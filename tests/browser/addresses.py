@@ -39,6 +39,9 @@ def known(facts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+_USER = "/tenants/contoso/snapshots/latest/kinds/user/objects/{user}"
+_GROUP = "/tenants/contoso/snapshots/{first}/kinds/group/objects/{group}"
+
 ADDRESSES = (
     Address("overview", "/tenants/contoso"),
     Address("overview-empty", "/tenants/fabrikam"),
@@ -51,6 +54,21 @@ ADDRESSES = (
     Address("restore-kind", "/tenants/contoso/restore?snapshot={first}&kind=device", "rita"),
     Address("plan", "/tenants/contoso/plans/{plan}"),
     Address("download", "/tenants/contoso/download?snapshot={first}&kind=user"),
+    Address("viewer", "/tenants/contoso/snapshots/latest"),
+    Address("viewer-reader", "/tenants/contoso/snapshots/{first}", "rolf"),
+    Address("viewer-empty", "/tenants/fabrikam/snapshots/latest"),
+    Address("kind-users", "/tenants/contoso/snapshots/latest/kinds/user"),
+    Address("kind-groups", "/tenants/contoso/snapshots/{first}/kinds/group"),
+    Address("kind-devices", "/tenants/contoso/snapshots/latest/kinds/device"),
+    Address("kind-nothing", "/tenants/contoso/snapshots/latest/kinds/user?text=nobodyatall"),
+    Address("object-overview", f"{_USER}"),
+    Address("object-properties", f"{_USER}/properties"),
+    Address("object-relationships", f"{_GROUP}/relationships"),
+    Address("object-compare", f"{_USER}/compare"),
+    Address("object-everything", f"{_USER}/compare?asked=true&other={{first}}"),
+    Address("compare", "/tenants/contoso/compare?before={first}&after={last}"),
+    Address("compare-live", "/tenants/contoso/compare?before={last}&after=live&kind=group"),
+    Address("compare-empty", "/tenants/fabrikam/compare"),
     Address("sign-in", "/sign-in", ""),
     Address("set-up", "/set-up", ""),
     Address("confirm", "/confirm?next=/tenants"),

@@ -17,11 +17,16 @@ from reentra.web import (
     account,
     approvals,
     audit,
+    compare,
     coverage,
     downloads,
     failing,
     job,
     jobs,
+    moments,
+    object_compare,
+    object_page,
+    objects,
     overview,
     people,
     plans,
@@ -34,6 +39,7 @@ from reentra.web import (
     tenant_settings,
     tenants,
     tokens,
+    viewer,
 )
 from reentra.web.assets import load_assets
 from reentra.web.routing import Needs
@@ -43,10 +49,15 @@ ROUTES = (
     *account.ROUTES,
     *approvals.ROUTES,
     *audit.ROUTES,
+    *compare.ROUTES,
     *coverage.ROUTES,
     *downloads.ROUTES,
     *job.ROUTES,
     *jobs.ROUTES,
+    *moments.ROUTES,
+    *object_compare.ROUTES,
+    *object_page.ROUTES,
+    *objects.ROUTES,
     *overview.ROUTES,
     *people.ROUTES,
     *plans.ROUTES,
@@ -58,6 +69,7 @@ ROUTES = (
     *tenant_settings.ROUTES,
     *tenants.ROUTES,
     *tokens.ROUTES,
+    *viewer.ROUTES,
 )
 _FOREVER = "public, max-age=31536000, immutable"  # the address changes when the content does
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -15,7 +15,7 @@ from markupsafe import Markup
 from reentra import clock as clocks
 from reentra.directory.kinds import KINDS
 from reentra.directory.relationships import RELATIONSHIPS
-from reentra.web import charts
+from reentra.web import charts, values
 from reentra.web.assets import load_assets
 
 _UNITS = ("B", "KB", "MB", "GB", "TB")
@@ -36,6 +36,13 @@ _ICONS: Mapping[str, str] = {
     "oAuth2PermissionGrant": "key", "appRoleAssignment": "key", "subscribedSku": "badge",
 }  # fmt: skip
 
+# What the target of a relationship is to its sources.
+_INVERSE: Mapping[str, str] = {
+    "members": "Member of", "owners": "Owner of", "manager": "Manager of",
+    "sponsors": "Sponsor of", "registeredOwners": "Registered owner of",
+    "registeredUsers": "Registered user of", "scopedRoleMembers": "Scoped role member of",
+}  # fmt: skip
+
 
 @functools.cache
 def environment() -> jinja2.Environment:
@@ -50,12 +57,16 @@ def environment() -> jinja2.Environment:
     made.filters.update(
         number=number, size=size, moment=moment, taken=taken, day=day, duration=duration,
         title=kind_title,
-        relationship=relationship_title, icon_of=icon_of, tone=tone, words=words, query=query,
+        relationship=relationship_title, by_day=by_day, when=when, date_of=date_of,
+        icon_of=icon_of, tone=tone, words=words, query=query,
     )  # fmt: skip
+    made.tests.update(guid=values.is_guid, moment=values.is_moment)
     made.globals.update(
         asset=load_assets().path,
         path=path,
         query=query,
+        relationship_words=relationship_words,
+        named_inside=values.named_inside,
         changes_chart=charts.changes,
         kinds_chart=charts.kinds,
     )
@@ -133,6 +144,36 @@ def day(context: jinja2.runtime.Context, value: dt.datetime | str) -> str:
     return f"{_moment_of(value).astimezone(context['zone']):%A, %d %B %Y}"
 
 
+@jinja2.pass_context
+def by_day(
+    context: jinja2.runtime.Context, items: Iterable[Mapping[str, Any]]
+) -> list[tuple[str, list[tuple[str, Mapping[str, Any]]]]]:
+    """Return things with ``created_at`` by the reader's day: its name, then time of day and thing.
+
+    They stay in the order in which they come.
+    """
+    found: list[tuple[str, list[tuple[str, Mapping[str, Any]]]]] = []
+    for item in items:
+        local = _moment_of(item["created_at"]).astimezone(context["zone"])
+        said = f"{local:%A, %d %B %Y}"
+        if not found or found[-1][0] != said:
+            found.append((said, []))
+        found[-1][1].append((f"{local:%H:%M}", item))
+    return found
+
+
+@jinja2.pass_context
+def when(context: jinja2.runtime.Context, value: dt.datetime | str) -> str:
+    """Return a time in the reader's zone as plain text, where there can be no markup."""
+    return f"{_moment_of(value).astimezone(context['zone']):%d %b %Y, %H:%M}"
+
+
+@jinja2.pass_context
+def date_of(context: jinja2.runtime.Context, value: dt.datetime | str) -> str:
+    """Return the day of a time in the reader's zone, as a date field holds it."""
+    return f"{_moment_of(value).astimezone(context['zone']):%Y-%m-%d}"
+
+
 def duration(seconds: float | None) -> str:
     """Return a length of time as people say it."""
     if seconds is None:
@@ -158,6 +199,16 @@ def relationship_title(name: str) -> str:
     if name not in RELATIONSHIPS:
         return name
     return words(name.rpartition(".")[2])
+
+
+def relationship_words(name: str, direction: str) -> str:
+    """Return what a relationship is seen from one end: "Members", or "Member of groups"."""
+    row = RELATIONSHIPS.get(name)
+    if row is None:
+        return name
+    if direction == "to":
+        return row.title
+    return f"{_INVERSE.get(row.property, 'Applies to')} {kind_title(row.source_kind).lower()}"
 
 
 def icon_of(kind: str) -> str:
