@@ -72,8 +72,13 @@ def test_a_deletion_needs_its_kind_by_name_and_its_number(
     restore(cli, snapshot, *chosen, "--preview", "--plan", str(file))
     assert orjson.loads(file.read_bytes())["deletions"] == 2
     cli("restore", TENANT, "--plan", str(file), "--yes", expect=4)
-    done = cli.json("restore", TENANT, "--plan", str(file), "--yes", "--confirm-deletions", "2")
+    applied = ("restore", TENANT, "--plan", str(file), "--yes", "--confirm-deletions", "2")
+    done = cli.json(*applied)
     assert done["status"] == "succeeded"
+    # Nor is one that was changed after it was stored: what is confirmed is what is applied.
+    changed = orjson.loads(file.read_bytes())
+    file.write_bytes(orjson.dumps({**changed, "created_at": "2001-01-01T00:00:00Z"}))
+    assert "not the one that was approved or confirmed" in cli(*applied, expect=4).err
     assert tenant.find_deleted(first.id) is not None
     assert tenant.find_deleted(second.id) is not None
     again = restore(cli, snapshot, *chosen, "--yes")
