@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import datetime as dt
 import zoneinfo
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, cast
 
@@ -33,7 +34,7 @@ from reentra.api.documents import (
 )
 from reentra.api.routing import route
 from reentra.api.serving import Served
-from reentra.catalog import SnapshotSummary
+from reentra.catalog import Catalog, SnapshotSummary
 from reentra.directory.kinds import KINDS
 from reentra.directory.selection import Selection
 from reentra.snapshots.info import SnapshotStatus
@@ -103,11 +104,11 @@ def list_days(
             day["added"] += item.added
             day["changed"] += item.changed
             day["deleted"] += item.deleted
-    months: dict[str, int] = {}
-    for _, taken_at in catalog.list_snapshot_times(tenant_id):
-        month = f"{taken_at.astimezone(found_zone):%Y-%m}"
-        months[month] = months.get(month, 0) + 1
-    return {"zone": zone, "items": list(days.values()), "months": months}
+    return {
+        "zone": zone,
+        "items": list(days.values()),
+        "months": _months(catalog, tenant_id, found_zone),
+    }
 
 
 @route(
@@ -388,6 +389,21 @@ def _zone(name: str) -> zoneinfo.ZoneInfo:
         raise errors.UsageError(
             f"There is no time zone {name!r}.", hint="Name one such as Europe/Berlin."
         ) from failure
+
+
+def _months(catalog: Catalog, tenant_id: str, zone: zoneinfo.ZoneInfo) -> dict[str, int]:
+    """Return the number of snapshots of each month of a zone."""
+    months: dict[str, int] = {}
+    for count, first, last in catalog.count_days(tenant_id):
+        parts = {f"{first.astimezone(zone):%Y-%m}": count}
+        if f"{last.astimezone(zone):%Y-%m}" not in parts:
+            # A day in UTC that belongs to two months of the zone.
+            end = last + dt.timedelta(microseconds=1)
+            found = catalog.list_changes(tenant_id, first, end)
+            parts = Counter(f"{one.created_at.astimezone(zone):%Y-%m}" for one in found)
+        for month, part in parts.items():
+            months[month] = months.get(month, 0) + part
+    return months
 
 
 def _no_changes(day: str) -> DayDocument:

@@ -205,6 +205,12 @@ class Catalog:
             return reader.times()
 
     @_healing
+    def count_days(self, tenant_id: str) -> list[tuple[int, dt.datetime, dt.datetime]]:
+        """Return the number of snapshots of each day in UTC, with the first and last moment."""
+        with self.reading(tenant_id) as reader:
+            return reader.count_days()
+
+    @_healing
     def list_changes(
         self, tenant_id: str, first: dt.datetime, end: dt.datetime
     ) -> list[SnapshotChanges]:

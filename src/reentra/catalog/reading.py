@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import orjson
 import sqlalchemy as sa
 
@@ -49,6 +50,22 @@ class SnapshotChanges:
     added: int
     changed: int
     deleted: int
+
+
+class _KindChanges(msgspec.Struct):
+    added: int
+    changed: int
+    deleted: int
+
+
+class _Changes(msgspec.Struct):
+    """What is read of a snapshot's info; the rest is passed over, which is what takes the time."""
+
+    kinds: dict[str, _KindChanges]
+    review: list[str] = []
+
+
+_CHANGES = msgspec.json.Decoder(_Changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +149,15 @@ class TenantReader:
             values.append(limit)
         return [_summary(row) for row in run(self.connection, query, *values)]
 
+    def count_days(self) -> list[tuple[int, dt.datetime, dt.datetime]]:
+        """Return the number of snapshots of each day in UTC, with the first and last moment."""
+        query = (
+            "SELECT count(*), min(created_at), max(created_at) FROM snapshot WHERE tenant_no = ?"
+            " GROUP BY substr(created_at, 1, 10) ORDER BY 2"
+        )
+        rows = run(self.connection, query, self.tenant_no)
+        return [(row[0], clocks.parse_iso(row[1]), clocks.parse_iso(row[2])) for row in rows]
+
     def list_changes(self, first: dt.datetime, end: dt.datetime) -> list[SnapshotChanges]:
         """Return how much each snapshot changed that was taken between two moments, oldest first.
 
@@ -144,15 +170,13 @@ class TenantReader:
         values = (self.tenant_no, stored_time(first), stored_time(end))
         found = []
         for snapshot_id, created_at, parent, status, info in run(self.connection, query, *values):
-            read = orjson.loads(info)
-            kinds = read["kinds"].values()
-            added, changed, deleted = (
-                sum(kind[word] for kind in kinds) for word in ("added", "changed", "deleted")
-            )
+            read = _CHANGES.decode(info)
+            kinds = read.kinds.values()
             found.append(
                 SnapshotChanges(
                     snapshot_id, clocks.parse_iso(created_at), parent, SnapshotStatus(status),
-                    bool(read.get("review")), added, changed, deleted,
+                    bool(read.review), sum(kind.added for kind in kinds),
+                    sum(kind.changed for kind in kinds), sum(kind.deleted for kind in kinds),
                 )
             )  # fmt: skip
         return found
