@@ -7,7 +7,8 @@ let timer = 0;
 
 document.addEventListener("change", (event) => {
   const form = event.target.form;
-  if (form?.id !== "restore-options" || !form.hasAttribute("hx-post")) {
+  // Asked by a selector: in a form with a field named "id", form.id is that field.
+  if (!form?.matches("#restore-options[hx-post]")) {
     return;
   }
   for (const button of form.querySelectorAll("[data-apply]")) {
