@@ -59,17 +59,34 @@ def begin_codes(visit: Visiting) -> Response[str]:
 
 
 @form_for("/account/codes/on", session.confirm_totp)
-def switch_codes_on(visit: Visiting) -> Response[Any]:
-    """Switch one-time codes on with the first of them."""
+def switch_codes_on(visit: Visiting) -> Response[str]:
+    """Switch one-time codes on with the first of them, and show the recovery codes this once."""
     seed = visit.value("seed")
     try:
         data = forms.body(session.Code, code="".join(visit.value("code").split()))
-        visit.ask(session.confirm_totp, data=data)
+        done = visit.ask(session.confirm_totp, data=data)
     except errors.Error as failure:
         if not _SEED.fullmatch(seed):
             return forms.again(visit, failure, "codes.html", uri="")
         return _show_key(visit, seed, failure)
-    return visit.lead("/sign-in?next=/account")
+    return visit.show("recovery-codes.html", codes=done["recovery_codes"], is_over=True)
+
+
+@page("/account/recovery-codes", Needs.SIGN_IN, is_sensitive=True)
+def show_recovery_codes(visit: Visiting) -> Response[str]:
+    """Say what recovery codes are, before new ones are made."""
+    return visit.show("recovery-codes.html", codes=[], is_over=False)
+
+
+@form_for("/account/recovery-codes", session.renew_recovery_codes)
+def renew_recovery_codes(visit: Visiting) -> Response[str]:
+    """Make new recovery codes, and show them this once."""
+    known: dict[str, Any] = {"codes": [], "is_over": False}
+    try:
+        done = visit.ask(session.renew_recovery_codes)
+    except errors.Error as failure:
+        return forms.again(visit, failure, "recovery-codes.html", **known)
+    return visit.show("recovery-codes.html", codes=done["recovery_codes"], is_over=False)
 
 
 def _known(visit: Visit) -> dict[str, Any]:
@@ -87,4 +104,5 @@ def _show_key(visit: Visit, seed: str, failure: errors.Error | None = None) -> R
 
 ROUTES = (
     show_account, show_password, change_password, show_codes, begin_codes, switch_codes_on,
+    show_recovery_codes, renew_recovery_codes,
 )  # fmt: skip
