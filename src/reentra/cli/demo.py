@@ -282,8 +282,19 @@ class _Story:
         )
         for note in summary.get("review", ()):
             self._screen.say(f"  [yellow]![/] {escaped(note)}")
-        if summary["status"] == "partial":
-            raise errors.Error("The demo's backup is partial.", hint="The sandbox lacks something.")
+        uncovered = {
+            name: item
+            for name, item in (summary["kinds"] | summary["relationships"]).items()
+            if item["coverage"] != "complete"
+        }
+        for name, item in uncovered.items():
+            self._screen.say(f"  [yellow]![/] Not covered: {name}. {escaped(item['reason'])}")
+        holes = {name for name, item in uncovered.items() if item["coverage"] != "refused"}
+        if holes or demo_history.WITHHELD_KIND not in uncovered:
+            found = ", ".join(sorted(holes)) or "none where one is due"
+            raise errors.Error(
+                f"The demo's backup has holes: {found}.", hint="The sandbox lacks something."
+            )
         return str(summary["snapshot"])
 
     def _compare(self, application: Application, before: str, after: str) -> None:

@@ -20,7 +20,8 @@ GROUP = "Project Aurora"
 SECOND_GROUP = "Reception desk"
 MEMBERS = 6
 # What the tenant does not give, so that there is a kind that is not covered.
-WITHHELD = ("AuthenticationContext.Read.All", "AuthenticationContext.ReadWrite.All")
+WITHHELD_KIND = "deviceRegistrationPolicy"
+WITHHELD = ("Policy.Read.DeviceConfiguration", "Policy.ReadWrite.DeviceConfiguration")
 _PERSON = "id,displayName,userType,onPremisesSyncEnabled,department,accountEnabled"
 
 
