@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from .pages import PAGES
+
 Numbers = Mapping[str, float]
 
 
@@ -77,6 +79,12 @@ ROWS = (
     Row("list_page_at_0_percent_ms", "A page of 100 users, at the beginning", "ms"),
     Row("list_page_at_50_percent_ms", "A page of 100 users, in the middle", "ms"),
     Row("list_page_at_99_percent_ms", "A page of 100 users, near the end", "ms"),
+    *(
+        Row(f"page_{name}_p95_ms", f"Page {name.replace('_', ' ')}: p95", "ms", at_most=100)
+        for name in PAGES
+    ),
+    Row("first_view_bytes", "First view of the overview, as it is sent", "B", at_most=150e3),
+    Row("pages_peak_bytes", "Memory of the server after all pages: peak", "MB", at_most=400e6),
     Row("reads_alone_list_p50_ms", "100 readers, each once a second: a page of 100 users, p50",
         "ms"),
     Row("reads_alone_list_p95_ms", "100 readers: a page of 100 users, p95", "ms"),

@@ -20,6 +20,7 @@ from typing import Any
 
 from reentra.sandbox import seed_people
 
+from . import pages
 from .acts import PASSPHRASE
 from .sizes import Size
 from .tenant import TENANT_NAME
@@ -41,6 +42,7 @@ class Caller:
     port: int
     cookie: str = ""
     csrf: str = ""
+    pid: int = 0
     connection: http.client.HTTPConnection = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,6 +69,8 @@ class Caller:
 def measure(home: Path, size: Size, numbers: dict[str, float], say: Callable[[str], None]) -> None:
     """Add what reading costs people, with nothing beside it and with a full backup."""
     with _served(home) as caller:
+        say("pages, one reader")
+        pages.measure(caller, size, numbers)
         say(f"{READERS} readers, alone")
         _read(caller, size, numbers, "reads_alone", seconds=_ALONE_SECONDS)
         say(f"{READERS} readers, without a pause")
@@ -176,7 +180,7 @@ def _served(home: Path) -> Iterator[Caller]:
         if b'"set_up"' not in document:
             told = (home.parent / "serve.log").read_text()
             raise RuntimeError(f"serve did not start: {document.decode()}{told}")
-        caller = Caller(port)
+        caller = Caller(port, pid=process.pid)
         secret = json.loads(document)["set_up"].rpartition("#")[2]
         caller("POST", "/set-up", {"secret": secret, "password": _PASSWORD})
         caller.csrf = caller("POST", "/session", {"name": "admin", "password": _PASSWORD})[
