@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from .window import Window
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A page (or with ``dialog``, what a link or button of that name opens over it).
+    """A page; with ``over`` it is opened as a dialog over the page at that address.
 
     ``person`` looks at it; the empty name is nobody. ``status`` is what the server answers.
     """
@@ -20,23 +22,23 @@ class Address:
     name: str
     path: str
     person: str = "admin"
-    dialog: str = ""
+    over: str = ""
     status: int = 200
 
-    def at(self, facts: dict[str, Any]) -> str:
-        """Return the address with its names filled in."""
-        return self.path.format(**facts)
+    def show(self, window: Window, facts: dict[str, Any]) -> None:
+        """Let a window show it; ``facts`` fill in the names in braces."""
+        first, *_, last = facts["snapshots"]
+        known = {"first": first, "last": last, "user": facts["moved"][0], **facts}
+        if self.over:
+            window.open(self.over.format(**known))
+            window.open_over(self.path.format(**known))
+        else:
+            window.open(self.path.format(**known))
 
-
-def known(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return what the braces of addresses may name."""
-    first, *_, last = facts["snapshots"]
-    return {
-        **{name: value for name, value in facts.items() if isinstance(value, str)},
-        "first": first,
-        "last": last,
-        "user": facts["moved"][0],
-    }
+    @property
+    def route(self) -> tuple[str, ...]:
+        """The parts of the address, without what follows a question mark."""
+        return tuple(self.path.partition("?")[0].strip("/").split("/"))
 
 
 _USER = "/tenants/contoso/snapshots/latest/kinds/user/objects/{user}"
@@ -69,9 +71,60 @@ ADDRESSES = (
     Address("compare", "/tenants/contoso/compare?before={first}&after={last}"),
     Address("compare-live", "/tenants/contoso/compare?before={last}&after=live&kind=group"),
     Address("compare-empty", "/tenants/fabrikam/compare"),
+    Address(
+        "restore-dialog", "/tenants/contoso/restore?snapshot={first}&id=group/{group}", "rita",
+        "/tenants/contoso",
+    ),
+    Address(
+        "download-dialog", "/tenants/contoso/download?snapshot={first}&kind=user", "olga",
+        "/tenants/contoso",
+    ),
+    Address("search-dialog", "/tenants/contoso/search", "rolf", "/tenants/contoso"),
+    Address("snapshots", "/tenants/contoso/snapshots"),
+    Address("snapshots-empty", "/tenants/fabrikam/snapshots"),
+    Address("coverage", "/tenants/contoso/coverage", "rolf"),
+    Address("coverage-empty", "/tenants/fabrikam/coverage"),
+    Address("permissions", "/tenants/contoso/coverage/permissions"),
+    Address("approvals", "/tenants/contoso/approvals"),
+    Address("jobs", "/tenants/contoso/jobs"),
+    Address("jobs-empty", "/tenants/fabrikam/jobs"),
+    Address("job-restore", "/tenants/contoso/jobs/{restore_job}", "rita"),
+    Address("job-failed", "/tenants/contoso/jobs/{failed_job}"),
+    Address("job-undo", "/tenants/contoso/jobs/{restore_job}/undo", "rita"),
+    Address("job-resume", "/tenants/contoso/jobs/{failed_job}/resume"),
+    Address("upkeep", "/jobs"),
+    Address("tenants", "/tenants"),
+    Address("tenants-reader", "/tenants", "rolf"),
+    Address("tenant-settings", "/tenants/contoso/settings"),
+    Address("tenant-settings-reader", "/tenants/contoso/settings", "rolf"),
+    Address("settings", "/settings"),
+    Address("people", "/people"),
+    Address("tokens", "/tokens"),
+    Address("account", "/account"),
+    Address("account-reader", "/account", "rolf"),
+    Address("audit", "/audit"),
+    Address("upkeep-job", "/jobs/{check_job}"),
+    Address("connect", "/connect"),
+    Address("people-new", "/people/new"),
+    Address("people-new-dialog", "/people/new", over="/people"),
+    Address("person", "/people/{person}"),
+    Address("person-role", "/people/{person}/role"),
+    Address("person-link", "/people/{person}/link"),
+    Address("person-codes", "/people/{person}/codes"),
+    Address("person-standing", "/people/{person}/standing"),
+    Address("tokens-new", "/tokens/new"),
+    Address("account-codes", "/account/codes"),
+    Address("account-password", "/account/password"),
+    Address("audit-verification", "/audit/verification"),
+    Address("settings-approvals", "/settings/approvals"),
+    Address("settings-emergency", "/settings/emergency"),
+    Address("settings-provider", "/settings/provider"),
+    Address("disconnect", "/tenants/contoso/settings/disconnect"),
+    Address("disconnect-dialog", "/tenants/contoso/settings/disconnect",
+            over="/tenants/contoso/settings"),
     Address("sign-in", "/sign-in", ""),
     Address("set-up", "/set-up", ""),
     Address("confirm", "/confirm?next=/tenants"),
     Address("refused-reader", "/tenants/contoso/restore?snapshot={first}", "rolf", status=403),
     Address("not-found", "/tenants/nobody", status=404),
-)
+)  # fmt: skip

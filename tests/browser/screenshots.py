@@ -9,9 +9,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from .addresses import ADDRESSES, Address, known
+from .addresses import ADDRESSES, Address
 from .conftest import Stage, browsing, staged
-from .window import THEMES, Visitors, Window
+from .window import THEMES, Visitors
 
 WIDTHS = (400, 1440)
 OUT = Path(__file__).parents[2] / "build" / "screenshots"
@@ -24,23 +24,14 @@ def take(address: Address, stage: Stage, visitors: Visitors, out: Path) -> list[
         window = visitors.window(address.person, width)
         for theme in THEMES:
             window.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-            window.open(address.at(known(stage.facts)))
-            _show_dialog(window, address)
-            window.page.screenshot(
-                path=out / f"{address.name}-{theme}-{width}.png", full_page=not address.dialog
-            )
+            address.show(window, stage.facts)
+            picture = out / f"{address.name}-{theme}-{width}.png"
+            window.page.screenshot(path=picture, full_page=not address.over)
         problems += window.problems
         if window.overflows():
             problems.append(f"wider than {width} pixels")
         visitors.close()
     return [one for one in problems if f"status of {address.status}" not in one]
-
-
-def _show_dialog(window: Window, address: Address) -> None:
-    if address.dialog:
-        window.press(address.dialog)
-        window.page.locator("dialog[open]").wait_for()
-        window.page.wait_for_load_state("networkidle")
 
 
 def main() -> int:

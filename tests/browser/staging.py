@@ -72,7 +72,7 @@ def stage(home: Path, tenant: DemoTenant) -> dict[str, Any]:
         application.schedules.save(TENANT, "daily 02:30", "Europe/Berlin")
         people = application.access.people
         for name, role in PEOPLE.items():
-            _, link = people.add(_CONSOLE, name, {EVERY_TENANT: role})
+            added, link = people.add(_CONSOLE, name, {EVERY_TENANT: role})
             people.set_up(link, PASSWORD, "")
         # Who is a member of the second group may restore.
         rule = Rule("groups", history.second_group, Role.RESTORER, TENANT)
@@ -80,7 +80,14 @@ def stage(home: Path, tenant: DemoTenant) -> dict[str, Any]:
         provider = Provider(tenant.url, tenant.tenant_id, tenant.client_id, sealed, (rule,))
         application.access.save_provider(_CONSOLE, provider)
         job, plan = _restore(application, screen, history)
-        more = {"restore_job": job, "plan": plan, "member": member}
+        check, _ = running.run(application, screen, "check", parameters={"quick": False})
+        more = {
+            "restore_job": job,
+            "plan": plan,
+            "member": member,
+            "person": added.id,
+            "check_job": check,
+        }
         return {**dataclasses.asdict(history), **more}
 
 

@@ -49,6 +49,12 @@ class Window:
         self.page.wait_for_load_state("networkidle")
         return self
 
+    def open_over(self, path: str) -> None:
+        """Open an address as a dialog over the page, as a link that asks for it does."""
+        self.page.evaluate(_FOLLOW, path)
+        self.page.locator("dialog[open]").wait_for()
+        self.page.wait_for_load_state("networkidle")
+
     @property
     def path(self) -> str:
         parts = urlsplit(self.page.url)
@@ -190,6 +196,15 @@ def _axe_source() -> str:
 # Colours are judged when nothing moves any more.
 _STILL = """
 () => Promise.all(document.getAnimations().map((one) => { try { one.finish() } catch { } }))
+"""
+_FOLLOW = """
+(path) => {
+  const link = Object.assign(document.createElement("a"), { href: path, textContent: "Open" });
+  link.dataset.dialog = "";
+  document.getElementById("main").append(link);
+  link.click();
+  link.remove();
+}
 """
 _FOCUSED = """
 () => {
