@@ -124,6 +124,16 @@ def test_showing_again_who_one_is_leads_back_and_makes_a_new_session(pages: Page
     assert found.is_fresh
 
 
+def test_a_sign_in_elsewhere_comes_back_to_what_was_wanted_and_once(pages: Pages) -> None:
+    reader = pages.reader(Role.READER)
+    held = f"__Host-reentra={reader.secret}; __Host-reentra-next="
+    for wanted, led in (("/account?a=b", "/account?a=b"), ("//evil.example/", "/tenants")):
+        answer = pages.stranger.get("/", cookie=f"{held}{wanted}")
+        assert (answer.status_code, answer.headers["location"]) == (303, led)
+    kept = pages.stranger.get("/", cookie=f"{held}/account").headers.get_list("set-cookie")
+    assert any("-next=" in one and "Max-Age=0" in one for one in kept)
+
+
 def test_without_a_provider_nobody_is_offered_one(pages: Pages) -> None:
     assert "Sign in with Microsoft" not in pages.stranger.page("/sign-in")
     assert pages.stranger.get("/sign-in/microsoft").status_code == 404
