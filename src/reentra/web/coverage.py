@@ -11,7 +11,7 @@ from litestar.params import FromPath
 from reentra import errors
 from reentra.access import Permission
 from reentra.api import tenants
-from reentra.directory.kinds import KINDS
+from reentra.directory.kinds import KINDS, ObjectKind
 from reentra.directory.relationships import RELATIONSHIPS
 from reentra.restore import declared
 from reentra.web.routing import page
@@ -39,8 +39,7 @@ def show_coverage(tenant: FromPath[str], visit: Visiting) -> Response[str]:
             "name": row.name,
             "is_settings": row.is_settings,
             **_standing(known, row.name, row.read_permissions, row.write_permissions),
-            "fates": [_plain(line) for line in declared.fates(row)],
-            "can_create": row.can_create,
+            "fates": _fates(row),
         }
         for row in KINDS.values()
     ]
@@ -95,6 +94,12 @@ def _standing(
         "read_permissions": list(reads),
         "write_permissions": list(writes),
     }
+
+
+def _fates(row: ObjectKind) -> list[str]:
+    told = [_plain(line) for line in declared.fates(row)]
+    is_written = not told or not told[0].startswith("Exists")
+    return ["Exists, and differs: put back to its state in the snapshot.", *told][not is_written :]
 
 
 def _plain(text: str) -> str:
