@@ -264,3 +264,92 @@ def test_a_download_is_begun_in_its_dialog_and_fetched_by_who_asked(
     assert pages.reader(Role.RESTORER).get(f"{OF}/downloads/{job['id']}").status_code == 404
     actions = [item["action"] for item in pages.admin.json("GET", "/audit?limit=50")["items"]]
     assert "download.fetch" in actions
+
+
+def test_an_undo_is_a_plan_that_is_read_and_applied_like_any_other(
+    pages: Pages, sandbox: SandboxServer, newest: str
+) -> None:
+    """R-10."""
+    restorer, group = pages.reader(Role.RESTORER), next(groups(sandbox))
+    before = group.props.get("description")
+    sandbox.sandbox.tenant.update(group, {"description": "meant so"})
+    address = planned(restorer, {"snapshot": newest, "id": f"group/{group.id}", **OPTIONS})
+    begun = restorer.post(f"{address}/apply", {"default_password": PASSWORD})
+    restored = begun.headers["location"].rpartition("/")[2]
+    assert pages.ended("contoso", restored)["status"] == "succeeded"
+    assert group.props.get("description") == before
+    undo = restorer.post(f"{OF}/jobs/{restored}/undo")
+    assert undo.status_code == 303, undo.text
+    job = pages.ended("contoso", undo.headers["location"].partition("?")[0].rpartition("/")[2])
+    address = f"{OF}/plans/{job['summary']['plan']}"
+    text = restorer.page(address)
+    assert "<h1>Plan to undo a restore</h1>" in text
+    assert f"{OF}/jobs/{restored}" in text
+    begun = restorer.post(f"{address}/apply", {"default_password": PASSWORD})
+    undone = pages.ended("contoso", begun.headers["location"].rpartition("/")[2])
+    assert undone["status"] == "succeeded", undone
+    assert group.props.get("description") == "meant so"
+    sandbox.sandbox.tenant.update(group, {"description": before})
+
+
+def test_a_refusal_is_overruled_where_it_is_told_and_not_before(
+    pages: Pages, sandbox: SandboxServer, newest: str
+) -> None:
+    """R-07."""
+    restorer = pages.reader(Role.RESTORER)
+    user = next(iter(sandbox.sandbox.tenant.collection("user").values()))
+    before = user.props.get("jobTitle")
+    name = user.props["userPrincipalName"]
+    pages.admin.json("PUT", "/tenants/contoso", {"break_glass": [name]})
+    sandbox.sandbox.tenant.update(user, {"jobTitle": "Nobody"})
+    try:
+        fields = {"snapshot": newest, "id": f"user/{user.id}", **OPTIONS}
+        assert 'name="overrule"' not in restorer.page(f"{OF}/restore?id=user/{user.id}")
+        address = planned(restorer, fields)
+        text = restorer.page(address)
+        assert "Refused:" in text
+        assert "data-apply" not in text
+        assert restorer.post(f"{address}/apply", {"default_password": PASSWORD}).status_code == 409
+        code = re.findall(r'name="overrule" value="([^"]+)"', text)[0]
+        assert code.startswith("break_glass_account:")
+        again = restorer.page(planned(restorer, {**fields, "overrule": code}))
+        assert "Overruled:" in again
+        assert "data-apply" in again
+    finally:
+        pages.admin.json("PUT", "/tenants/contoso", {"break_glass": []})
+        sandbox.sandbox.tenant.update(user, {"jobTitle": before})
+
+
+def test_a_password_that_breaks_the_policy_fails_its_user_alone_and_is_shown_nowhere(
+    pages: Pages, sandbox: SandboxServer, newest: str
+) -> None:
+    """W-10."""
+    restorer, group = pages.reader(Role.RESTORER), next(groups(sandbox))
+    before = group.props.get("description")
+    sandbox.sandbox.tenant.update(group, {"description": "the rest"})
+    with pages.application.visiting() as visitor:
+        graph = visitor.open_tenant("contoso").client
+        users = graph.get("/users?$select=id,userType,onPremisesSyncEnabled&$top=50")["value"]
+        user = next(
+            one for one in reversed(users)
+            if one.get("userType") == "Member" and not one.get("onPremisesSyncEnabled")
+        )  # fmt: skip
+        graph.delete(f"/users/{user['id']}")
+        graph.delete(f"/directory/deletedItems/{user['id']}")
+    chosen = [("id", f"user/{user['id']}"), ("id", f"group/{group.id}")]
+    address = planned(restorer, [("snapshot", newest), *chosen, *OPTIONS.items()])
+    assert "Users must be created anew: they get the default password." in restorer.page(address)
+    weak = "qzvxkw"
+    begun = restorer.post(f"{address}/apply", {"default_password": weak})
+    job = pages.ended("contoso", begun.headers["location"].rpartition("/")[2])
+    assert job["status"] == "partial", job
+    assert group.props.get("description") == before
+    report = restorer.get(f"/api/v1{OF}/jobs/{job['id']}/report.csv").text
+    assert "password" in report.lower()  # Graph's own reason
+    for place in (
+        str(job),
+        report,
+        restorer.page(address),
+        restorer.page(f"{OF}/jobs/{job['id']}"),
+    ):
+        assert weak not in place

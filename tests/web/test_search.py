@@ -51,7 +51,7 @@ def test_a_deleted_record_has_a_trash_icon_with_a_word(pages: Pages) -> None:
     with pages.application.visiting() as visitor:
         visitor.open_tenant("contoso").client.delete(f"/users/{user}")
     _backed_up(pages)
-    text = pages.reader(Role.READER).page(f"{SEARCH}?deleted=on")
+    text = pages.reader(Role.READER).page(f"{SEARCH}?text=soon&deleted=on")
     assert refs(text) == [f"user/{user}"]
     assert "#delete" in text
     assert "Deleted</span>" in text
