@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from reentra.snapshots import KindSummary
 
 LIVE = "live"
+_FEW = 20  # objects that are sooner looked at than all is found that may differ
 _MOST_CLIENT_IDS = 20  # that are looked for at once: each is a search
 
 
@@ -240,10 +241,12 @@ def comparison(
         second = application.open_tenant(name).live
     else:
         second = state_of(application, tenant_id, after)
-        if not is_capture(first) and not is_capture(second):
-            candidates = application.catalog.candidates(tenant_id, first.label, second.label)
     known = identity_of(application, tenant_id)
     chosen = _selection([first, second], kinds, ids)
+    is_few = not chosen.is_everything and not chosen.kinds and len(chosen.refs) <= _FEW
+    is_indexed = after != LIVE and not is_capture(first) and not is_capture(second)
+    if is_indexed and not is_few and not is_all:
+        candidates = application.catalog.candidates(tenant_id, first.label, second.label)
     if chosen.is_everything:
         # A capture says nothing of what it does not hold.
         chosen = held_by(next(filter(is_capture, (first, second)), None))
@@ -251,7 +254,7 @@ def comparison(
         first,
         second,
         chosen,
-        candidates=None if is_all else candidates,
+        candidates=candidates,
         identity={**known.objects, **known.apps},
         include_equal=is_all,
     )

@@ -1,4 +1,4 @@
-"""W-02 to W-05, W-19 to W-22, W-24 and W-25: the viewer, lists, objects, and comparisons."""
+"""W-02 to W-05, W-19 to W-22, and W-25: the viewer, lists, objects, and comparisons."""
 
 from __future__ import annotations
 

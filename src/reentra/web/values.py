@@ -28,7 +28,7 @@ _GROUPS: Mapping[str, tuple[str, ...]] = {
         "imAddresses", "streetAddress", "city", "state", "postalCode", "country", "mailEnabled",
         "preferredLanguage", "showInAddressList",
     ),
-    "Licences": (
+    "Licence data": (
         "assignedLicenses", "licenseAssignmentStates", "assignedPlans", "provisionedPlans",
         "licenseProcessingState", "usageLocation",
     ),
