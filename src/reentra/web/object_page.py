@@ -165,7 +165,6 @@ def show_tab(
         id=object_id,
         name=name,
         tab=tab,
-        is_only_one=row.is_settings and (row.is_singleton or row.is_only_one),
         offered=moments.offered(visit, tenant, found["snapshot"]),
         place={"kind": kind, "id": object_id, "tab": tab},
         **more,
