@@ -76,15 +76,15 @@ class Window:
         expect(found).to_be_visible()
         return found
 
-    def tab_to(self, name: str, *, role: str = "", most: int = 200) -> None:
+    def tab_to(self, name: str, *, role: str = "", inside: str = "body", most: int = 200) -> None:
         """Move the focus by Tab alone to what has this name (and role).
 
         Raises: ``AssertionError`` when Tab does not get there, or when the focus cannot be seen.
         """
         for _ in range(most):
             self.page.keyboard.press("Tab")
-            seen = self.page.evaluate(_FOCUSED)
-            if seen["name"] == name and role in ("", seen["role"]):
+            seen = self.page.evaluate(_FOCUSED, inside)
+            if seen["inside"] and seen["name"] == name and role in ("", seen["role"]):
                 assert seen["visible"], f"the focus on {name!r} cannot be seen"
                 return
         raise AssertionError(f"Tab never comes to {role} {name!r} on {self.path}")
@@ -207,7 +207,7 @@ _FOLLOW = """
 }
 """
 _FOCUSED = """
-() => {
+(inside) => {
   const one = document.activeElement;
   const style = getComputedStyle(one);
   const label = one.getAttribute("aria-label") || one.labels?.[0]?.innerText || one.innerText
@@ -218,6 +218,7 @@ _FOCUSED = """
       ? { checkbox: "checkbox", radio: "radio" }[one.type] || "textbox" : "");
   const box = one.getBoundingClientRect();
   return {
+    inside: one.closest(inside) !== null,
     name: label.trim().split("\\n")[0].trim(), role,
     visible: box.width > 0 && (style.outlineStyle !== "none" || style.boxShadow !== "none"),
   };
