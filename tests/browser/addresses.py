@@ -115,6 +115,7 @@ ADDRESSES = (
     Address("person-standing", "/people/{person}/standing"),
     Address("tokens-new", "/tokens/new"),
     Address("account-codes", "/account/codes"),
+    Address("recovery-codes", "/account/recovery-codes"),
     Address("account-password", "/account/password"),
     Address("audit-verification", "/audit/verification"),
     Address("settings-approvals", "/settings/approvals"),

@@ -39,6 +39,7 @@ def test_a_page_is_for_everybody_and_asks_nobody_else(
 _NO_PAGE = {
     "/", "/sign-in/microsoft", "/tenants/{tenant}/storage", "/tenants/{tenant}/plans/{plan}/file",
     "/tenants/{tenant}/downloads/{job}", "/tenants/{tenant}/previews/{job}",
+    "/tenants/{tenant}/snapshots/choose",
 }  # fmt: skip
 # Needs something that only a journey makes.
 _IN_A_JOURNEY = {"/tokens/{token}/revoke"}
