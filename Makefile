@@ -54,7 +54,9 @@ test: setup ## The tests that need no server and no browser
 	$(BIN)/pytest -n $(WORKERS) -m "not slow and not server and not browser" $(ARGS)
 
 test-all: setup-all ## All tests
-	tools/with-postgres $(BIN)/pytest -n $(WORKERS) $(ARGS)
+	tools/with-postgres $(BIN)/pytest -n $(WORKERS) -m "not browser" $(ARGS)
+	@# Playwright keeps an event loop running in its process, which others there do not expect.
+	$(BIN)/pytest -n $(WORKERS) tests/browser
 
 screenshots: setup $(VENV)/.ready-all ## Pictures of every page and dialog (needs Chromium)
 	$(BIN)/python -m tests.browser.screenshots $(ARGS)
