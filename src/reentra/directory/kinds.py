@@ -142,6 +142,15 @@ def own_extension_name(name: str) -> str:
 
 _ON_PREMISES = frozenset({"onPremisesLastSyncDateTime"})
 _APP_PRINCIPALS = ("user", "group", "servicePrincipal")
+# What makes somebody hold a role, or be eligible for it: who, which, and where.
+_ROLE_KEY = ("principalId", "roleDefinitionId", "directoryScopeId", "appScopeId")
+_ROLE_REFERENCES = (
+    Reference("principalId", _APP_PRINCIPALS, is_required=True),
+    Reference("roleDefinitionId", ("unifiedRoleDefinition",), is_required=True),
+    Reference(
+        "directoryScopeId", ("administrativeUnit", "application", "servicePrincipal"), IdForm.SCOPE
+    ),
+)
 
 
 def _targets(*pointers: str) -> tuple[Reference, ...]:
@@ -473,15 +482,8 @@ _ROWS = (
             "principalId", "roleDefinitionId", "directoryScopeId", "appScopeId",
         }),
         required=frozenset({"principalId", "roleDefinitionId"}),
-        references=(
-            Reference("principalId", _APP_PRINCIPALS, is_required=True),
-            Reference("roleDefinitionId", ("unifiedRoleDefinition",), is_required=True),
-            Reference(
-                "directoryScopeId", ("administrativeUnit", "application", "servicePrincipal"),
-                IdForm.SCOPE,
-            ),
-        ),
-        natural_key=("principalId", "roleDefinitionId", "directoryScopeId", "appScopeId"),
+        references=_ROLE_REFERENCES,
+        natural_key=_ROLE_KEY,
         title_property="",
         is_link=True,
         can_update=False,
@@ -501,15 +503,8 @@ _ROWS = (
         }),
         required=frozenset({"principalId", "roleDefinitionId", "directoryScopeId"}),
         volatile=frozenset({"createdDateTime", "createdUsing", "modifiedDateTime", "status"}),
-        references=(
-            Reference("principalId", _APP_PRINCIPALS, is_required=True),
-            Reference("roleDefinitionId", ("unifiedRoleDefinition",), is_required=True),
-            Reference(
-                "directoryScopeId", ("administrativeUnit", "application", "servicePrincipal"),
-                IdForm.SCOPE,
-            ),
-        ),
-        natural_key=("principalId", "roleDefinitionId", "directoryScopeId", "appScopeId"),
+        references=_ROLE_REFERENCES,
+        natural_key=_ROLE_KEY,
         title_property="",
         is_link=True,
         can_update=False,
