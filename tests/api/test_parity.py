@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[str, ...] | str] = {
         "GET /jobs/{job}", "GET /jobs/{job}/events",
     ),
     "jobs cancel": (f"POST {T}/jobs/{{job}}/cancel", "POST /jobs/{job}/cancel"),
-    "jobs resume": (f"POST {T}/jobs/{{job}}/resume",),
+    "jobs resume": (f"POST {T}/jobs/{{job}}/resume", "POST /jobs/{job}/resume"),
     "jobs report": (f"GET {T}/jobs/{{job}}/report.csv", "GET /jobs/{job}/report.csv"),
     "jobs undo": (f"POST {T}/jobs/{{job}}/undo",),
     "check": ("POST /check",),

@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import pytest
+
 from reentra.access import Role
+from reentra.database import JobStatus
 from reentra.sandbox.app import SandboxServer
 
 from .conftest import Api
@@ -223,6 +226,22 @@ def test_schedules_are_set_and_shown(api: Api) -> None:
     assert api.as_role(Role.READER).json("GET", path) == made
     assert made["next_at"]
     api.admin.json("PUT", path, {"rule": "off"})
+
+
+@pytest.mark.parametrize("task", ["check", "rebuild"])
+def test_upkeep_that_was_stopped_is_taken_up(
+    api: Api, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(api.serving.worker, "_begin_queued", lambda: None)
+        body = {"quick": True} if task == "check" else None
+        job = api.admin.json("POST", f"/{task}", body, 202)["id"]
+        assert api.admin("POST", f"/jobs/{job}/resume").status_code == 400  # it waits
+        api.application.jobs.update_job(job, status=JobStatus.CANCELLED)
+    operator = api.as_role(Role.ADMINISTRATOR, "contoso")
+    assert operator("POST", f"/jobs/{job}/resume").status_code == 403
+    assert api.admin.json("POST", f"/jobs/{job}/resume", expect=202)["id"] == job
+    assert api.ended("", job)["status"] == "succeeded"
 
 
 def test_upkeep_runs_as_jobs(api: Api) -> None:

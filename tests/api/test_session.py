@@ -89,6 +89,21 @@ def test_codes_are_switched_on_by_oneself_and_then_needed(api: Api) -> None:
     assert api.admin.json("DELETE", f"/people/{person.id}/totp")["second_factor"] is False
 
 
+def test_a_code_that_is_confirmed_forgets_the_wrong_ones(api: Api) -> None:
+    person = api.person("fumbler", Role.READER)
+    for _ in range(2):  # six guesses in all: more than are free
+        caller = api.signed_in("fumbler")
+        seed = caller.json("POST", "/session/totp")["seed"]
+        for _ in range(3):
+            assert caller("PUT", "/session/totp", {"code": "000000"}).status_code == 400
+        now = totp.step_at(api.application.clock.now())
+        caller.json("PUT", "/session/totp", {"code": totp.code_at(seed, now)})
+    api.serving.access.people.drop_totp(CONSOLE, person.id)
+    assert sign_in(api, "fumbler").status_code == 200
+    for _ in range(6):  # the others of this address are not to wait for it
+        api.serving.access.attempts.succeed("", "testclient")
+
+
 def test_what_is_wrong_is_not_told(api: Api) -> None:
     api.person("sam", Role.READER)
     answers = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import re
 
@@ -155,6 +156,23 @@ def test_the_provider_is_set_switched_off_in_an_emergency_and_on_again(pages: Pa
     assert "Sign in with Microsoft" not in pages.stranger.page("/sign-in")
     assert admin.post("/settings/emergency", {"on": "false"}).status_code == 303
     pages.serving.access.set_provider_believed(CONSOLE, is_believed=False)
+
+
+def test_the_form_of_the_provider_begins_with_the_cloud_that_is_set(pages: Pages) -> None:
+    admin, access = pages.admin_reader, pages.serving.access
+    sent = {
+        "cloud": "china", "directory": GUID, "client_id": GUID, "client_secret": "canary",
+    }  # fmt: skip
+    assert admin.post("/settings/provider", sent).status_code == 303
+    assert '<option value="china" selected>' in admin.page("/settings/provider")
+    known = access.load_provider()
+    assert known is not None
+    other = dataclasses.replace(known, authority="https://login.example.org", is_enabled=False)
+    access.save_provider(CONSOLE, other)
+    text = admin.page("/settings/provider")
+    assert '<option value="" selected>Another authority' in text
+    assert admin.post("/settings/provider", {**sent, "cloud": ""}).status_code == 400
+    assert access.load_provider() == other
 
 
 def test_the_trail_is_filtered_paged_and_verified(pages: Pages) -> None:

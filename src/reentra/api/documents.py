@@ -194,8 +194,12 @@ class RuleDocument(TypedDict):
 
 
 class ProviderDocument(TypedDict):
-    """The directory that vouches for people, without the secret."""
+    """The directory that vouches for people, without the secret.
 
+    ``cloud`` is ``custom`` where the authority is none of Microsoft's clouds'.
+    """
+
+    cloud: Literal["global", "usgov", "usgovdod", "china", "custom"]
     authority: str
     directory: str
     client_id: str

@@ -61,6 +61,7 @@ RECORD: docs.RecordDocument = {
     "hash": _DIGEST,
 }
 PROVIDER: docs.ProviderDocument = {
+    "cloud": "global",
     "authority": "https://login.microsoftonline.com",
     "directory": _GUID,
     "client_id": "d3590ed6-52b3-4102-aeff-aad2292ab01c",

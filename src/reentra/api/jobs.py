@@ -270,6 +270,15 @@ def cancel_upkeep(job: FromPath[str], serving: Served) -> JobDocument:
     return _cancelled(serving, _load(serving, "", job))
 
 
+@route(
+    "POST", "/jobs/{job:str}/resume", Permission.MAINTAIN, action="job.resume", status=202,
+    tags=_TAGS, summary="Go on with such a job",
+)  # fmt: skip
+def resume_upkeep(job: FromPath[str], serving: Served, identity: SignedIn) -> JobDocument:
+    """Take up a job of the installation that failed or was stopped."""
+    return serving.job_document(serving.worker.resume(identity.actor, _load(serving, "", job)))
+
+
 def permission_for(task: str) -> Permission:
     """Return what somebody must be allowed to stop a job of a task, or to take it up."""
     return _PERMISSIONS.get(task, Permission.MAINTAIN)
@@ -406,4 +415,5 @@ def _iso(moment: dt.datetime | None) -> str | None:
 ROUTES = (
     list_jobs, show_job, list_steps, watch_job, report, cancel, resume, undo, check, rebuild,
     list_upkeep, show_upkeep, watch_upkeep, report_upkeep, cancel_upkeep,
+    resume_upkeep,
 )  # fmt: skip

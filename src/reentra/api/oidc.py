@@ -172,6 +172,11 @@ def _document(serving: Serving) -> ProviderSettingsDocument:
     document = provider.to_json()
     for name in ("sealed_secret", "ca_file"):
         del document[name]
+    # Two clouds share an authority: for signing in they are the same.
+    clouds = (
+        cloud.value for cloud, known in CLOUDS.items() if known.authority == provider.authority
+    )
+    document["cloud"] = next(clouds, Cloud.CUSTOM.value)
     return {"provider": cast("ProviderDocument", document), "callback": _callback(serving)}
 
 

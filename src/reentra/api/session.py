@@ -200,8 +200,10 @@ def confirm_totp(
 ) -> SecondFactorDocument:
     """Confirm the seed with a code; every session of this person ends, this one too."""
     identity.ensure_in_person()
-    serving.access.attempts.begin(identity.person.name, guarding.address_of(request, serving))
+    address = guarding.address_of(request, serving)
+    serving.access.attempts.begin(identity.person.name, address)
     codes = serving.access.people.confirm_totp(identity.actor, identity.person.id, data.code)
+    serving.access.attempts.succeed(identity.person.name, address)
     return {"second_factor": True, "recovery_codes": codes}
 
 

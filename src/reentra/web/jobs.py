@@ -69,6 +69,13 @@ def cancel_upkeep(job: FromPath[str], visit: Visiting) -> Response[Any]:
     return visit.lead(address("", job))
 
 
+@form_for("/jobs/{job:str}/resume", jobs.resume_upkeep)
+def resume_upkeep(job: FromPath[str], visit: Visiting) -> Response[Any]:
+    """Go on with a job of the installation that failed or was stopped."""
+    visit.ask(jobs.resume_upkeep, job=job)
+    return visit.lead(address("", job))
+
+
 @form_for(_OF + "/{job:str}/cancel", jobs.cancel)
 def cancel(tenant: FromPath[str], job: FromPath[str], visit: Visiting) -> Response[Any]:
     """Stop a job."""
@@ -154,6 +161,6 @@ def _list(
 
 
 ROUTES = (
-    show_jobs, show_upkeep, begin_check, begin_rebuild, cancel_upkeep, cancel, ask_resume, resume,
-    ask_undo, undo,
+    show_jobs, show_upkeep, begin_check, begin_rebuild, cancel_upkeep, resume_upkeep, cancel,
+    ask_resume, resume, ask_undo, undo,
 )  # fmt: skip
