@@ -112,6 +112,11 @@ class History:
         self.models[snapshot_id] = model.copied(snapshot_id)
         return snapshot_id
 
+    def mark_forgotten(self, *snapshot_ids: str) -> None:
+        """Forget snapshots as a person does."""
+        with self.repository.lock_tenant(TENANT, "test") as lock:
+            self.repository.forget(TENANT, snapshot_ids, lock=lock)
+
     def forget(self, snapshot_id: str) -> None:
         """Remove a snapshot's manifest from the store."""
         for stored in list(self.repository.storage.list_stored("manifests")):

@@ -45,8 +45,11 @@ class ReadsSnapshots(Protocol):
     def list_tenants(self) -> list[str]:
         """Fetch the ids of the tenants that have snapshots."""
 
-    def list_snapshot_ids(self, tenant_id: str) -> list[str]:
-        """Fetch the ids of a tenant's snapshots, newest last."""
+    def list_editions(self, tenant_id: str) -> dict[str, int]:
+        """Fetch the ids of a tenant's snapshots, each with its manifest's edition."""
+
+    def list_forgotten(self, tenant_id: str) -> frozenset[str]:
+        """Fetch the ids of those that are forgotten and still stored."""
 
     def load_manifest(self, tenant_id: str, snapshot_id: str) -> Manifest:
         """Fetch one manifest."""
@@ -417,11 +420,11 @@ class Catalog:
             raise known
 
     def _sync(self, tenant_id: str, listener: progress.Listener) -> list[str]:
-        present = self.repository.list_snapshot_ids(tenant_id)
+        present = sorted(self.repository.list_editions(tenant_id).items())
         for key in [key for key in self._damaged if key[0] == tenant_id]:
             del self._damaged[key]
         with self.reading(tenant_id) as reader:
-            known = [snapshot_id for snapshot_id, _ in reader.times()]
+            known = reader.editions()
         if known == present:
             return []
         if not known and len(present) > 1:
@@ -430,8 +433,9 @@ class Catalog:
                     f"The catalog is made from the repository: {len(present)} snapshots."
                 )
             )
-        stored = set(present)
-        if gone := [snapshot_id for snapshot_id in known if snapshot_id not in stored]:
+        stored = dict(present)
+        gone = [snapshot_id for snapshot_id, _ in known if snapshot_id not in stored]
+        if gone and not set(gone) <= self.repository.list_forgotten(tenant_id):
             listener(
                 progress.Noted(
                     f"No longer in the repository: {', '.join(gone)}. If nobody forgot them on"
@@ -441,7 +445,7 @@ class Catalog:
             )
         kept = self._take_away_gone(tenant_id, known, present)
         indexed = []
-        for snapshot_id in [item for item in present if item not in set(kept)]:
+        for snapshot_id in [item for item in stored if item not in set(kept)]:
             try:
                 if self._index(tenant_id, snapshot_id, listener):
                     indexed.append(snapshot_id)
@@ -454,21 +458,23 @@ class Catalog:
                 listener(progress.Noted(f"Snapshot {snapshot_id} is gone meanwhile.", True))
         return indexed
 
-    def _take_away_gone(self, tenant_id: str, known: list[str], present: list[str]) -> list[str]:
-        """Drop what is not in the repository, and what came after it; return what stays.
+    def _take_away_gone(
+        self, tenant_id: str, known: list[tuple[str, int]], present: list[tuple[str, int]]
+    ) -> list[str]:
+        """Drop what is not in the repository so, and what came after it; return what stays.
 
         A snapshot that was left out because of damage stands between two that are indexed.
         """
         remaining = iter(present)
         kept = []
-        for snapshot_id in known:
-            if snapshot_id not in remaining:  # advances: what is kept is in the same order
+        for item in known:
+            if item not in remaining:  # advances: what is kept is in the same order
                 break
-            kept.append(snapshot_id)
+            kept.append(item[0])
         if len(kept) < len(known):
             with self._database.writing() as connection:
                 reader = TenantReader(connection, tenant_id)
-                if [item for item, _ in reader.times()] == known:
+                if reader.editions() == known:
                     chain.take_away(connection, reader.tenant_no, len(kept))
         return kept
 
@@ -497,7 +503,7 @@ class Catalog:
     @staticmethod
     def _digest_of(connection: sa.Connection, tenant_no: int) -> dict[str, str]:
         query = "SELECT id, sha256 FROM snapshot WHERE tenant_no = ?"
-        return {row[0]: row[1] for row in run(connection, query, tenant_no)}
+        return {row[0]: row[1].partition(".")[0] for row in run(connection, query, tenant_no)}
 
     @staticmethod
     def _record(
@@ -513,7 +519,7 @@ class Catalog:
             connection,
             "INSERT INTO snapshot (tenant_no, ordinal, id, sha256, created_at, parent, status,"
             " info, counts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            tenant_no, ordinal, manifest.id, manifest.sha256, stored_time(manifest.created_at),
+            tenant_no, ordinal, manifest.id, manifest.stamp, stored_time(manifest.created_at),
             manifest.parent.id if manifest.parent else None, str(manifest.payload["status"]),
             orjson.dumps(info).decode(), orjson.dumps(counts).decode(),
         )  # fmt: skip

@@ -209,6 +209,12 @@ class TenantReader:
         rows = run(self.connection, query, self.tenant_no)
         return [(row[0], clocks.parse_iso(row[1])) for row in rows]
 
+    def editions(self) -> list[tuple[str, int]]:
+        """Return (id, edition of its manifest) of every snapshot, by ordinal."""
+        query = "SELECT id, sha256 FROM snapshot WHERE tenant_no = ? ORDER BY ordinal"
+        rows = run(self.connection, query, self.tenant_no)
+        return [(row[0], int(row[1].partition(".")[2] or 0)) for row in rows]
+
     def window(self, first: dt.datetime | None, last: dt.datetime | None) -> tuple[int, int]:
         """Return the least and greatest ordinal taken between two moments (none: -1 at the end)."""
         query = "SELECT min(ordinal), max(ordinal) FROM snapshot WHERE tenant_no = ?"

@@ -63,7 +63,7 @@ SNAPSHOT = sa.Table(
     sa.Column("tenant_no", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("ordinal", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("id", sa.Text, nullable=False),
-    sa.Column("sha256", sa.Text, nullable=False),  # of the manifest, to know it again
+    sa.Column("sha256", sa.Text, nullable=False),  # the manifest's stamp, to know it again
     sa.Column("created_at", sa.Text, nullable=False),
     sa.Column("parent", sa.Text),
     sa.Column("status", sa.Text, nullable=False),

@@ -8,19 +8,23 @@ Invariants: the manifest is the only commit point, written last and create-only;
 go through ``Storage``; every object has a key of its own, bound to its path.
 
 Read: ``storage``, ``keys``, ``sealed``, ``manifests``, ``segments``,
-``segment_writer``, ``config``, ``documents``, ``locks``, ``repository``, ``check``.
+``segment_writer``, ``config``, ``documents``, ``locks``, ``forgetting``, ``repository``,
+``retention``, ``policies``, ``check``.
 """
 
 from .check import CheckProblem, CheckReport, Severity, check_repository
 from .keys import KdfCost
 from .locks import Lock, LockInfo
 from .manifests import Manifest, ManifestRef, SegmentInfo
+from .policies import load_policy, save_policy
 from .repository import Repository
+from .retention import Dated, Kept, RetentionPolicy, retained, retained_captures
 from .segment_writer import RowPosition, SegmentLayout, SegmentWriter
 from .storage import Storage, open_storage
 
 __all__ = [
-    "CheckProblem", "CheckReport", "KdfCost", "Lock", "LockInfo", "Manifest", "ManifestRef",
-    "Repository", "RowPosition", "SegmentInfo", "SegmentLayout", "SegmentWriter", "Severity",
-    "Storage", "check_repository", "open_storage",
+    "CheckProblem", "CheckReport", "Dated", "KdfCost", "Kept", "Lock", "LockInfo", "Manifest",
+    "ManifestRef", "Repository", "RetentionPolicy", "RowPosition", "SegmentInfo", "SegmentLayout",
+    "SegmentWriter", "Severity", "Storage", "check_repository", "load_policy", "open_storage",
+    "retained", "retained_captures", "save_policy",
 ]  # fmt: skip

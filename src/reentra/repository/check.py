@@ -11,11 +11,19 @@ from enum import StrEnum
 from reentra import clock as clocks
 from reentra import errors, progress
 
+from . import forgetting
 from .config import CONFIG_PATH, load_config, verify_config
 from .documents import parse_document
 from .keys import parse_slot
 from .locks import RESTORE_PREFIX
-from .manifests import SNAPSHOT_ID, Manifest, SegmentInfo, manifest_path, tenant_of_directory
+from .manifests import (
+    MANIFEST_NAME,
+    SNAPSHOT_ID,
+    Manifest,
+    SegmentInfo,
+    manifest_path,
+    tenant_of_directory,
+)
 from .repository import PARALLEL_READS, Repository, parse_manifest
 from .segment_writer import Bounds
 from .segments import SegmentReader
@@ -54,12 +62,16 @@ class CheckProblem:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What was looked at, and what was found. ``bytes_read`` is what was verified by hash."""
+    """What was looked at, and what was found. ``bytes_read`` is what was verified by hash.
+
+    ``snapshots`` and ``captures`` are those that are kept; ``forgotten`` wait for prune.
+    """
 
     problems: tuple[CheckProblem, ...]
     tenants: int
     snapshots: int
     captures: int
+    forgotten: int
     segments: int
     documents: int
     slots: int
@@ -79,6 +91,7 @@ class CheckReport:
             "tenants": self.tenants,
             "snapshots": self.snapshots,
             "captures": self.captures,
+            "forgotten": self.forgotten,
             "segments": self.segments,
             "documents": self.documents,
             "slots": self.slots,
@@ -121,6 +134,8 @@ class _Check:
     listener: progress.Listener
     problems: list[CheckProblem] = field(default_factory=list)
     manifests: dict[tuple[str, str], Manifest] = field(default_factory=dict)
+    superseded: list[Manifest] = field(default_factory=list)
+    forgotten: set[tuple[str, str]] = field(default_factory=set)
     children: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     rows: int = 0
     bytes_read: int = 0
@@ -137,12 +152,14 @@ class _Check:
         self._check_heads(expected_heads)
         self._check_rest(stored.values(), named)
         order = list(Severity)
-        captures = sum(1 for tenant, _ in self.manifests if tenant.startswith(RESTORE_PREFIX))
+        kept = self.manifests.keys() - self.forgotten
+        captures = sum(1 for tenant, _ in kept if tenant.startswith(RESTORE_PREFIX))
         return CheckReport(
             problems=tuple(sorted(self.problems, key=lambda one: order.index(one.severity))),
             tenants=sum(1 for tenant in tenants if not tenant.startswith(RESTORE_PREFIX)),
-            snapshots=len(self.manifests) - captures,
+            snapshots=len(kept) - captures,
             captures=captures,
+            forgotten=len(self.manifests) - len(kept),
             segments=len(named),
             documents=documents,
             slots=slots,
@@ -220,7 +237,7 @@ class _Check:
             parts = path.split("/")
             if parts[0] != "manifests":
                 continue
-            if len(parts) != 3 or not SNAPSHOT_ID.fullmatch(parts[2]):
+            if len(parts) != 3 or not MANIFEST_NAME.fullmatch(parts[2]):
                 self._tell(path, "It is no manifest's name.", Severity.WARNING)
                 continue
             try:
@@ -232,14 +249,15 @@ class _Check:
             paths.append(path)
         damaged: list[tuple[str, str, str, str]] = []
         for path, data in self._fetch_all(paths):
-            _, directory, snapshot_id = path.split("/")
+            _, directory, name = path.split("/")
+            snapshot_id = name.partition(".")[0]
             tenant_id = tenants[directory]
             try:
                 manifest = parse_manifest(keyring, path, data, tenant_id)
             except errors.RepositoryDamaged as error:
                 damaged.append((path, error.message, tenant_id, snapshot_id))
                 continue
-            self.manifests[tenant_id, manifest.id] = manifest
+            self._keep(manifest)
             if manifest.parent is not None:
                 siblings = self.children.setdefault((tenant_id, manifest.parent.id), [])
                 siblings.append(manifest.id)
@@ -247,11 +265,32 @@ class _Check:
             self._tell(path, what, snapshots=self._touched(tenant_id, [snapshot_id]))
         return set(tenants.values())
 
+    def _keep(self, manifest: Manifest) -> None:
+        """Take the last edition of each manifest, and set the others aside."""
+        known = self.manifests.setdefault((manifest.tenant_id, manifest.id), manifest)
+        if known is manifest:
+            return
+        older, newer = sorted((known, manifest), key=lambda one: one.edition)
+        self.manifests[manifest.tenant_id, manifest.id] = newer
+        self.superseded.append(older)
+        keyring = self.repository.keyring
+        path = manifest_path(keyring, older.tenant_id, older.id, older.edition)
+        if older.sha256 != newer.sha256:
+            what = f"Edition {newer.edition} of the snapshot does not stand for this manifest."
+            self._tell(path, what, snapshots=[older.id])
+        else:
+            what = (
+                f"Edition {newer.edition} takes its place: prune was stopped. The next one removes"
+                " it. Harmless."
+            )
+            self._tell(path, what, Severity.INFORMATION)
+
     def _check_chains(self, stored: Mapping[str, Stored]) -> None:
-        for (tenant_id, snapshot_id), manifest in self.manifests.items():
+        keyring = self.repository.keyring
+        for manifest in (*self.manifests.values(), *self.superseded):
+            tenant_id, snapshot_id = manifest.tenant_id, manifest.id
             if manifest.parent is None:
                 continue
-            keyring = self.repository.keyring
             parent = self.manifests.get((tenant_id, manifest.parent.id))
             if parent is None:
                 if SNAPSHOT_ID.fullmatch(manifest.parent.id):
@@ -263,12 +302,13 @@ class _Check:
                 what = f"The snapshot {manifest.parent.id} is not the one that it was built on."
             else:
                 continue
-            path = manifest_path(keyring, tenant_id, snapshot_id)
+            path = manifest_path(keyring, tenant_id, snapshot_id, manifest.edition)
             self._tell(path, what, snapshots=self._touched(tenant_id, [snapshot_id]))
 
     def _named_segments(self) -> dict[str, _Named]:
         named: dict[str, _Named] = {}
-        for (tenant_id, snapshot_id), manifest in self.manifests.items():
+        for manifest in (*self.manifests.values(), *self.superseded):
+            tenant_id, snapshot_id = manifest.tenant_id, manifest.id
             for segment in manifest.segments:
                 known = named.setdefault(segment.path, _Named(segment, tenant_id, []))
                 known.snapshots.append(snapshot_id)
@@ -335,6 +375,8 @@ class _Check:
                 if len(parts) != 3:
                     raise errors.RepositoryDamaged("It is no document's name.")
                 names[path] = keyring.unblind(f"document/{parts[1]}", parts[2])
+                if parts[1] == forgetting.COLLECTION:
+                    self._check_mark(path, names[path])
             except errors.RepositoryDamaged as error:
                 self._tell(path, error.message, Severity.WARNING)
         whole = 0
@@ -346,6 +388,16 @@ class _Check:
                 self._tell(path, error.message)
         return whole
 
+    def _check_mark(self, path: str, name: str) -> None:
+        tenant_id, snapshot_id = forgetting.marked(name)
+        self.forgotten.add((tenant_id, snapshot_id))
+        if (tenant_id, snapshot_id) not in self.manifests:
+            what = (
+                f"It says that {snapshot_id} is forgotten, which is gone: prune was stopped. The"
+                " next one removes it. Harmless."
+            )
+            self._tell(path, what, Severity.INFORMATION)
+
     def _check_heads(self, expected_heads: Mapping[str, str]) -> None:
         for tenant_id, snapshot_id in sorted(expected_heads.items()):
             if (tenant_id, snapshot_id) in self.manifests:
@@ -353,6 +405,13 @@ class _Check:
             path = manifest_path(self.repository.keyring, tenant_id, snapshot_id)
             if any(problem.path == path for problem in self.problems):
                 continue  # it is there and damaged, which is told already
+            if any(known > snapshot_id for tenant, known in self.manifests if tenant == tenant_id):
+                what = (
+                    f"The newest known snapshot of {tenant_id} is not there any more, and newer"
+                    " ones are: somebody forgot it and pruned, or the store lost it."
+                )
+                self._tell(path, what, Severity.INFORMATION, [snapshot_id])
+                continue
             what = (
                 f"The newest known snapshot of {tenant_id} is missing: the store was rolled back."
             )

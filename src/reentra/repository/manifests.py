@@ -18,6 +18,9 @@ from .keys import FORMAT_VERSION, Keyring
 
 SNAPSHOT_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 
+# A manifest's name: the snapshot, and from the second edition on the edition's number.
+MANIFEST_NAME = re.compile(rf"({SNAPSHOT_ID.pattern})(?:\.([1-9][0-9]{{0,5}}))?")
+
 _TENANT = "tenant"
 
 
@@ -76,7 +79,7 @@ class SegmentInfo:
 
 @dataclass(frozen=True, slots=True)
 class ManifestRef:
-    """A manifest, named beyond doubt: ``sha256`` is of its stored bytes."""
+    """A manifest, named beyond doubt: ``sha256`` is of the stored bytes of its first edition."""
 
     id: str
     sha256: str
@@ -84,7 +87,11 @@ class ManifestRef:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One stored snapshot. ``payload`` belongs to the layer above."""
+    """One stored snapshot. ``payload`` belongs to the layer above.
+
+    ``edition`` counts how often prune has written it anew. ``sha256`` is of the first edition's
+    bytes: it never changes, and children name it.
+    """
 
     id: str
     tenant_id: str
@@ -93,6 +100,12 @@ class Manifest:
     segments: tuple[SegmentInfo, ...]
     payload: Mapping[str, Any]
     sha256: str
+    edition: int = 0
+
+    @property
+    def stamp(self) -> str:
+        """Return what differs whenever the manifest was written anew."""
+        return f"{self.sha256}.{self.edition}" if self.edition else self.sha256
 
     @property
     def ref(self) -> ManifestRef:
@@ -108,9 +121,16 @@ def manifest_to_json(
     parent: ManifestRef | None,
     segments: tuple[SegmentInfo, ...],
     payload: Mapping[str, Any],
+    edition: int = 0,
+    stands_for: str = "",
 ) -> dict[str, object]:
-    """Return the JSON inside a manifest's file."""
+    """Return the JSON inside a manifest's file.
+
+    A later edition says by ``stands_for`` which first one it takes the place of: its SHA-256.
+    """
+    written_anew = {"edition": edition, "stands_for": stands_for} if edition else {}
     return {
+        **written_anew,
         "created_at": clocks.iso(created_at),
         "format": FORMAT_VERSION,
         "id": snapshot_id,
@@ -130,6 +150,7 @@ def manifest_from_json(value: Mapping[str, Any], path: str, sha256: str) -> Mani
         raise errors.UnsupportedFormat(f"The manifest {path} has format {value['format']}.")
     try:
         parent = value["parent"]
+        edition = int(value.get("edition", 0))
         return Manifest(
             id=str(value["id"]),
             tenant_id=str(value["tenant_id"]),
@@ -137,7 +158,8 @@ def manifest_from_json(value: Mapping[str, Any], path: str, sha256: str) -> Mani
             parent=None if parent is None else ManifestRef(parent["id"], parent["sha256"]),
             segments=tuple(SegmentInfo.from_json(one) for one in value["segments"]),
             payload=dict(value["payload"]),
-            sha256=sha256,
+            sha256=str(value["stands_for"]) if edition else sha256,
+            edition=edition,
         )
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise errors.RepositoryDamaged(
@@ -165,8 +187,13 @@ def tenant_of_directory(keyring: Keyring, directory: str) -> str:
     return keyring.unblind(_TENANT, directory)
 
 
-def manifest_path(keyring: Keyring, tenant_id: str, snapshot_id: str) -> str:
-    """Return where the manifest of a snapshot is.
+def manifest_name(snapshot_id: str, edition: int) -> str:
+    """Return the last part of an edition's path."""
+    return f"{snapshot_id}.{edition}" if edition else snapshot_id
+
+
+def manifest_path(keyring: Keyring, tenant_id: str, snapshot_id: str, edition: int = 0) -> str:
+    """Return where an edition of the manifest of a snapshot is.
 
     Raises: ``errors.NotFound`` when ``snapshot_id`` has no snapshot id's form.
     """
@@ -174,4 +201,4 @@ def manifest_path(keyring: Keyring, tenant_id: str, snapshot_id: str) -> str:
         raise errors.NotFound(
             f"{snapshot_id!r} is no snapshot id.", hint="List them with `reentra snapshots NAME`."
         )
-    return f"{tenant_directory(keyring, tenant_id)}/{snapshot_id}"
+    return f"{tenant_directory(keyring, tenant_id)}/{manifest_name(snapshot_id, edition)}"

@@ -17,7 +17,7 @@ import pyarrow as pa
 from reentra import clock as clocks
 from reentra import errors
 
-from . import documents
+from . import documents, forgetting
 from .config import CONFIG_PATH, load_config, load_slots, new_config, open_any, verify_config
 from .keys import (
     KdfCost,
@@ -33,11 +33,12 @@ from .keys import (
 )
 from .locks import RESTORE_PREFIX, Lock, LockBook, LockMode
 from .manifests import (
-    SNAPSHOT_ID,
+    MANIFEST_NAME,
     Manifest,
     ManifestRef,
     SegmentInfo,
     manifest_from_json,
+    manifest_name,
     manifest_path,
     manifest_to_json,
     snapshot_id,
@@ -50,6 +51,8 @@ from .segments import SegmentReader
 from .storage import AlreadyStored, NotStored, Storage, require_create_only
 
 PARALLEL_READS = 8
+
+_ATTEMPTS = 4  # to read a manifest that prune writes anew at the same time
 
 _DATA_FOLDERS = ("manifests", "documents", "segments")
 
@@ -305,11 +308,7 @@ class Repository:
         Raises: ``errors.RepositoryLocked`` when the lock is lost, ``errors.RepositoryDamaged`` when
         parent or segment is not there.
         """
-        if not lock.covers(tenant_id):
-            raise errors.UsageError(
-                f"The lock does not cover the tenant {tenant_id}.",
-                hint="This is a fault of the program.",
-            )
+        self._require_cover(lock, tenant_id)
         path = manifest_path(self._keyring, tenant_id, snapshot_id)
         if parent is not None:
             try:
@@ -366,51 +365,148 @@ class Repository:
         return RESTORE_PREFIX + tenant_id
 
     def list_snapshot_ids(self, tenant_id: str) -> list[str]:
-        """Fetch the ids of the tenant's snapshots, newest last, without reading them."""
-        folder = tenant_directory(self._keyring, tenant_id)
-        names = [stored.path.rpartition("/")[2] for stored in self._storage.list_stored(folder)]
-        return sorted(name for name in names if SNAPSHOT_ID.fullmatch(name))
+        """Fetch the ids of the tenant's snapshots, newest last, without reading them.
+
+        Forgotten ones are left out, here and everywhere.
+        """
+        return sorted(self.list_editions(tenant_id))
+
+    def list_editions(self, tenant_id: str) -> dict[str, int]:
+        """Fetch the ids of the tenant's snapshots, each with its manifest's edition."""
+        forgotten = self.list_forgotten(tenant_id)  # first: it goes away after the manifest
+        found: dict[str, int] = {}
+        for one, edition in self._list_stored_editions(tenant_id):
+            # The first one is read while it is there: see `_load_stored`.
+            if one not in forgotten and found.get(one) != 0:
+                found[one] = max(edition, found.get(one, 0)) if edition else 0
+        return found
 
     def list_manifests(self, tenant_id: str) -> list[Manifest]:
         """Fetch all manifests of a tenant, newest last."""
         names = self.list_snapshot_ids(tenant_id)
+        forgotten = self.list_forgotten(tenant_id)
         with ThreadPoolExecutor(PARALLEL_READS) as pool:
-            return list(pool.map(lambda name: self.load_manifest(tenant_id, name), names))
+            return list(pool.map(lambda name: self._load(tenant_id, name, forgotten), names))
 
     def load_manifest(self, tenant_id: str, snapshot_id: str) -> Manifest:
-        """Fetch one manifest.
+        """Fetch one manifest; what it stands on is never forgotten.
 
-        Raises: ``errors.NotFound``.
+        The segments of forgotten snapshots between it and its parent come before its own.
+        Raises: ``errors.NotFound``, also when it was forgotten.
         """
-        path = manifest_path(self._keyring, tenant_id, snapshot_id)
-        try:
-            data = self._storage.get(path)
-        except NotStored as error:
-            raise errors.NotFound(
-                f"The tenant {tenant_id} has no snapshot {snapshot_id}.",
-                hint="List them with `reentra snapshots NAME`.",
-            ) from error
-        return self._parse_manifest(path, data, tenant_id)
+        return self._load(tenant_id, snapshot_id, self.list_forgotten(tenant_id))
 
     def load_chain(self, tenant_id: str, snapshot_id: str) -> list[Manifest]:
         """Fetch a snapshot's manifest and all its ancestors, oldest first, each hash verified.
 
+        Forgotten ones are joined to the next that is kept.
         Raises: ``errors.NotFound`` for the snapshot itself.
         """
-        chain = [self.load_manifest(tenant_id, snapshot_id)]
+        forgotten = self.list_forgotten(tenant_id)
+        chain = [self._load(tenant_id, snapshot_id, forgotten)]
         while (parent := chain[-1].parent) is not None:
-            try:
-                ancestor = self.load_manifest(tenant_id, parent.id)
-            except errors.NotFound as error:
-                raise errors.RepositoryDamaged(
-                    f"The snapshot {parent.id}, which {chain[-1].id} is built on, is missing."
-                ) from error
-            if ancestor.ref != parent:
-                raise errors.RepositoryDamaged(
-                    f"The snapshot {parent.id} is not the one that {chain[-1].id} was built on."
-                )
-            chain.append(ancestor)
+            chain.append(self._load_parent(tenant_id, chain[-1].id, parent, forgotten))
         return chain[::-1]
+
+    # ---------------------------------------------------------------- forgetting
+
+    def list_forgotten(self, tenant_id: str) -> frozenset[str]:
+        """Fetch the ids of the tenant's snapshots that are forgotten and not pruned yet."""
+        return forgetting.list_forgotten(self._storage, self._keyring, tenant_id)
+
+    def forget(self, tenant_id: str, snapshot_ids: Sequence[str], *, lock: Lock) -> None:
+        """Hide snapshots from every reader, for ever. Frees no space; ``prune`` does.
+
+        Every other snapshot stays as it is. Repeating it is harmless; killed in between, some are
+        forgotten. ``lock`` is as for ``commit``.
+        Raises: ``errors.NotFound``; ``errors.Refused`` for the newest snapshot, on which the next
+        backup builds; ``errors.RepositoryLocked``.
+        """
+        self._require_cover(lock, tenant_id)
+        present = self.list_snapshot_ids(tenant_id)
+        forgotten = self.list_forgotten(tenant_id)
+        for one in snapshot_ids:
+            if one not in present and one not in forgotten:
+                raise _no_snapshot(tenant_id, one)
+        is_capture = tenant_id.startswith(RESTORE_PREFIX)
+        if present and present[-1] in snapshot_ids and not is_capture:
+            raise errors.Refused(
+                f"The snapshot {present[-1]} is the newest of the tenant and is not forgotten:"
+                " the next backup builds on it.",
+                hint="Make a backup first; then it can be forgotten.",
+            )
+        for one in snapshot_ids:
+            if one not in forgotten:
+                lock.ensure_held()
+                forgetting.mark(self._storage, self._keyring, tenant_id, one, self._clock.now())
+
+    def _load(self, tenant_id: str, snapshot_id: str, forgotten: frozenset[str]) -> Manifest:
+        if snapshot_id in forgotten:
+            raise errors.NotFound(
+                f"The snapshot {snapshot_id} of the tenant {tenant_id} was forgotten.",
+                hint="List those that are kept with `reentra snapshots NAME`.",
+            )
+        stored = self._load_stored(tenant_id, snapshot_id)
+        while True:
+            try:
+                return self._joined(tenant_id, stored, forgotten)
+            except errors.RepositoryDamaged:
+                # Prune may have written it anew meanwhile, and then taken away what it stood on.
+                again = self._load_stored(tenant_id, snapshot_id)
+                if again.edition == stored.edition:
+                    raise
+                stored = again
+
+    def _joined(self, tenant_id: str, stored: Manifest, forgotten: frozenset[str]) -> Manifest:
+        """Return a manifest with the forgotten ones that it stands on in it."""
+        absorbed: list[Manifest] = []
+        at = stored
+        while at.parent is not None and at.parent.id in forgotten:
+            at = self._load_parent(tenant_id, at.id, at.parent, None)
+            absorbed.append(at)
+        return forgetting.joined(stored, absorbed[::-1])
+
+    def _load_parent(
+        self, tenant_id: str, child_id: str, parent: ManifestRef, forgotten: frozenset[str] | None
+    ) -> Manifest:
+        """Fetch what a snapshot is built on: joined, or as it is stored for ``None``."""
+        try:
+            if forgotten is None:
+                found = self._load_stored(tenant_id, parent.id)
+            else:
+                found = self._load(tenant_id, parent.id, forgotten)
+        except errors.NotFound as error:
+            raise errors.RepositoryDamaged(
+                f"The snapshot {parent.id}, which {child_id} is built on, is missing."
+            ) from error
+        if found.ref != parent:
+            raise errors.RepositoryDamaged(
+                f"The snapshot {parent.id} is not the one that {child_id} was built on."
+            )
+        return found
+
+    def _load_stored(self, tenant_id: str, snapshot_id: str) -> Manifest:
+        """Fetch a manifest as it is stored: the first edition, or the last where that is gone.
+
+        While the first one is there, all that it names is: it goes first when space is freed.
+        """
+        path = manifest_path(self._keyring, tenant_id, snapshot_id)
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._parse_manifest(path, self._storage.get(path), tenant_id)
+            except NotStored:
+                found = self._list_stored_editions(tenant_id)
+                later = [edition for name, edition in found if name == snapshot_id]
+                if not later:
+                    break
+                path = manifest_path(self._keyring, tenant_id, snapshot_id, max(later))
+        raise _no_snapshot(tenant_id, snapshot_id)
+
+    def _list_stored_editions(self, tenant_id: str) -> list[tuple[str, int]]:
+        folder = tenant_directory(self._keyring, tenant_id)
+        names = (stored.path.rpartition("/")[2] for stored in self._storage.list_stored(folder))
+        matches = (MANIFEST_NAME.fullmatch(name) for name in names)
+        return [(one[1], int(one[2] or 0)) for one in matches if one]
 
     def scan(
         self,
@@ -502,6 +598,14 @@ class Repository:
 
     # ---------------------------------------------------------------- inside
 
+    @staticmethod
+    def _require_cover(lock: Lock, tenant_id: str) -> None:
+        if not lock.covers(tenant_id):
+            raise errors.UsageError(
+                f"The lock does not cover the tenant {tenant_id}.",
+                hint="This is a fault of the program.",
+            )
+
     def _require_stored(self, segment: SegmentInfo) -> None:
         try:
             size_bytes = self._storage.size(segment.path)
@@ -526,9 +630,17 @@ def parse_manifest(keyring: Keyring, path: str, data: bytes, tenant_id: str) -> 
     """
     value = unseal(keyring, SealedKind.MANIFEST, path, data)
     manifest = manifest_from_json(value, path, hashlib.sha256(data).hexdigest())
-    if manifest.id != path.rpartition("/")[2] or manifest.tenant_id != tenant_id:
+    name = manifest_name(manifest.id, manifest.edition)
+    if name != path.rpartition("/")[2] or manifest.tenant_id != tenant_id:
         raise errors.RepositoryDamaged(f"The manifest {path} is another snapshot's.")
     return manifest
+
+
+def _no_snapshot(tenant_id: str, snapshot_id: str) -> errors.NotFound:
+    return errors.NotFound(
+        f"The tenant {tenant_id} has no snapshot {snapshot_id}.",
+        hint="List them with `reentra snapshots NAME`.",
+    )
 
 
 def _ensure_no_data(storage: Storage) -> None:
