@@ -3,6 +3,7 @@
 import htmx from "htmx.org";
 
 const HEADER = { "X-Dialog": "1" };
+const FIELDS = "input:not([type=hidden]):not(:disabled), select:not(:disabled), textarea:not(:disabled)";
 
 function ensureDialog() {
   let dialog = document.getElementById("dialog");
@@ -14,6 +15,15 @@ function ensureDialog() {
     dialog.addEventListener("close", () => dialog.replaceChildren());
   }
   return dialog;
+}
+
+/** What is asked comes first; where nothing is asked, what is told. */
+function focusFirst(dialog) {
+  const fields = [...dialog.querySelectorAll(FIELDS)];
+  const first = dialog.querySelector("[autofocus]") ?? fields.find((one) => one.checkVisibility());
+  const heading = dialog.querySelector("h1");
+  heading?.setAttribute("tabindex", "-1");
+  (first ?? heading)?.focus();
 }
 
 async function show(address, options) {
@@ -32,6 +42,7 @@ async function show(address, options) {
   if (!dialog.open) {
     dialog.showModal();
   }
+  focusFirst(dialog);
   document.dispatchEvent(new CustomEvent("reentra:dialog", { detail: dialog }));
 }
 

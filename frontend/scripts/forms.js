@@ -25,9 +25,56 @@ window.addEventListener("pageshow", () => {
   }
 });
 
-// A choice that takes effect at once, such as the snapshot to look at.
-document.addEventListener("change", (event) => {
-  if (event.target.matches("[data-submit-on-change]")) {
-    event.target.form.requestSubmit();
+// A choice that takes effect at once, such as the snapshot to look at. The arrow keys walk through
+// the options, each a change of its own: what they chose takes effect with Enter, or when one leaves.
+const CHOICES = "[data-submit-on-change]";
+const FOCUS = "reentra-focus";
+const WALKING = new Set(["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight", "Home", "End", "PageUp", "PageDown"]);
+let isWalking = false;
+let chosen = null;
+
+function take(choice) {
+  chosen = null;
+  if (choice.id !== "" && choice.matches(":focus")) {
+    sessionStorage.setItem(FOCUS, choice.id);
+  }
+  choice.form.requestSubmit();
+}
+
+document.addEventListener("keydown", (event) => {
+  const choice = event.target;
+  if (!choice.matches(`select${CHOICES}`)) {
+    return;
+  }
+  isWalking = !event.altKey && (WALKING.has(event.key) || /^\S$/.test(event.key));
+  if (event.key === "Enter" && choice === chosen) {
+    event.preventDefault();
+    take(choice);
   }
 });
+
+document.addEventListener("pointerdown", () => {
+  isWalking = false;
+});
+
+document.addEventListener("change", (event) => {
+  const choice = event.target;
+  if (!choice.matches(CHOICES)) {
+    return;
+  }
+  if (choice.tagName === "SELECT" && isWalking) {
+    chosen = choice;
+  } else {
+    take(choice);
+  }
+});
+
+document.addEventListener("focusout", (event) => {
+  if (event.target === chosen) {
+    take(event.target);
+  }
+});
+
+// The page that a choice leads to has the focus where it was.
+document.getElementById(sessionStorage.getItem(FOCUS) ?? "")?.focus({ preventScroll: true });
+sessionStorage.removeItem(FOCUS);

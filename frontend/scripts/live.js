@@ -4,8 +4,25 @@ const RETRY_MS = 3000;
 const LEAST_MS = 1000;
 const PATIENCE = 4; // a page that is slow to make is asked for less often
 
+const wordsOf = (one) => one.getAttribute("aria-label") ?? one.textContent.trim();
+
+/** Where something is: by its id, or by the words on it in its part of the page. */
+function placeOf(one) {
+  const part = one?.closest("[data-live]") ?? null;
+  return part && { id: one.id, part: part.id, tag: one.tagName, words: wordsOf(one) };
+}
+
+/** Gives the focus to what stands there now; where that is gone, to the heading of the page. */
+function focusAgain({ id, part, tag, words }) {
+  const inside = [...(document.getElementById(part)?.querySelectorAll(tag) ?? [])];
+  const found = (id && document.getElementById(id)) || inside.find((one) => wordsOf(one) === words);
+  const heading = document.querySelector("main h1");
+  heading?.setAttribute("tabindex", "-1");
+  (found ?? heading)?.focus({ preventScroll: true });
+}
+
 function replaceParts(fresh) {
-  const active = document.activeElement?.id;
+  const active = placeOf(document.activeElement);
   const open = [...document.querySelectorAll("[data-live] details[id]")].map((one) => [
     one.id,
     one.open,
@@ -22,8 +39,8 @@ function replaceParts(fresh) {
       one.open = isOpen;
     }
   }
-  if (active && document.activeElement?.id !== active) {
-    document.getElementById(active)?.focus({ preventScroll: true });
+  if (active !== null && document.activeElement === document.body) {
+    focusAgain(active);
   }
 }
 

@@ -18,6 +18,28 @@ document.addEventListener("change", (event) => {
   timer = setTimeout(() => form.isConnected && htmx.trigger(form, "replan"), WAIT_MS);
 });
 
+// Who chose something in the preview finds it in the next one; until that is there, the preview
+// itself has the focus.
+let held = null;
+
+document.addEventListener("focusin", (event) => {
+  if (event.target.id !== "preview") {
+    const inside = event.target.closest("#preview") !== null;
+    held = inside ? { name: event.target.name, value: event.target.value } : null;
+  }
+});
+
+document.addEventListener("htmx:afterSwap", () => {
+  const preview = document.getElementById("preview");
+  if (held === null || preview === null) {
+    return;
+  }
+  const again = [...preview.querySelectorAll("input")].find(
+    (one) => one.type !== "hidden" && one.name === held.name && one.value === held.value,
+  );
+  (again ?? preview).focus({ preventScroll: true });
+});
+
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { xhr, target } = event.detail;
   if (xhr.responseURL && new URL(xhr.responseURL).pathname === "/sign-in") {

@@ -79,14 +79,24 @@ function action(word, address, forbidden) {
   return button;
 }
 
+/** Gives the focus to something; where it is gone, to the heading of the page. */
+function focus(one) {
+  const heading = document.querySelector("main h1");
+  heading?.setAttribute("tabindex", "-1");
+  (one ?? heading)?.focus();
+}
+
 function names() {
   const list = make("ul", { className: "names" });
   for (const [key, item] of [...chosen].slice(0, MOST_NAMES)) {
     const remove = make("button", { type: "button", className: "button subtle", textContent: "Remove" });
     remove.setAttribute("aria-label", `Remove ${item.name}`);
     remove.addEventListener("click", () => {
+      const place = [...list.children].indexOf(remove.closest("li"));
       chosen.delete(key);
       change();
+      const left = bar?.querySelectorAll(".names button") ?? [];
+      focus(left[Math.min(place, left.length - 1)]);
     });
     const name = make("span", { className: "clip", textContent: item.name, title: `${item.ref}, ${item.snapshot}` });
     list.append(make("li", {}, name, remove));
@@ -120,7 +130,7 @@ function show() {
   clear.addEventListener("click", () => {
     chosen.clear();
     change();
-    document.getElementById("main")?.querySelector("input[data-select]")?.focus();
+    focus(document.querySelector(".main input[data-select]:not(:disabled)"));
   });
   const restore = action("Restore", `${root}/restore`, noRestore);
   if (!restore.disabled) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,8 @@ from reentra.access import Role
 from reentra.sandbox.app import SandboxServer
 
 from .conftest import Pages, Reader
+
+_AGAIN = '<noscript><meta http-equiv="refresh"'
 
 
 class Harm:
@@ -113,6 +116,31 @@ def test_what_failed_comes_first_with_graphs_code_request_id_and_what_to_do(
     assert f"/objects/{harm.users[1].id}" in pages.admin_reader.page(
         f"/tenants/contoso/jobs/{job['id']}?status=all"
     )
+
+
+def test_what_a_restore_did_not_do_is_planned_anew_with_the_same_options(
+    pages: Pages, harm: Harm, sandbox: SandboxServer
+) -> None:
+    sandbox.sandbox.faults.script(f"PATCH ^/users/{harm.users[0].id}", 400)
+    job = harm.restore()
+    assert job["status"] == "partial", job
+    path = f"/tenants/contoso/jobs/{job['id']}"
+    restorer = pages.reader(Role.RESTORER)
+    form = restorer.page(path).partition("Plan the rest")[0].rpartition("<form")[2]
+    fields = re.findall(r'name="(\w+)" value="([^"]*)"', form)
+    assert [one for name, one in fields if name == "id"] == [f"user/{harm.users[0].id}"]
+    assert ("relationships", "on") in fields
+    fields = [(name, one) for name, one in fields if name != "csrf_token"]
+    shown = restorer.post("/tenants/contoso/restore", fields, x_dialog="1")
+    assert "<strong>1 object</strong>" in shown.text
+    assert "Plan the rest" not in pages.reader(Role.OPERATOR).page(path)
+
+
+def test_a_job_that_runs_is_looked_at_again_without_script(pages: Pages) -> None:
+    admin = pages.admin_reader
+    assert _AGAIN in admin.page(f"/tenants/contoso/jobs/{_waiting(pages)}")
+    ended = pages.admin.json("GET", "/tenants/contoso/jobs?status=succeeded&limit=1")["items"][0]
+    assert _AGAIN not in admin.page(f"/tenants/contoso/jobs/{ended['id']}")
 
 
 def test_r10_an_undo_leads_to_its_plan(pages: Pages, harm: Harm) -> None:

@@ -12,7 +12,7 @@ from litestar.params import FromPath, FromQuery
 from reentra import clock as clocks
 from reentra import errors
 from reentra.access import Permission
-from reentra.api import jobs, paging
+from reentra.api import jobs, paging, restores
 from reentra.web import progress, rendering
 from reentra.web.jobs import address
 from reentra.web.routing import page
@@ -32,6 +32,8 @@ _OUTCOMES = {
     "planned": "To do",
 }
 _AFTER_THE_END = {"intended": "In doubt", "planned": "Not reached"}
+_NOT_DONE = ("failed", "skipped")
+_MOST_OF_THE_REST = 1000
 _NO_STEPS: Mapping[str, Any] = {"snapshot": "", "undoes": "", "total": 0, "items": [], "next": ""}
 
 
@@ -79,6 +81,7 @@ def _show(visit: Visit, tenant: str, job: Mapping[str, Any], **known: Any) -> Re
         needed=jobs.permission_for(job["task"]),
         not_whole=_not_whole(job["summary"]),
         download=_download(visit, tenant, job),
+        rest=_rest(visit, tenant, job),
         **{"steps": _NO_STEPS, "all_steps": 0, "done_steps": 0, **known},
     )
 
@@ -141,6 +144,29 @@ def _not_whole(summary: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]
         for name, item in (summary.get(part) or {}).items()
         if isinstance(item, dict) and item.get("coverage", "complete") != "complete"
     ]
+
+
+def _rest(visit: Visit, tenant: str, job: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a restore did not do, as a selection, and its plan, whose options still hold.
+
+    There is nothing for who may not restore, nor after an undo: that one is undone again.
+    """
+    if job["status"] != "partial" or job["task"] != "restore":
+        return None
+    if not visit.may(Permission.RESTORE, tenant):
+        return None
+    try:
+        plan = visit.ask(restores.show_plan, tenant=tenant, plan=job["parameters"]["plan"])
+    except errors.NotFound:
+        return None
+    ids = dict.fromkeys(
+        f"{step['kind']}/{step['id']}"
+        for status in _NOT_DONE
+        for step in visit.ask(
+            jobs.list_steps, tenant=tenant, job=job["id"], status=status, limit=_MOST_OF_THE_REST
+        )["items"]
+    )
+    return {"plan": plan, "ids": list(ids)} if ids and not plan["undoes"] else None
 
 
 def _download(visit: Visit, tenant: str, job: Mapping[str, Any]) -> dict[str, Any] | None:
