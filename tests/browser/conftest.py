@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from reentra.cli.demo_tenant import DemoTenant, Script
 from reentra.web.assets import FOLDER
 
 from . import staging
+from .hands import Keyboard, Mouse, Visitor
 from .window import AXE, Visitors
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -169,6 +170,17 @@ def visitors(_visitors: Visitors) -> Iterator[Visitors]:
     """Windows for people, closed when the test ends."""
     yield _visitors
     _visitors.close()
+
+
+@pytest.fixture(params=[Mouse, Keyboard], ids=["mouse", "keyboard"])
+def visit(request: pytest.FixtureRequest, visitors: Visitors) -> Callable[..., Visitor]:
+    """A way for somebody to come in; each journey is walked with either hand."""
+
+    def come(person: str = "admin", path: str = "", **more: Any) -> Visitor:
+        visitor = Visitor(request.param(visitors.window(person, **more)))
+        return visitor.open(path) if path else visitor
+
+    return come
 
 
 def _skip_without_browser() -> None:

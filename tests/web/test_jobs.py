@@ -138,7 +138,7 @@ def test_what_a_restore_did_not_do_is_planned_anew_with_the_same_options(
 
 def test_a_job_that_runs_is_looked_at_again_without_script(pages: Pages) -> None:
     admin = pages.admin_reader
-    assert _AGAIN in admin.page(f"/tenants/contoso/jobs/{_waiting(pages)}")
+    assert _AGAIN in admin.page(f"/tenants/contoso/jobs/{_waiting(pages, 'download')}")
     ended = pages.admin.json("GET", "/tenants/contoso/jobs?status=succeeded&limit=1")["items"][0]
     assert _AGAIN not in admin.page(f"/tenants/contoso/jobs/{ended['id']}")
 
