@@ -237,8 +237,10 @@ def comparison(
     first = state_of(application, tenant_id, before)
     candidates = None
     second: TenantState
+    unreadable: frozenset[str] = frozenset()
     if after == LIVE:
         second = application.open_tenant(name).live
+        unreadable = _refused_by(second)
     else:
         second = state_of(application, tenant_id, after)
     known = identity_of(application, tenant_id)
@@ -257,10 +259,22 @@ def comparison(
         candidates=candidates,
         identity={**known.objects, **known.apps},
         include_equal=is_all,
+        unreadable=unreadable,
     )
     captures = {one.label for one in (first, second) if is_capture(one)}
     found.incomplete = tuple(part for part in found.incomplete if part.state not in captures)
     return found
+
+
+def _refused_by(live: TenantState) -> frozenset[str]:
+    """Return what the tenant does not let be read: without a permission or a licence, say.
+
+    Asking for it again would end the whole comparison.
+    """
+    from reentra.directory.state import CoverageStatus
+
+    coverage = live.coverage().items()
+    return frozenset(name for name, told in coverage if told.status is CoverageStatus.REFUSED)
 
 
 def _selection(states: list[Any], kinds: tuple[str, ...], ids: tuple[str, ...]) -> Selection:

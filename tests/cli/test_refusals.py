@@ -92,3 +92,23 @@ def test_the_last_administrator_cannot_be_disabled_whatever_is_overruled(
     assert told["error"]["refusals"][0]["overrule"] == ""
     assert tenant.get("user", omar).props["accountEnabled"] is True
     tenant.update(tenant.get("user", account), {"accountEnabled": True})
+
+
+def test_a_kind_without_a_licence_does_not_keep_the_others_from_a_comparison_with_now(
+    home: tuple[Cli, str], sandbox: SandboxServer
+) -> None:
+    cli, snapshot = home
+    tenant = sandbox.sandbox.tenant
+    user = tenant.get("user", user_named(sandbox, "Emergency Access"))
+    before = user.props["department"]
+    tenant.update(user, {"department": "Elsewhere"})
+    tenant.options.edition = "P1"
+    try:
+        told = cli("compare", TENANT, snapshot, "live", "--json")
+    finally:
+        tenant.options.edition = "P2"
+        tenant.update(user, {"department": before})
+    assert [(one["id"], one["kind"]) for one in told.document if one["properties"]] == [
+        (user.id, "user")
+    ]
+    assert "unifiedRoleEligibilitySchedule is refused in live" in told.err

@@ -267,3 +267,18 @@ def test_a_torn_page_is_never_taken_for_one(text: bytes) -> None:
 def test_what_is_no_page_of_objects_is_refused_and_never_empty(text: bytes) -> None:
     with pytest.raises((errors.Unavailable, orjson.JSONDecodeError)):
         list(odata.page_from_body(odata.parsed_page(text), PATH).items)
+
+
+@pytest.mark.parametrize("status", [400, 403])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "AadPremiumLicenseRequired",
+        "MissingLicenseForGovernance",
+        "Authentication_RequestFromNonPremiumTenantOrB2CTenant",
+    ],
+)
+def test_a_missing_licence_is_told_as_one_whatever_the_status(status: int, code: str) -> None:
+    error = refused("The tenant needs more.", status=status, code=code)
+    assert error.hint == odata.NO_LICENCE
+    assert odata.lacks_licence(error)

@@ -79,6 +79,17 @@ def test_a_write_that_is_answered_in_plain_text_is_done(
     assert client.post("users/a/revokeSignInSessions") is None
 
 
+@pytest.mark.parametrize("content_type", ["text/html; charset=utf-8", "application/json", ""])
+def test_a_page_of_a_proxy_is_no_word_that_a_write_was_done(
+    graph: ScriptedGraph, client: GraphClient, content_type: str
+) -> None:
+    page = b"<html><body>Sign in to the network</body></html>"
+    graph.script = [Reply(200, raw=page, content_type=content_type)]
+    with pytest.raises(errors.OutcomeUnknown, match="a page and not Graph's answer"):
+        client.patch("users/a", {"displayName": "A"})
+    assert len(graph.seen) == 1
+
+
 def test_a_refused_connection_on_a_write_was_not_sent_and_is_tried_again(
     graph: ScriptedGraph, clock: FakeClock
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -398,6 +398,36 @@ def test_a_kind_that_this_graph_lacks_does_not_stop_the_plan(desired: ModelTenan
     assert [step.ref.id for step in made.steps] == [ANN]
     said = [item for item in made.unrestorable if item.ref.kind == "unifiedRoleAssignment"]
     assert [item.code for item in said] == ["not_readable"]
+
+
+class WithoutPremium(ModelTenant):
+    """A tenant whose PIM says that it is not licensed."""
+
+    def list_objects(self, kind: str) -> Iterator[DirectoryObject]:
+        if kind == "unifiedRoleEligibilitySchedule":
+            raise errors.InvalidRequest("It needs P2.", hint="The tenant lacks the licence.")
+        return super().list_objects(kind)
+
+    def find_objects(
+        self, kind: str, property_name: str, values: Sequence[str]
+    ) -> list[DirectoryObject]:
+        return list(self.list_objects(kind)) if kind == "unifiedRoleEligibilitySchedule" else []
+
+
+def test_what_a_licence_keeps_away_is_not_asked_for_as_a_permission(desired: ModelTenant) -> None:
+    desired.add(
+        "unifiedRoleEligibilitySchedule", "el-1", principalId=ANN, roleDefinitionId="r-1",
+        directoryScopeId="/",
+    )  # fmt: skip
+    live = WithoutPremium()
+    live.__dict__.update(desired.copied("live").__dict__)
+    said = [
+        item
+        for item in plan(desired, live).unrestorable
+        if item.ref.kind == "unifiedRoleEligibilitySchedule"
+    ]
+    assert [item.code for item in said] == ["not_readable"]
+    assert "once the tenant has the licence (Microsoft Entra ID P2)" in said[0].instead
 
 
 # --- what is written whole or not at all ----------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from reentra.compare.changes import (
@@ -41,13 +41,15 @@ def compare(
     candidates: Candidates | None = None,
     identity: Mapping[str, str] = _NO_IDENTITY,
     include_equal: bool = False,
+    unreadable: Collection[str] = (),
 ) -> Comparison:
     """Find what differs between two states, inside the selection.
 
     ``candidates`` (from the catalog) name what may differ; without them both states are listed.
     ``identity`` maps old ids to new ones, of objects and of applications' client ids: an object
     under either id is the same, on either side. ``include_equal`` also reports what is the same,
-    with every leaf, and the links of deleted objects.
+    with every leaf, and the links of deleted objects. ``unreadable`` kinds and relationships are
+    not looked at on either side, only named as incomplete.
 
     A kind that is not complete after is never reported as deleted from, one that is not complete
     before never as added to; both are named in ``incomplete``. A link belongs to the selection when
@@ -68,7 +70,7 @@ def compare(
             told = coverage.get(name, _NOT_READ)
             if not told.is_complete:
                 incomplete.append(Incomplete(name, state.label, told))
-        return name in left and name in right
+        return name in left and name in right and name not in unreadable
 
     for row in sorted(KINDS.values(), key=lambda row: row.phase):
         if selection.touches(row.name) and is_known(row.name):

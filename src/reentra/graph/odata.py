@@ -164,8 +164,12 @@ def _error_class(status: int, read: ErrorBody) -> type[errors.GraphError]:
 def _hint(kind: type[errors.GraphError], status: int, read: ErrorBody) -> str | None:
     if kind is errors.DeltaExpired:
         return "Read the kind in full; its stored position is no longer good."
-    if kind is errors.Forbidden and _mentions(
-        read, "authentication_requestfromnonpremiumtenantorb2ctenant", "aadpremiumlicenserequired"
+    # PIM and governance say it with 400 as well as with 403.
+    if kind in (errors.Forbidden, errors.InvalidRequest) and any(
+        "premiumlicense" in code.lower()
+        or code.lower().startswith("missinglicense")
+        or code.lower() == "authentication_requestfromnonpremiumtenantorb2ctenant"
+        for code in read.codes
     ):
         return NO_LICENCE
     if status == 501:

@@ -241,11 +241,13 @@ class ThrottlePolicy(HTTPPolicy[HttpRequest, HttpResponse]):
             return False
         self._throttle.note_answer()
         body = answer.content
-        # Some actions answer a write with a word of plain text; that is no torn JSON.
+        # Some actions answer a write with a word of plain text; that is no torn JSON. A page is
+        # what somebody between us and Graph says: nobody knows whether Graph heard of the write.
+        kind = header(headers, "Content-Type").lower()
         is_text = (
             not is_read
-            and body[:1] not in (b"{", b"[")
-            and "json" not in header(headers, "Content-Type").lower()
+            and body[:1] not in (b"{", b"[", b"<")
+            and not ("json" in kind or "html" in kind)
         )
         if 200 <= status < 300 and body and parse is not None and not is_text:
             try:
@@ -253,11 +255,17 @@ class ThrottlePolicy(HTTPPolicy[HttpRequest, HttpResponse]):
             except orjson.JSONDecodeError:
                 what = f"{http.method} {addresses.short_path(http.url)}"
                 if not is_read:
+                    is_page = "html" in kind or body[:1] == b"<"
+                    torn = "a page and not Graph's answer" if is_page else "torn"
                     raise errors.OutcomeUnknown(
-                        f"{what} was answered with {status}, but the answer's body is torn.",
+                        f"{what} was answered with {status}, but the answer's body is {torn}.",
                         status=status,
                         request_id=header(headers, "request-id"),
-                        hint="It very likely happened; look before sending it again.",
+                        hint=(
+                            "A proxy may ask for a sign-in. Look before sending it again."
+                            if is_page
+                            else "It very likely happened; look before sending it again."
+                        ),
                     ) from None
                 if not patience.may_fail_again():
                     raise errors.Unavailable(

@@ -286,13 +286,16 @@ def read_or_refuse(draft: Draft, kind: str, reading: str, error: errors.GraphErr
     """Record that a kind cannot be restored because the live tenant cannot be read."""
     row = KINDS.get(kind)
     permissions = ", ".join(row.read_permissions) if row else ""
+    instead = f"Give the application {permissions} and plan again." if permissions else ""
+    if row and "licence" in (error.hint or ""):
+        instead = f"Restore it once the tenant has the licence ({row.licence or 'Entra ID P1'})."
     draft.unrestorable.append(
         Unrestorable(
             ObjectRef(kind, ""),
             row.title if row else kind,
             reading,
             f"The live tenant does not let it be read: {error.message}",
-            f"Give the application {permissions} and plan again." if permissions else "",
+            instead,
             code="not_readable",
         )
     )
