@@ -1,17 +1,21 @@
-"""A job's report as text, CSV or JSON."""
+"""A job's report as text, CSV or JSON, and the names of what can become of jobs and steps."""
 
 from __future__ import annotations
 
 import csv
+import enum
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from reentra import errors
 
 if TYPE_CHECKING:
     from reentra.app import Application
     from reentra.database import Job
 
+_S = TypeVar("_S", bound=enum.StrEnum)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -45,6 +49,21 @@ def report(application: Application, job: Job, form: str) -> tuple[str, Any]:
         if form == "text":
             return "\n".join(_lines(document)) + "\n", document
     return json.dumps(document, ensure_ascii=False, indent=2) + "\n", document
+
+
+def named_status(closed: type[_S], name: str) -> _S | None:
+    """Return the status of that name, if one is named.
+
+    Raises: ``UsageError``.
+    """
+    if not name:
+        return None
+    try:
+        return closed(name)
+    except ValueError as failure:
+        raise errors.UsageError(
+            f"There is no status {name!r}.", hint=f"It is one of: {', '.join(closed)}."
+        ) from failure
 
 
 def _rows(document: Mapping[str, Any]) -> Iterable[Sequence[Any]]:

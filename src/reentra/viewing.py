@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from reentra import clock as clocks
 from reentra import errors
-from reentra.directory import products
+from reentra.directory import permissions, products
 from reentra.directory.kinds import KINDS
 from reentra.directory.relationships import RELATIONSHIPS, relationships_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from reentra.app import Application
     from reentra.catalog import CatalogState, SnapshotSummary
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from reentra.directory.selection import Selection
     from reentra.directory.state import TenantState
     from reentra.restore.identity import IdentityMap
-    from reentra.snapshots import KindSummary
+    from reentra.snapshots import Coverage, KindSummary
 
 LIVE = "live"
 _FEW = 20  # objects that are sooner looked at than all is found that may differ
@@ -117,6 +119,104 @@ def kind_document(summary: KindSummary) -> dict[str, Any]:
         "deleted": summary.deleted,
         "coverage": summary.coverage.status.value,
         "reason": summary.coverage.reason,
+    }
+
+
+def asked_moment(name: str, text: str, *, is_end: bool = False) -> dt.datetime | None:
+    """Return the moment that an option or a parameter names, if any.
+
+    A bare date means its beginning, as an end the end of that day.
+    Raises: ``UsageError``.
+    """
+    if not text:
+        return None
+    try:
+        moment = clocks.parse_iso(text)
+    except ValueError as failure:
+        raise errors.UsageError(
+            f"{name} {text!r} is no date or time.",
+            hint="Write it as 2026-11-23 or 2026-11-23T14:00:00Z.",
+        ) from failure
+    if is_end and len(text.strip()) == len("2026-11-23"):
+        return moment + dt.timedelta(days=1) - dt.timedelta(microseconds=1)
+    return moment
+
+
+def ensure_kind(kind: str) -> None:
+    """Refuse a kind that there is not.
+
+    Raises: ``NotFound``.
+    """
+    if kind not in KINDS:
+        raise errors.NotFound(
+            f"There is no kind {kind!r}.", hint=f"Kinds are: {', '.join(sorted(KINDS))}."
+        )
+
+
+def captures_of(application: Application, tenant_id: str) -> list[dict[str, Any]]:
+    """Fetch what restores of a tenant kept before their first write, newest first."""
+    from reentra.restore.capture import list_captures
+    from reentra.snapshots import SnapshotInfo
+
+    found = reversed(list_captures(application.repository, tenant_id))
+    return [
+        {
+            "id": item.id,
+            "job": info.label,
+            "taken_at": clocks.iso(info.finished_at),
+            "kinds": {kind: summary.objects for kind, summary in info.kinds.items()},
+            "relationships": {name: one.added for name, one in info.relationships.items()},
+        }
+        for item, info in ((item, SnapshotInfo.from_json(item.payload)) for item in found)
+    ]
+
+
+def versions_of(
+    application: Application, tenant_id: str, kind: str, object_id: str, differing_from: str = ""
+) -> dict[str, Any]:
+    """Return an object's versions, oldest first.
+
+    With ``differing_from`` also the snapshots in which it is not as in that one, newest first.
+    """
+    catalog = application.catalog
+    differing = None
+    if differing_from:
+        summary = catalog.resolve_snapshot(tenant_id, differing_from)
+        differing = catalog.differing_snapshots(tenant_id, kind, object_id, summary.id)
+    taken = dict(catalog.list_snapshot_times(tenant_id))
+    return {
+        "items": [
+            {
+                "began": item.began,
+                "ended": item.ended,
+                "deleted": item.is_deleted,
+                "began_at": clocks.iso(taken[item.began]),
+                "ended_at": clocks.iso(taken[item.ended]) if item.ended else None,
+            }
+            for item in catalog.list_versions(tenant_id, kind, object_id)
+        ],
+        "differing": differing,
+    }
+
+
+def permissions_document(
+    name: str, tenant_id: str, granted: frozenset[str] | None, coverage: Mapping[str, Coverage]
+) -> dict[str, Any]:
+    """Return which Graph permissions are needed, granted and missing, and what is not covered."""
+    needs = permissions.needs(KINDS.values(), RELATIONSHIPS.values(), granted)
+    missing = [need for need in needs if need.is_granted is False]
+    return {
+        "tenant": name,
+        "tenant_id": tenant_id,
+        "granted": None if granted is None else sorted(granted),
+        "permissions": [need.to_json() for need in needs],
+        "missing_for_backup": sorted(need.permission for need in missing if need.for_backup),
+        "missing_for_restore": sorted(need.permission for need in missing if need.for_restore),
+        "not_covered": {
+            what: found.to_json()
+            for what, found in sorted(coverage.items())
+            if not found.is_complete
+        },
     }
 
 

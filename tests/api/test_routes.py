@@ -181,7 +181,7 @@ def test_every_change_is_recorded_before_and_after_and_every_denial_too(api: Api
     action = ("schedule.change", "contoso")
     assert told == [
         (*action, "begun"), (*action, "done"), (*action, "denied"), (*action, "begun"),
-        (*action, "failed 400"),
+        (*action, "usage"),
     ]  # fmt: skip
     api.admin.json("PUT", "/tenants/contoso/schedule", {"rule": "off"})
     assert trail.verify().is_whole

@@ -39,13 +39,16 @@ def test_a_person_is_added_with_a_link_and_listed(ready: Cli) -> None:
     assert ready.json("people", "link", "adele")["set_up"] != made["set_up"]
 
 
-def test_a_role_is_given_taken_and_somebody_is_shut_out(ready: Cli) -> None:
+def test_a_role_is_given_taken_and_somebody_is_shut_out(ready: Cli, sandbox: SandboxServer) -> None:
     add(ready)
     add(ready, "bob", "reader")
-    assert ready.json("people", "role", "bob", "operator", "--tenant", "x")["roles"] == {
-        "*": "reader", "x": "operator",
-    }  # fmt: skip
-    assert ready.json("people", "role", "bob", "none")["roles"] == {"x": "operator"}
+    give = ("people", "role", "bob", "operator", "--tenant", TENANT)
+    assert "No tenant" in ready(*give, expect=2).err
+    connect(ready, sandbox)
+    assert ready.json(*give)["roles"] == {"*": "reader", TENANT: "operator"}
+    assert ready.json("people", "role", "bob", "none")["roles"] == {TENANT: "operator"}
+    taken = ready.json("people", "role", "bob", "none", "--tenant", "never-connected")
+    assert taken["roles"] == {TENANT: "operator"}
     assert ready.json("people", "disable", "bob")["disabled"]
     assert not ready.json("people", "enable", "bob")["disabled"]
     refused = ready("people", "disable", "adele", expect=4)
@@ -142,7 +145,8 @@ def test_every_change_from_the_command_line_is_in_the_trail(
     file = tmp_path / "trail.csv"
     cli("audit", "export", "-o", str(file))
     assert file.stat().st_mode & 0o777 == 0o600
-    assert len(list(csv.reader(file.open()))) == len(records) + 1
+    # With its heading, and that it is begun.
+    assert len(list(csv.reader(file.open()))) == len(records) + 2
     assert "cannot be written" in cli("audit", "export", "-o", str(file), expect=2).err
 
 

@@ -285,8 +285,11 @@ class PermissionsDocument(TypedDict):
     """Which permissions are needed, granted and missing."""
 
     tenant: str
+    tenant_id: str
     granted: list[str] | None
     permissions: list[NeedDocument]
+    missing_for_backup: list[str]
+    missing_for_restore: list[str]
     not_covered: dict[str, CoverageDocument]
 
 
@@ -515,11 +518,32 @@ class VersionsDocument(TypedDict):
     differing: list[str] | None
 
 
+class CaptureDocument(TypedDict):
+    """What a restore kept of what it was about to touch: how many of each, and for which job."""
+
+    id: str
+    job: str
+    taken_at: str
+    kinds: dict[str, int]
+    relationships: dict[str, int]
+
+
+class CapturesPage(TypedDict):
+    """A tenant's captures, newest first."""
+
+    items: list[CaptureDocument]
+    next: str
+
+
 class HitDocument(TypedDict):
-    """One finding of a search. ``deleted``: it ended with the object's deletion."""
+    """One finding of a search. ``deleted``: it ended with the object's deletion.
+
+    ``id_now`` is another one than ``id`` when a restore had to create the object anew.
+    """
 
     kind: str
     id: str
+    id_now: str
     display_name: str
     snapshot: str
     snapshot_at: str

@@ -179,9 +179,17 @@ VERSION: docs.VersionDocument = {
     "began_at": "2026-11-22T12:00:00Z",
     "ended_at": None,
 }
+CAPTURE: docs.CaptureDocument = {
+    "id": _SNAPSHOT,
+    "job": "3f2a9c1e5b7d4860",
+    "taken_at": _NOON,
+    "kinds": {"group": 2},
+    "relationships": {"group.members": 5},
+}
 HIT: docs.HitDocument = {
     "kind": "group",
     "id": _GROUP,
+    "id_now": _GROUP,
     "display_name": "Finance",
     "snapshot": _SNAPSHOT,
     "snapshot_at": _NOON,
@@ -361,8 +369,11 @@ _ANSWERS: dict[type, Any] = {
     docs.NeedDocument: NEED,
     docs.PermissionsDocument: {
         "tenant": "contoso",
+        "tenant_id": _GUID,
         "granted": ["Directory.Read.All"],
         "permissions": [NEED],
+        "missing_for_backup": [],
+        "missing_for_restore": ["Group.ReadWrite.All"],
         "not_covered": {"conditionalAccessPolicy": COVERAGE},
     },
     docs.TenantCoverageDocument: {
@@ -423,6 +434,8 @@ _ANSWERS: dict[type, Any] = {
     },
     docs.VersionDocument: VERSION,
     docs.VersionsDocument: {"items": [VERSION], "differing": [_BEFORE]},
+    docs.CaptureDocument: CAPTURE,
+    docs.CapturesPage: {"items": [CAPTURE], "next": _LAST},
     docs.HitDocument: HIT,
     docs.HitsPage: {"items": [HIT], "next": _LAST},
     docs.SelectionDocument: SELECTION,

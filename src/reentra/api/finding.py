@@ -21,10 +21,10 @@ from reentra.api.documents import (
 )
 from reentra.api.routing import route
 from reentra.api.serving import Served, Serving
-from reentra.api.snapshots import asked_moment
 from reentra.catalog import SearchQuery
 from reentra.compare import Change
 from reentra.directory.selection import Selection
+from reentra.viewing import asked_moment
 
 _TAGS = ("finding",)
 _LINES_AT_ONCE = 100
@@ -48,7 +48,11 @@ def search(
     cursor: FromQuery[str] = "",
     limit: FromQuery[int] = 100,
 ) -> HitsPage:
-    """Find objects by changes in their properties, not in relationships; newest version first."""
+    """Find objects by changes in their properties, not in relationships; newest version first.
+
+    One that a restore had to create anew is found under each of its ids; ``id_now`` is the last. A
+    bare date as ``modified_to`` means the end of that day.
+    """
     tenant_id = serving.synced(tenant)
     found = serving.application.catalog.search(
         tenant_id,
@@ -56,17 +60,19 @@ def search(
             text=text,
             kinds=tuple(sorted(Selection.parse(kind or ()).kinds)),
             modified_from=asked_moment("modified_from", modified_from),
-            modified_to=asked_moment("modified_to", modified_to),
+            modified_to=asked_moment("modified_to", modified_to, is_end=True),
             deleted_only=deleted_only,
             limit=paging.limited(limit),
             cursor=cursor,
         ),
     )
+    identity = viewing.identity_of(serving.application, tenant_id)
     return {
         "items": [
             {
                 "kind": hit.kind,
                 "id": hit.id,
+                "id_now": identity.current(hit.id),
                 "display_name": hit.name,
                 "snapshot": hit.snapshot_id,
                 "snapshot_at": clocks.iso(hit.snapshot_at),

@@ -41,6 +41,17 @@ async def guard(connection: _Connection, handler: BaseRouteHandler) -> None:
     await to_thread.run_sync(_check, connection, needs, action, is_sensitive, csrf)
 
 
+def tell(
+    request: Request[Any, Any, Any], *, tenant: str = "", target: str = "", **detail: Any
+) -> None:
+    """Let the record of how a request ended tell what its body names, beside its address."""
+    actor, entry = request.scope["state"]["recorded"]
+    told = Entry(
+        entry.action, tenant or entry.tenant, target or entry.target, detail=detail or entry.detail
+    )
+    request.scope["state"]["recorded"] = (actor, told)
+
+
 def address_of(connection: _Connection, serving: Serving) -> str:
     """Return where a request comes from: the last hop that our own proxy saw, or the peer."""
     if serving.trusts_proxy:
@@ -88,9 +99,10 @@ def _check(
         if is_sensitive:
             identity.ensure_fresh()
     except errors.Error:
-        if action:
-            denied = Entry(action, tenant, entry.target, "denied")
-            serving.access.trail.record(identity.actor, denied)
+        # Of what changes nothing there is no other record, and so no word but the permission's.
+        word = action or (needs.value if isinstance(needs, Permission) else "closed")
+        denied = Entry(word, tenant, entry.target, "denied")
+        serving.access.trail.record(identity.actor, denied)
         raise
     if action:
         begun = Entry(action, tenant, entry.target, "begun")

@@ -129,8 +129,8 @@ class Hardening:
         actor, entry = recorded
         result = "done" if is_whole else "broken off"
         if status >= 400:
-            result = f"failed {status}"
-        end = Entry(entry.action, entry.tenant, entry.target, result)
+            result = scope["state"].get("code") or f"failed {status}"
+        end = Entry(entry.action, entry.tenant, entry.target, result, entry.detail)
         await to_thread.run_sync(self._serving.access.trail.record, actor, end)
 
 

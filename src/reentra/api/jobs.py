@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import enum
 from collections.abc import AsyncIterator
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
 import msgspec
@@ -34,7 +33,6 @@ from reentra.restore.draft import RestoreOptions
 from reentra.restore.report import StepReport
 from reentra.restore.steps import Step
 
-_S = TypeVar("_S", bound=enum.StrEnum)
 _TAGS = ("jobs",)
 _OF = "/tenants/{tenant:str}/jobs"
 _LOOK_SECONDS = 1.0
@@ -63,9 +61,14 @@ class Undo(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Check(msgspec.Struct, forbid_unknown_fields=True):
-    """How to check the repository; quickly means without reading the data."""
+    """How to check the repository; quickly means without reading the data.
+
+    ``repair`` first puts damaged parts of identity maps right, or sets them aside and says what is
+    lost: they keep restores from running.
+    """
 
     quick: bool = False
+    repair: bool = False
 
 
 @route("GET", _OF, Permission.BROWSE, tags=_TAGS, summary="A tenant's jobs, newest first")
@@ -102,7 +105,7 @@ def list_steps(
     """
     found = _load(serving, tenant, job)
     offset, limit = paging.position_of(cursor, 0), paging.limited(limit)
-    wanted = _named(StepStatus, status)
+    wanted = reporting.named_status(StepStatus, status)
     if found.task != "restore":
         return {"snapshot": "", "undoes": "", "total": 0, "items": [], "next": ""}
     plan, _ = serving.plan_and_digest(str(found.parameters["plan"]))
@@ -208,8 +211,9 @@ def undo(
 )  # fmt: skip
 def check(data: JSONBody[Check], serving: Served, identity: SignedIn) -> JobDocument:
     """Queue the verification of every promise that the repository makes."""
+    parameters = {"quick": data.quick, "repair": data.repair}
     return serving.job_document(
-        serving.worker.enqueue(identity.actor, "check", parameters={"quick": data.quick})
+        serving.worker.enqueue(identity.actor, "check", parameters=parameters)
     )
 
 
@@ -344,7 +348,7 @@ def _page(
     serving: Serving, tenant: str, task: str, status: str, cursor: str, limit: int
 ) -> JobsPage:
     offset, limit = paging.position_of(cursor, 0), paging.limited(limit)
-    wanted = _named(JobStatus, status)
+    wanted = reporting.named_status(JobStatus, status)
     found = serving.application.jobs.list_jobs(
         tenant=tenant,
         task=task or None,
@@ -365,17 +369,6 @@ def _load(serving: Serving, tenant: str, job_id: str) -> Job:
     if found is None or found.id != job_id or found.tenant != tenant:
         raise errors.NotFound(f"There is no job {job_id!r}.", hint="List the tenant's jobs.")
     return found
-
-
-def _named(closed: type[_S], name: str) -> _S | None:
-    if not name:
-        return None
-    try:
-        return closed(name)
-    except ValueError as failure:
-        raise errors.UsageError(
-            f"There is no status {name!r}.", hint=f"It is one of: {', '.join(closed)}."
-        ) from failure
 
 
 def _status_of(known: JobStep | None) -> StepStatus:

@@ -12,9 +12,9 @@ from reentra.api import paging
 from reentra.api.documents import LinkedDocument, LinkGroupDocument, LinksPage, NamesDocument
 from reentra.api.routing import route
 from reentra.api.serving import Served
-from reentra.api.snapshots import ensure_kind
 from reentra.catalog import Catalog
 from reentra.directory.relationships import RELATIONSHIPS
+from reentra.viewing import ensure_kind
 
 _TAGS = ("snapshots",)
 _OF = "/tenants/{tenant:str}/snapshots/{snapshot:str}"

@@ -29,8 +29,10 @@ from reentra.api.documents import (
 )
 from reentra.api.routing import Needs, route
 from reentra.api.serving import Served, Serving, SignedIn
-from reentra.api.snapshots import asked_moment
+from reentra.viewing import asked_moment
 
+_LINES = "application/x-ndjson"
+_LINES_AT_ONCE = 500
 RoleName = Literal["reader", "operator", "restorer", "administrator"]
 
 
@@ -110,8 +112,9 @@ def set_role(
 ) -> PersonDocument:
     """Give somebody a role for a tenant or for all, or take it away."""
     identity.ensure_in_person()
-    _ensure_tenant(serving, data.tenant)
     role = None if data.role == "none" else parse_role(data.role)
+    if role is not None:
+        _ensure_tenant(serving, data.tenant)
     return _person(serving.access.people.set_role(identity.actor, person, data.tenant, role))
 
 
@@ -157,6 +160,7 @@ def list_tokens(serving: Served, identity: SignedIn) -> TokensPage:
 def create_token(data: JSONBody[NewToken], serving: Served, identity: SignedIn) -> NewTokenDocument:
     """Make a token that acts for oneself; it is shown this once."""
     identity.ensure_in_person()
+    _ensure_tenant(serving, data.tenant)
     made, secret = serving.access.tokens.create(
         identity.actor, identity.person, data.name, data.tenant, parse_role(data.role), data.days
     )
@@ -225,7 +229,8 @@ def list_audit(
     before = paging.position_of(cursor, 0) if cursor else None
     found = serving.access.trail.list_records(
         before=before, tenant=tenant_name or None, who=who.strip(), action=action.strip(),
-        since=asked_moment("since", since), until=asked_moment("until", until), limit=limit,
+        since=asked_moment("since", since), until=asked_moment("until", until, is_end=True),
+        limit=limit,
     )  # fmt: skip
     more = paging.cursor_of(found[-1].number) if len(found) == limit else ""
     return {"items": [cast("RecordDocument", item.to_json()) for item in found], "next": more}
@@ -243,17 +248,26 @@ def verify_audit(serving: Served, head: FromQuery[str] = "") -> VerificationDocu
 )  # fmt: skip
 def export_audit(serving: Served) -> Stream:
     """Stream the trail, oldest first, one JSON object a line."""
+    return Stream(_joined(serving.access.trail.export_json_lines()), media_type=_LINES)
 
-    def lines() -> Iterator[str]:
-        held: list[str] = []
-        for line in serving.access.trail.export_json_lines():
-            held.append(line)
-            if len(held) == 500:
-                yield "".join(held)
-                held = []
-        yield "".join(held)
 
-    return Stream(lines(), media_type="application/x-ndjson")
+@route(
+    "GET", "/audit/export.csv", Permission.AUDIT, action="audit.export", tags=("audit",),
+    media_type="text/csv", summary="The whole trail as CSV",
+)  # fmt: skip
+def export_audit_csv(serving: Served) -> Stream:
+    """Stream the trail, oldest first, as CSV in which no cell is taken for a formula."""
+    return Stream(_joined(serving.access.trail.export_csv()), media_type="text/csv")
+
+
+def _joined(lines: Iterator[str]) -> Iterator[str]:
+    held: list[str] = []
+    for line in lines:
+        held.append(line)
+        if len(held) == _LINES_AT_ONCE:
+            yield "".join(held)
+            held = []
+    yield "".join(held)
 
 
 def _person(found: Person) -> PersonDocument:
@@ -272,4 +286,5 @@ def _ensure_tenant(serving: Serving, tenant: str) -> None:
 ROUTES = (
     list_people, add_person, renew_link, set_role, set_standing, drop_totp, list_tokens,
     create_token, revoke_token, show_settings, set_settings, list_audit, verify_audit, export_audit,
+    export_audit_csv,
 )  # fmt: skip

@@ -29,9 +29,10 @@ class Problem(msgspec.Struct):
     retryable: bool = False
 
 
-def of_error(_: Request[Any, Any, Any], failure: Exception) -> Response[Problem]:
-    """Answer with one of our own errors."""
+def of_error(request: Request[Any, Any, Any], failure: Exception) -> Response[Problem]:
+    """Answer with one of our own errors; the trail tells its code."""
     assert isinstance(failure, errors.Error)
+    request.scope["state"]["code"] = failure.code
     headers = {}
     if isinstance(failure, errors.TooManyAttempts):
         headers["Retry-After"] = str(failure.wait_seconds)

@@ -16,6 +16,8 @@ from reentra import errors, viewing
 from reentra.access import Permission
 from reentra.api import paging
 from reentra.api.documents import (
+    CaptureDocument,
+    CapturesPage,
     DayDocument,
     DaysDocument,
     KindDocument,
@@ -35,9 +37,9 @@ from reentra.api.documents import (
 from reentra.api.routing import route
 from reentra.api.serving import Served
 from reentra.catalog import Catalog, SnapshotSummary
-from reentra.directory.kinds import KINDS
 from reentra.directory.selection import Selection
 from reentra.snapshots.info import SnapshotStatus
+from reentra.viewing import asked_moment, ensure_kind
 
 _TAGS = ("snapshots",)
 _OF = "/tenants/{tenant:str}/snapshots"
@@ -271,23 +273,25 @@ def show_object(
 ) -> ObjectDocument:
     """Return an object's properties and links, with the names of what it is linked to.
 
+    One that a restore had to create anew is found under each of its ids, and told with its own.
     ``relationships=false`` leaves the links out: an object may have very many of them.
     """
     ensure_kind(kind)
     tenant_id = serving.synced(tenant)
     with serving.application.catalog.one_moment(tenant_id):
         seen = viewing.snapshot_of(serving.application, tenant_id, snapshot)
-        found = seen.state.load_objects(kind, [object_id]).get(object_id)
+        identity = viewing.identity_of(serving.application, tenant_id)
+        found = viewing.known_as(seen.state, identity, kind, object_id)
         if found is None:
             raise errors.NotFound(
                 f"Snapshot {seen.snapshot_id} has no {kind} {object_id}.",
                 hint="Search finds objects over all snapshots.",
             )
-        links = viewing.links_of(seen.state, kind, object_id) if relationships else []
+        links = viewing.links_of(seen.state, kind, found.id) if relationships else []
     return {
         "snapshot": seen.snapshot_id,
         "kind": kind,
-        "id": object_id,
+        "id": found.id,
         "display_name": viewing.title_of(found),
         "properties": dict(found.properties),
         "relationships": cast("list[LinkedDocument]", links),
@@ -311,25 +315,19 @@ def list_versions(
     """
     ensure_kind(kind)
     tenant_id = serving.synced(tenant)
-    catalog = serving.application.catalog
-    differing = None
-    if differing_from:
-        summary = catalog.resolve_snapshot(tenant_id, differing_from)
-        differing = catalog.differing_snapshots(tenant_id, kind, object_id, summary.id)
-    taken = dict(catalog.list_snapshot_times(tenant_id))
-    return {
-        "items": [
-            {
-                "began": item.began,
-                "ended": item.ended,
-                "deleted": item.is_deleted,
-                "began_at": clocks.iso(taken[item.began]),
-                "ended_at": clocks.iso(taken[item.ended]) if item.ended else None,
-            }
-            for item in catalog.list_versions(tenant_id, kind, object_id)
-        ],
-        "differing": differing,
-    }
+    found = viewing.versions_of(serving.application, tenant_id, kind, object_id, differing_from)
+    return cast("VersionsDocument", found)
+
+
+@route(
+    "GET", "/tenants/{tenant:str}/captures", Permission.BROWSE, tags=_TAGS,
+    summary="What restores kept before their first write",
+)  # fmt: skip
+def list_captures(tenant: FromPath[str], serving: Served) -> CapturesPage:
+    """List the captures of a tenant, newest first; comparisons and plans take their ids."""
+    tenant_id = serving.application.connections.find(tenant).tenant_id
+    found = viewing.captures_of(serving.application, tenant_id)
+    return {"items": [cast("CaptureDocument", one) for one in found], "next": ""}
 
 
 @route(
@@ -355,22 +353,6 @@ def _document(item: SnapshotSummary) -> SnapshotDocument:
         },
         "review": list(item.info.review),
     }
-
-
-def asked_moment(name: str, text: str) -> dt.datetime | None:
-    """Return the moment that a parameter names, if any.
-
-    Raises: ``UsageError``.
-    """
-    if not text:
-        return None
-    try:
-        return clocks.parse_iso(text)
-    except ValueError as failure:
-        raise errors.UsageError(
-            f"{name} {text!r} is no date or time.",
-            hint="Write it as 2026-11-23 or 2026-11-23T14:00:00Z.",
-        ) from failure
 
 
 def _day(name: str, text: str) -> dt.date:
@@ -418,18 +400,7 @@ def _no_changes(day: str) -> DayDocument:
     }
 
 
-def ensure_kind(kind: str) -> None:
-    """Refuse a kind that there is not.
-
-    Raises: ``NotFound``.
-    """
-    if kind not in KINDS:
-        raise errors.NotFound(
-            f"There is no kind {kind!r}.", hint=f"Kinds are: {', '.join(sorted(KINDS))}."
-        )
-
-
 ROUTES = (
     list_snapshots, list_days, list_moments, show_snapshot, show_selection, list_objects,
-    show_object, list_versions, show_storage,
+    show_object, list_versions, list_captures, show_storage,
 )  # fmt: skip

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import msgspec
+from litestar import Request
 from litestar.params import FromPath, JSONBody
 
-from reentra import errors
+from reentra import errors, viewing
 from reentra.access import Permission
+from reentra.api import guarding
 from reentra.api.documents import (
-    CoverageDocument,
     DisconnectedDocument,
     JobDocument,
-    NeedDocument,
     NewTenantDocument,
     PermissionsDocument,
     ScheduleDocument,
@@ -27,9 +27,6 @@ from reentra.api.restores import DISCONNECT
 from reentra.api.routing import Guid, Needs, route
 from reentra.api.serving import Served, SignedIn
 from reentra.connections import ensure_name_is_usable
-from reentra.directory import permissions
-from reentra.directory.kinds import KINDS
-from reentra.directory.relationships import RELATIONSHIPS
 from reentra.directory.selection import Selection
 from reentra.directory.unread import UNREAD
 from reentra.graph.client import connect as connect_graph
@@ -94,8 +91,11 @@ def list_tenants(serving: Served, identity: SignedIn) -> TenantsDocument:
     "POST", "/tenants", Permission.CONNECT, action="tenant.connect", status=201, tags=_TAGS,
     summary="Connect a tenant",
 )  # fmt: skip
-def connect(data: JSONBody[NewTenant], serving: Served) -> NewTenantDocument:
+def connect(
+    data: JSONBody[NewTenant], request: Request[Any, Any, Any], serving: Served
+) -> NewTenantDocument:
     """Sign in once as the application, and keep the connection encrypted in the repository."""
+    guarding.tell(request, tenant=data.name, target=data.tenant_id)
     ensure_name_is_usable(data.name)
     connection = TenantConnection(
         name=data.name,
@@ -120,10 +120,14 @@ def connect(data: JSONBody[NewTenant], serving: Served) -> NewTenantDocument:
     summary="Name a tenant's break-glass accounts",
 )  # fmt: skip
 def configure(
-    tenant: FromPath[str], data: JSONBody[Safeguarded], serving: Served
+    tenant: FromPath[str],
+    data: JSONBody[Safeguarded],
+    request: Request[Any, Any, Any],
+    serving: Served,
 ) -> TenantDocument:
     """Look for the accounts in the tenant, and keep them in place of those named before."""
     wanted = tuple(dict.fromkeys(data.break_glass))
+    guarding.tell(request, target=", ".join(wanted))
     with serving.visiting() as application:
         stored = application.connections.load(tenant)
         found = find_accounts(application.open_tenant(tenant).live, wanted) if wanted else {}
@@ -165,17 +169,9 @@ def check_permissions(tenant: FromPath[str], serving: Served) -> PermissionsDocu
         opened = application.open_tenant(tenant)
         granted = opened.client.granted_roles()
         coverage = opened.live.coverage()
-    needs = permissions.needs(KINDS.values(), RELATIONSHIPS.values(), granted)
-    return {
-        "tenant": tenant,
-        "granted": None if granted is None else sorted(granted),
-        "permissions": [cast("NeedDocument", need.to_json()) for need in needs],
-        "not_covered": {
-            what: cast("CoverageDocument", found.to_json())
-            for what, found in sorted(coverage.items())
-            if not found.is_complete
-        },
-    }
+        tenant_id = opened.connection.tenant_id
+    found = viewing.permissions_document(tenant, tenant_id, granted, coverage)
+    return cast("PermissionsDocument", found)
 
 
 @route(
@@ -210,9 +206,13 @@ def schedule(tenant: FromPath[str], serving: Served) -> ScheduleDocument:
     tags=_TAGS, summary="Set when a tenant is backed up",
 )  # fmt: skip
 def set_schedule(
-    tenant: FromPath[str], data: JSONBody[NewSchedule], serving: Served
+    tenant: FromPath[str],
+    data: JSONBody[NewSchedule],
+    request: Request[Any, Any, Any],
+    serving: Served,
 ) -> ScheduleDocument:
     """Set a tenant's schedule, in its own time zone."""
+    guarding.tell(request, target=data.rule)
     serving.application.connections.find(tenant)
     return _schedule(serving.application.schedules.save(tenant, data.rule, data.zone))
 

@@ -41,14 +41,19 @@ def record(
 
 @contextlib.contextmanager
 def recorded(
-    application: Application, action: str, *, tenant: str = "", target: str = ""
+    application: Application,
+    action: str,
+    *,
+    tenant: str = "",
+    target: str = "",
+    done: str = "done",
 ) -> Iterator[None]:
     """Record that something is begun, and how it ended. Nothing is done without a record."""
     record(application, action, tenant=tenant, target=target, result="begun")
     result = "failed"
     try:
         yield
-        result = "done"
+        result = done
     except errors.Error as failure:
         result = failure.code
         raise

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from reentra import errors
-from reentra.cli import session
+from reentra.cli import acting, session, viewing
 from reentra.cli.options import DEFAULT_COMMON, Common
 from reentra.cli.screen import Screen
 
@@ -20,6 +20,10 @@ app = App(name="audit")
 def list_records(
     *,
     tenant: Annotated[str, Parameter(help="Only what concerns this tenant.")] = "",
+    who: Annotated[str, Parameter(help="Only what somebody did whose name holds this.")] = "",
+    action: Annotated[str, Parameter(help="Only actions that begin with this.")] = "",
+    since: Annotated[str, Parameter(help="Only what was done at or after this time (UTC).")] = "",
+    until: Annotated[str, Parameter(help="Only what was done at or before this time (UTC).")] = "",
     before: Annotated[int | None, Parameter(help="Only records with a lower number.")] = None,
     limit: Annotated[int, Parameter(help="How many, newest first.")] = 50,
     common: Common = DEFAULT_COMMON,
@@ -29,10 +33,13 @@ def list_records(
     Example: reentra audit list --tenant contoso
     """
     screen = Screen(as_json=common.json)
+    first = viewing.asked_moment("--since", since)
+    last = viewing.asked_moment("--until", until, is_end=True)
     with session.opened(common) as application:
         found = application.access.trail.list_records(
-            before=before, tenant=tenant or None, limit=limit
-        )
+            before=before, tenant=tenant or None, who=who.strip(), action=action.strip(),
+            since=first, until=last, limit=limit,
+        )  # fmt: skip
     screen.table(
         ("No", "When (UTC)", "Who", "Via", "From", "What", "Tenant", "Target", "Result"),
         (
@@ -96,7 +103,10 @@ def export(
     """
     screen = Screen(as_json=common.json)
     path = output.expanduser().absolute()
-    with session.opened(common) as application:
+    with (
+        session.opened(common) as application,
+        acting.recorded(application, "audit.export"),
+    ):
         trail = application.access.trail
         lines = trail.export_csv() if form == "csv" else trail.export_json_lines()
         try:

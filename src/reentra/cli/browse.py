@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -30,6 +31,21 @@ def browse(
     *,
     snapshot: viewing.SnapshotName = "latest",
     text: Annotated[str, Parameter(help="Only objects whose name holds this.")] = "",
+    sort: Annotated[
+        Literal["name", "modified"], Parameter(help="By what the objects of a kind are sorted.")
+    ] = "name",
+    descending: Annotated[bool, Parameter(negative="", help="Sort the other way.")] = False,
+    property: Annotated[  # noqa: A002  the option's name
+        tuple[str, ...],
+        Parameter(negative="", help="Show this property of each object too; repeatable."),
+    ] = (),
+    versions: Annotated[
+        bool, Parameter(negative="", help="List the versions of an object over all snapshots.")
+    ] = False,
+    differing_from: Annotated[
+        str,
+        Parameter(help="With --versions: also list the snapshots in which it is not as in this."),
+    ] = "",
     offset: Annotated[int, Parameter(help="Skip so many objects.")] = 0,
     limit: Annotated[int, Parameter(help="Show at most so many objects.")] = 100,
     common: Common = DEFAULT_COMMON,
@@ -39,19 +55,66 @@ def browse(
     Example: reentra browse contoso group --text sales
     """
     screen = Screen(as_json=common.json)
-    if kind and kind not in KINDS:
+    if kind:
+        viewing.ensure_kind(kind)
+    if versions and not id:
         raise errors.UsageError(
-            f"There is no kind {kind!r}.", hint=f"Kinds are: {', '.join(sorted(KINDS))}."
+            "No object is named whose versions to list.",
+            hint=f"Write it as `reentra browse {name} KIND ID --versions`.",
         )
+    part = _Part(text, sort, descending, property, offset, limit)
     with session.opened(common) as application:
         seen = viewing.open_snapshot(application, screen, name, snapshot)
-        if id:
+        if versions:
+            _show_versions(application, screen, seen.tenant_id, kind, id, differing_from)
+        elif id:
             _show_object(application, screen, seen, kind, id)
         elif kind:
-            _show_kind(application, screen, seen, kind, text, offset, limit)
+            _show_kind(application, screen, seen, kind, part)
         else:
             _show_kinds(screen, seen)
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Which objects of a kind are shown, in which order, and with which properties."""
+
+    text: str
+    sort: str
+    is_descending: bool
+    properties: tuple[str, ...]
+    offset: int
+    limit: int
+
+
+def _show_versions(
+    application: Application,
+    screen: Screen,
+    tenant_id: str,
+    kind: str,
+    object_id: str,
+    differing_from: str,
+) -> None:
+    found = viewing.versions_of(application, tenant_id, kind, object_id, differing_from)
+    screen.table(
+        ("From (UTC)", "Snapshot", "Until before (UTC)", "Snapshot", ""),
+        (
+            (
+                item["began_at"][:19].replace("T", " "),
+                item["began"],
+                (item["ended_at"] or "")[:19].replace("T", " "),
+                item["ended"] or "still so",
+                "then deleted" if item["deleted"] else "",
+            )
+            for item in found["items"]
+        ),
+    )
+    if not found["items"]:
+        screen.say(f"No snapshot holds {kind} {object_id}.")
+    if found["differing"] is not None:
+        screen.say(f"Not as in {differing_from}: {', '.join(found['differing']) or 'nowhere'}.")
+    screen.result(found)
 
 
 def _show_kinds(screen: Screen, seen: viewing.SeenSnapshot) -> None:
@@ -85,33 +148,50 @@ def _show_kind(
     screen: Screen,
     seen: viewing.SeenSnapshot,
     kind: str,
-    text: str,
-    offset: int,
-    limit: int,
+    part: _Part,
 ) -> None:
     page = application.catalog.list_page(
-        seen.tenant_id, seen.snapshot_id, kind, text=text, offset=offset, limit=limit
-    )
+        seen.tenant_id, seen.snapshot_id, kind, text=part.text, sort=part.sort,
+        descending=part.is_descending, offset=part.offset, limit=part.limit,
+    )  # fmt: skip
+    ids = [row.id for row in page.rows]
+    bodies = seen.state.load_objects(kind, ids) if part.properties else {}
+    values = {
+        one: {name: bodies[one].properties.get(name) for name in part.properties}
+        for one in ids
+        if one in bodies
+    }
     screen.table(
-        ("Id", "Name", "Modified (UTC)"),
+        ("Id", "Name", "Modified (UTC)", *part.properties),
         (
-            (row.id, row.name, clocks.iso(row.modified_at)[:19].replace("T", " "))
+            (
+                row.id,
+                row.name,
+                clocks.iso(row.modified_at)[:19].replace("T", " "),
+                *(_shown(values.get(row.id, {}).get(name)) for name in part.properties),
+            )
             for row in page.rows
         ),
     )
-    shown = f"{offset + 1:,} to {offset + len(page.rows):,} of " if page.rows else ""
+    first, last = part.offset + 1, part.offset + len(page.rows)
+    shown = f"{first:,} to {last:,} of " if page.rows else ""
     screen.say(f"{shown}{plural(page.total, 'object')} in snapshot {seen.snapshot_id}")
     screen.result(
         {
             "snapshot": seen.snapshot_id,
             "kind": kind,
             "total": page.total,
-            "offset": offset,
+            "offset": part.offset,
             "objects": [
                 {
                     "id": row.id,
                     "display_name": row.name,
                     "modified_at": clocks.iso(row.modified_at),
+                    "properties": {
+                        name: value
+                        for name, value in values.get(row.id, {}).items()
+                        if name in bodies[row.id].properties
+                    },
                 }
                 for row in page.rows
             ],
@@ -173,4 +253,6 @@ def _show_object(
 
 
 def _shown(value: Any) -> str:
+    if value is None:
+        return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

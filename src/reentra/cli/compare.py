@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -36,6 +36,10 @@ def compare(
         tuple[str, ...],
         Parameter(name="--id", negative="", help="One object, by its id or KIND/ID; repeatable."),
     ] = (),
+    change: Annotated[
+        Literal["created", "modified", "deleted"] | None,
+        Parameter(help="Only what was changed so."),
+    ] = None,
     all: Annotated[  # noqa: A002
         bool, Parameter(negative="", help="Show what is equal too.")
     ] = False,
@@ -54,15 +58,17 @@ def compare(
         found = comparison(application, screen, name, before, after, kind, id, is_all=all)
         changes = []
         tally: Tally = {}
-        for change in found:
+        for item in found:
             # A link to an object of the kind is told at its source, which may be of another one.
-            if kind and not id and change.kind not in kind:
+            if kind and not id and item.kind not in kind:
                 continue
-            count(tally, change)
+            if change is not None and item.change.value != change:
+                continue
+            count(tally, item)
             if screen.as_json:
-                changes.append(change.to_json())
+                changes.append(item.to_json())
             else:
-                show_change(screen, change)
+                show_change(screen, item)
         for part in found.incomplete:
             screen.warn(
                 f"{part.name} is {part.coverage.status.value} in {part.state}: "

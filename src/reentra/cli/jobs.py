@@ -28,6 +28,8 @@ JobId = Annotated[str, Parameter(help="The job's id, or the beginning of it.")]
 def list_jobs(
     *,
     tenant: Annotated[str, Parameter(help="Only this tenant's jobs.")] = "",
+    task: Annotated[str, Parameter(help="Only jobs of this task: backup, restore, ...")] = "",
+    status: Annotated[str, Parameter(help="Only jobs that stand so: failed, running, ...")] = "",
     limit: Annotated[int, Parameter(help="How many, newest first.")] = 50,
     common: Common = DEFAULT_COMMON,
 ) -> int:
@@ -35,10 +37,19 @@ def list_jobs(
 
     Example: reentra jobs list --tenant contoso
     """
+    from reentra import reporting
+    from reentra.database import JobStatus
+
     screen = Screen(as_json=common.json)
     with session.opened(common) as application:
         runner = running.runner(application)
-        found = application.jobs.list_jobs(tenant=tenant or None, limit=limit)
+        wanted = reporting.named_status(JobStatus, status)
+        found = application.jobs.list_jobs(
+            tenant=tenant or None,
+            task=task or None,
+            statuses=() if wanted is None else (wanted,),
+            limit=limit,
+        )
         shown = [_document(job, is_alive=runner.is_alive(job.id)) for job in found]
     if shown:
         screen.table(
@@ -67,6 +78,7 @@ def show(
     job: JobId,
     /,
     *,
+    status: Annotated[str, Parameter(help="Only steps that stand so: failed, done, ...")] = "",
     limit: Annotated[int, Parameter(help="Show at most so many steps.")] = 50,
     common: Common = DEFAULT_COMMON,
 ) -> int:
@@ -76,6 +88,9 @@ def show(
 
     Example: reentra jobs show 3f2a
     """
+    from reentra import reporting
+    from reentra.database import StepStatus
+
     screen = Screen(as_json=common.json)
     with session.opened(common) as application:
         found = application.jobs.load_job(job)
@@ -85,7 +100,12 @@ def show(
         document["steps"] = steps
         document["parameters"] = dict(found.parameters)
         document["summary"] = dict(found.summary)
-        listed = application.jobs.list_steps(found.id)
+        wanted = reporting.named_status(StepStatus, status)
+        listed = [
+            step
+            for step in application.jobs.list_steps(found.id)
+            if wanted is None or step.status is wanted
+        ]
         document["entries"] = [_step_document(step) for step in listed]
     screen.say(f"[bold]{document['id']}[/]  {document['task']}  {document['tenant']}")
     screen.say(f"  status    {document['status']}")
@@ -223,12 +243,18 @@ def undo(
         if plan is not None:
             plans.ensure_replaceable(plan)
         options = RestoreOptions(overruled=frozenset(overrule))
-        with screen.progress() as listener:
+        with (
+            acting.recorded(
+                application, "plan", tenant=found.tenant, target=found.id, done="succeeded"
+            ),
+            screen.progress() as listener,
+        ):
             made = make_undo_plan(
                 application, found, options, listener, is_overwriting=overwrite_later_changes
             )
         if plan is not None:
-            plans.save(plan, made)
+            with acting.recorded(application, "plan.fetch", tenant=found.tenant, target=made.id):
+                plans.save(plan, made)
         if preview:
             plans.show(screen, made, plan)
             screen.result(made.to_json())
@@ -291,7 +317,8 @@ def report(
     screen = Screen(as_json=common.json)
     with session.opened(common) as application:
         found = application.jobs.load_job(job)
-        text, document = running.report(application, found, "json" if common.json else form)
+        with acting.recorded(application, "report.fetch", tenant=found.tenant, target=found.id):
+            text, document = running.report(application, found, "json" if common.json else form)
     if output is not None:
         output.write_text(text, encoding="utf-8")
         screen.say(f"Written to {escaped(str(output))}.")

@@ -98,6 +98,8 @@ def role(
     with session.opened(common) as application:
         people = application.access.people
         chosen = None if role == "none" else Role(role)
+        if tenant and chosen is not None:
+            application.connections.find(tenant)
         found = people.set_role(
             acting.actor(), people.find(name).id, tenant or EVERY_TENANT, chosen
         )

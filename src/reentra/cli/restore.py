@@ -10,7 +10,7 @@ import orjson
 from cyclopts import App, Parameter
 
 from reentra import errors
-from reentra.cli import plans, running, session, viewing
+from reentra.cli import acting, plans, running, session, viewing
 from reentra.cli.options import DEFAULT_COMMON, Common, Kinds, Refs
 from reentra.cli.screen import Screen, plural
 
@@ -176,7 +176,12 @@ def restore(
                 running.take_up_left_behind(application, screen, default_password_file)
             tenant_id = viewing.synced_tenant(application, screen, name)
             seen = viewing.state_of(application, tenant_id, snapshot)
-            with screen.progress() as listener:
+            with (
+                acting.recorded(
+                    application, "plan", tenant=name, target=seen.label, done="succeeded"
+                ),
+                screen.progress() as listener,
+            ):
                 made = make_plan(
                     application,
                     name,
@@ -187,7 +192,8 @@ def restore(
                     follow_ups=frozenset(follow_up),
                 )
             if plan is not None:
-                plans.save(plan, made)
+                with acting.recorded(application, "plan.fetch", tenant=name, target=made.id):
+                    plans.save(plan, made)
         elif plan is not None and follow_up:
             raise errors.UsageError(
                 "A saved plan takes no further follow-ups.",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from reentra import clock as clocks
-from reentra import errors
 from reentra.cli import session, viewing
 from reentra.cli.options import DEFAULT_COMMON, Common, Kinds, TenantName
 from reentra.cli.screen import Screen
@@ -49,8 +47,8 @@ def search(
     query = SearchQuery(
         text=text,
         kinds=tuple(sorted(Selection.parse(kind).kinds)),
-        modified_from=_moment("--modified-from", modified_from),
-        modified_to=_moment("--modified-to", modified_to, is_end=True),
+        modified_from=viewing.asked_moment("--modified-from", modified_from),
+        modified_to=viewing.asked_moment("--modified-to", modified_to, is_end=True),
         deleted_only=deleted_only,
         limit=limit,
     )
@@ -85,6 +83,7 @@ def search(
                 "id_now": now[hit.id],
                 "display_name": hit.name,
                 "snapshot": hit.snapshot_id,
+                "snapshot_at": clocks.iso(hit.snapshot_at),
                 "modified_at": clocks.iso(hit.modified_at),
                 "deleted": hit.is_deleted,
             }
@@ -92,19 +91,3 @@ def search(
         ]
     )
     return 0
-
-
-def _moment(option: str, text: str, *, is_end: bool = False) -> dt.datetime | None:
-    """Return the moment; a bare date as an end means the end of that day."""
-    if not text:
-        return None
-    try:
-        moment = clocks.parse_iso(text)
-    except ValueError as failure:
-        raise errors.UsageError(
-            f"{option} {text!r} is no date or time.",
-            hint="Write it as 2026-11-23 or 2026-11-23T14:00:00Z.",
-        ) from failure
-    if is_end and len(text.strip()) == len("2026-11-23"):
-        return moment + dt.timedelta(days=1) - dt.timedelta(microseconds=1)
-    return moment

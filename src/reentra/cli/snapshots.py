@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from reentra import clock as clocks
+from reentra import errors
 from reentra.cli import session, viewing
 from reentra.cli.options import DEFAULT_COMMON, Common, TenantName
 from reentra.cli.screen import Screen
@@ -29,6 +30,11 @@ def snapshots(
             help="List what restores kept before their first write, instead of snapshots.",
         ),
     ] = False,
+    taken_from: Annotated[
+        str, Parameter(help="Only those taken at or after this time (UTC).")
+    ] = "",
+    taken_before: Annotated[str, Parameter(help="Only those taken before this time (UTC).")] = "",
+    limit: Annotated[int | None, Parameter(help="Show at most so many.")] = None,
     common: Common = DEFAULT_COMMON,
 ) -> int:
     """List a tenant's snapshots, newest first.
@@ -36,13 +42,23 @@ def snapshots(
     Example: reentra snapshots contoso
     """
     screen = Screen(as_json=common.json)
+    since = viewing.asked_moment("--taken-from", taken_from)
+    until = viewing.asked_moment("--taken-before", taken_before)
+    if captures and (since or until or limit is not None):
+        raise errors.UsageError(
+            "Captures are listed all at once.", hint="Leave the times and the limit out."
+        )
     with session.opened(common) as application:
         if captures:
             _show_captures(application, screen, name)
             return 0
         tenant_id = viewing.synced_tenant(application, screen, name)
-        found = application.catalog.list_snapshots(tenant_id)
-    if not found:
+        found = application.catalog.list_snapshots(
+            tenant_id, limit=limit, taken_from=since, taken_before=until
+        )
+    if not found and (since or until):
+        screen.say("No snapshot was taken then.")
+    elif not found:
         screen.say(f"{name} has no snapshot yet. `reentra backup {name}` makes one.")
     else:
         screen.table(
@@ -81,44 +97,24 @@ def snapshots(
 
 
 def _show_captures(application: Application, screen: Screen, name: str) -> None:
-    from reentra.restore.capture import list_captures
-    from reentra.snapshots import SnapshotInfo
-
     tenant_id = application.connections.find(name).tenant_id
-    found = [
-        (item, SnapshotInfo.from_json(item.payload))
-        for item in reversed(list_captures(application.repository, tenant_id))
-    ]
+    found = viewing.captures_of(application, tenant_id)
     if found:
         screen.table(
             ("Capture", "Of restore", "Taken (UTC)", "Objects", "Links"),
             (
                 (
-                    item.id,
-                    info.label,
-                    clocks.iso(info.finished_at)[:19].replace("T", " "),
-                    f"{sum(kind.objects for kind in info.kinds.values()):,}",
-                    f"{sum(links.added for links in info.relationships.values()):,}",
+                    item["id"],
+                    item["job"],
+                    item["taken_at"][:19].replace("T", " "),
+                    f"{sum(item['kinds'].values()):,}",
+                    f"{sum(item['relationships'].values()):,}",
                 )
-                for item, info in found
+                for item in found
             ),
             numbers=(3, 4),
         )
         screen.say(f"`reentra compare {name} CAPTURE live` shows what changed since.")
     else:
         screen.say(f"Nothing was restored in {name} yet.")
-    screen.result(
-        [
-            {
-                "id": item.id,
-                "job": info.label,
-                "taken_at": clocks.iso(info.finished_at),
-                "kinds": {kind: summary.objects for kind, summary in info.kinds.items()},
-                "relationships": {
-                    relationship: summary.added
-                    for relationship, summary in info.relationships.items()
-                },
-            }
-            for item, info in found
-        ]
-    )
+    screen.result(found)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from reentra import errors
-from reentra.cli import acting, session
+from reentra.cli import acting, session, viewing
 from reentra.cli.options import DEFAULT_COMMON, Common, TenantName
 from reentra.cli.screen import EXIT_PARTIAL, Screen, escaped
 from reentra.directory import permissions
@@ -101,7 +101,10 @@ def connect(
         authority=authority,
         ca_file=_absolute(ca_file),
     )
-    with session.opened(common) as application:
+    with (
+        session.opened(common) as application,
+        acting.recorded(application, "tenant.connect", tenant=name, target=tenant_id),
+    ):
         connection = _with_settings(application, connection)
         application.connections.ensure_free(connection)
         connection = application.connections.keeping_safeguards(connection)
@@ -109,8 +112,7 @@ def connect(
         if try_it:
             with connect_graph(connection, lambda: secret) as client:
                 roles = client.granted_roles()
-        with acting.recorded(application, "tenant.connect", tenant=name, target=tenant_id):
-            application.connections.add(connection, secret)
+        application.connections.add(connection, secret)
     screen.say(f"[green]✓[/] Connected [bold]{name}[/] (tenant {connection.tenant_id})")
     if roles is not None:
         screen.say(f"  {len(roles)} application permissions are granted.")
@@ -166,17 +168,17 @@ def set_(
         if break_glass or no_break_glass:
             wanted = tuple(dict.fromkeys(break_glass))
             connection = dataclasses.replace(connection, break_glass=wanted)
-            if wanted and try_it:
-                found = find_accounts(application.open_tenant(name).live, wanted)
-                missing = [one for one in wanted if one not in found]
-                if missing:
-                    raise errors.NotFound(
-                        f"There is no user {', '.join(missing)} in the tenant {name}.",
-                        hint="Look at the spelling; --no-try records them unseen.",
-                    )
             with acting.recorded(
                 application, "tenant.change", tenant=name, target=", ".join(wanted)
             ):
+                if wanted and try_it:
+                    found = find_accounts(application.open_tenant(name).live, wanted)
+                    missing = [one for one in wanted if one not in found]
+                    if missing:
+                        raise errors.NotFound(
+                            f"There is no user {', '.join(missing)} in the tenant {name}.",
+                            hint="Look at the spelling; --no-try records them unseen.",
+                        )
                 application.connections.add(connection, stored.secret)
     if connection.break_glass:
         screen.say("Break-glass accounts, which no restore touches:")
@@ -260,19 +262,7 @@ def check(name: TenantName, /, *, common: Common = DEFAULT_COMMON) -> int:
     if blocked:
         screen.say(f"[yellow]Not fully restorable with these permissions:[/] {', '.join(blocked)}")
     screen.result(
-        {
-            "tenant": name,
-            "tenant_id": tenant.connection.tenant_id,
-            "granted": None if granted is None else sorted(granted),
-            "permissions": [need.to_json() for need in needs],
-            "missing_for_backup": sorted(
-                need.permission for need in needs if need.for_backup and need.is_granted is False
-            ),
-            "missing_for_restore": sorted(
-                need.permission for need in needs if need.for_restore and need.is_granted is False
-            ),
-            "not_covered": {what: found.to_json() for what, found in uncovered.items()},
-        }
+        viewing.permissions_document(name, tenant.connection.tenant_id, granted, coverage)
     )
     return EXIT_PARTIAL if uncovered else 0
 

@@ -35,6 +35,8 @@ def create(
     screen = Screen(as_json=common.json)
     with session.opened(common) as application:
         access = application.access
+        if tenant:
+            application.connections.find(tenant)
         made, secret = access.tokens.create(
             acting.actor(),
             access.people.find(person),

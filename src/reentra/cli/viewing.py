@@ -10,7 +10,10 @@ from reentra.cli.screen import Screen
 from reentra.viewing import (
     LIVE,
     SeenSnapshot,
+    asked_moment,
+    captures_of,
     comparison,
+    ensure_kind,
     find_kind,
     held_by,
     identity_of,
@@ -18,18 +21,21 @@ from reentra.viewing import (
     kind_document,
     known_as,
     links_of,
+    permissions_document,
     snapshot_of,
     state_of,
     title_of,
+    versions_of,
 )
 
 if TYPE_CHECKING:
     from reentra.app import Application
 
 __all__ = [
-    "LIVE", "SeenSnapshot", "SnapshotName", "comparison", "find_kind", "held_by", "identity_of",
-    "is_capture", "kind_document", "known_as", "links_of", "open_snapshot", "snapshot_of",
-    "state_of", "synced_tenant", "title_of",
+    "LIVE", "SeenSnapshot", "SnapshotName", "asked_moment", "captures_of", "comparison",
+    "ensure_kind", "find_kind", "held_by", "identity_of", "is_capture", "kind_document", "known_as",
+    "links_of", "open_snapshot", "permissions_document", "snapshot_of", "state_of",
+    "synced_tenant", "title_of", "versions_of",
 ]  # fmt: skip
 
 SnapshotName = Annotated[
