@@ -7,25 +7,26 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-_HEIGHT = 140
+_HEIGHT = 200
 _WIDTH = 560
 _LEFT = 36
 _BOTTOM = 20
+_HALF_DATE = 20  # of the last day's name, which stays inside
 _WORDS = ("added", "changed", "deleted")
 
 
-def changes(days: Sequence[tuple[dt.date, Mapping[str, int]]]) -> Markup:
+def changes(days: Sequence[tuple[dt.date, Mapping[str, int]]], width: int = _WIDTH) -> Markup:
     """Draw what changed per day, oldest first, as stacked bars."""
     most = max((sum(counts.values()) for _, counts in days), default=0)
     scale = _nice(most)
     inner = _HEIGHT - _BOTTOM - 8
-    step = (_WIDTH - _LEFT) / max(len(days), 1)
+    step = (width - _LEFT) / max(len(days), 1)
     parts = [Markup("")]
     for share in (0.0, 0.5, 1.0):
         y = 8 + inner * (1 - share)
         parts.append(
             Markup('<line class="axis" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(
-                _LEFT, _WIDTH, y, y
+                _LEFT, width, y, y
             )
         )
         parts.append(
@@ -50,33 +51,29 @@ def changes(days: Sequence[tuple[dt.date, Mapping[str, int]]]) -> Markup:
         if (len(days) - 1 - index) % every == 0:
             parts.append(
                 Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
-                    x + step / 2, _HEIGHT - 4, f"{day:%d %b}"
+                    min(x + step / 2, width - _HALF_DATE), _HEIGHT - 4, f"{day:%d %b}"
                 )
             )
     return Markup(
         '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
-    ).format(_WIDTH, _HEIGHT, _said_of(days), Markup("").join(parts))
+    ).format(width, _HEIGHT, _said_of(days), Markup("").join(parts))
 
 
-def kinds(counts: Sequence[tuple[str, int]]) -> Markup:
-    """Draw how many objects each kind has, as bars beside their names, the largest first."""
-    most = max((count for _, count in counts), default=0) or 1
-    line, left = 24, 190
-    parts = []
-    for index, (name, count) in enumerate(counts):
-        y = index * line
-        width = max(2.0, (_WIDTH - left - 70) * count / most)
-        parts.append(
-            Markup('<text x="{}" y="{}" text-anchor="end">{}</text><rect class="bar" x="{}" y="{}"'
-                   ' width="{:.1f}" height="12" rx="2"/><text x="{:.1f}" y="{}">{}</text>').format(
-                left - 8, y + 16, name if len(name) < 32 else name[:30] + "…", left, y + 6, width,
-                left + width + 6, y + 16, f"{count:,}",
-            )
-        )  # fmt: skip
-    said = "Objects per kind: " + ", ".join(f"{name} {count:,}" for name, count in counts)
-    return Markup(
-        '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
-    ).format(_WIDTH, max(line, line * len(counts)), said, Markup("").join(parts))
+def kinds(counts: Sequence[tuple[str, int, str]]) -> Markup:
+    """Draw how many objects each kind has: title, number and address, the largest first.
+
+    The words are text of the page and keep their size on a narrow screen; only bars are drawn.
+    """
+    most = max((count for _, count, _ in counts), default=0) or 1
+    lines = [
+        Markup(
+            '<li><a href="{}">{}</a><svg viewBox="0 0 100 12" preserveAspectRatio="none"'
+            ' aria-hidden="true"><rect class="bar" width="{:.2f}" height="12"/></svg>'
+            "<span>{}</span></li>"
+        ).format(address, name, max(0.5, 100 * count / most), f"{count:,}")
+        for name, count, address in counts
+    ]
+    return Markup('<ul class="bars">{}</ul>').format(Markup("").join(lines))
 
 
 def _said_of(days: Sequence[tuple[dt.date, Mapping[str, int]]]) -> str:
@@ -85,15 +82,14 @@ def _said_of(days: Sequence[tuple[dt.date, Mapping[str, int]]]) -> str:
     return f"Changes per day, the last {len(days)} days: {said}"
 
 
-def _nice(most: int) -> float:
-    """Return a round number at or above ``most``, and at least 2, for the scale's end."""
-    scale = 1.0
-    while scale < max(most, 2):
-        for factor in (1, 2, 5, 10):
-            if scale * factor >= max(most, 2):
-                return scale * factor
-        scale *= 10
-    return scale
+def _nice(most: int) -> int:
+    """Return a round, even number at or above ``most``: the scale's end, whose half is whole."""
+    tens = 1
+    while True:
+        for factor in (2, 4, 6, 10):
+            if factor * tens >= most:
+                return factor * tens
+        tens *= 10
 
 
 def _short(value: float) -> str:

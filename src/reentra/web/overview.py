@@ -40,7 +40,15 @@ def show_overview(tenant: FromPath[str], visit: Visiting) -> Response[str]:
     newest = found[0] if found else None
     kinds: dict[str, Any] = newest["kinds"] if newest else {}
     counted = sorted(
-        ((rendering.kind_title(name), item["objects"]) for name, item in kinds.items()),
+        (
+            (
+                rendering.kind_title(name),
+                item["objects"],
+                rendering.path("tenants", tenant, "snapshots", newest["id"], "kinds", name),
+            )
+            for name, item in kinds.items()
+            if newest
+        ),
         key=lambda one: (-one[1], one[0]),
     )
     return visit.show(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import zoneinfo
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -15,7 +16,7 @@ from markupsafe import Markup
 from reentra import clock as clocks
 from reentra.directory.kinds import KINDS
 from reentra.directory.relationships import RELATIONSHIPS
-from reentra.web import charts, values
+from reentra.web import charts, reasons, values
 from reentra.web.assets import load_assets
 
 _UNITS = ("B", "KB", "MB", "GB", "TB")
@@ -24,9 +25,10 @@ _TONES: Mapping[str, str] = {
     "complete": "good", "succeeded": "good", "done": "good", "approved": "good", "granted": "good",
     "active": "good", "added": "good",
     "partial": "attention", "skipped": "attention", "interrupted": "attention",
-    "asked": "attention", "waiting": "attention", "changed": "attention", "cancelled": "attention",
+    "asked": "attention", "waiting": "attention", "cancelled": "attention",
     "failed": "bad", "refused": "bad", "denied": "bad", "deleted": "bad", "removed": "bad",
     "running": "busy", "pending": "busy", "queued": "busy", "cancelling": "busy",
+    "changed": "busy",
 }  # fmt: skip
 _ICONS: Mapping[str, str] = {
     "user": "person", "group": "people", "application": "app_generic",
@@ -58,7 +60,8 @@ def environment() -> jinja2.Environment:
         number=number, size=size, moment=moment, taken=taken, day=day, duration=duration,
         title=kind_title,
         relationship=relationship_title, by_day=by_day, when=when, date_of=date_of,
-        icon_of=icon_of, tone=tone, words=words, query=query,
+        icon_of=icon_of, tone=tone, words=words, query=query, one_title=one_title,
+        counted=counted, said=reasons.said, starter=starter, lower_first=lower_first,
     )  # fmt: skip
     made.tests.update(guid=values.is_guid, moment=values.is_moment)
     made.globals.update(
@@ -66,6 +69,10 @@ def environment() -> jinja2.Environment:
         path=path,
         query=query,
         relationship_words=relationship_words,
+        kind_or_links=kind_or_links,
+        part_words=part_words,
+        reason_of=reasons.reason_of,
+        failure_of=reasons.failure_of,
         named_inside=values.named_inside,
         changes_chart=charts.changes,
         kinds_chart=charts.kinds,
@@ -148,17 +155,25 @@ def day(context: jinja2.runtime.Context, value: dt.datetime | str) -> str:
 def by_day(
     context: jinja2.runtime.Context, items: Iterable[Mapping[str, Any]]
 ) -> list[tuple[str, list[tuple[str, Mapping[str, Any]]]]]:
-    """Return things with ``created_at`` by the reader's day: its name, then time of day and thing.
+    """Return things with ``created_at`` by the reader's day: its name, then time and thing.
 
-    They stay in the order in which they come.
+    They stay in the order in which they come. Those of the same minute are told apart by their
+    seconds, those of the same second by the end of their ids.
     """
+    timed = [(_moment_of(item["created_at"]).astimezone(context["zone"]), item) for item in items]
+    minutes = Counter(f"{local:%d %b %Y, %H:%M}" for local, _ in timed)
+    seconds = Counter(f"{local:%d %b %Y, %H:%M:%S}" for local, _ in timed)
     found: list[tuple[str, list[tuple[str, Mapping[str, Any]]]]] = []
-    for item in items:
-        local = _moment_of(item["created_at"]).astimezone(context["zone"])
+    for local, item in timed:
         said = f"{local:%A, %d %B %Y}"
         if not found or found[-1][0] != said:
             found.append((said, []))
-        found[-1][1].append((f"{local:%H:%M}", item))
+        label, exact = f"{local:%d %b %Y, %H:%M}", f"{local:%d %b %Y, %H:%M:%S}"
+        if minutes[label] > 1:
+            label = exact
+        if seconds[exact] > 1:
+            label = f"{exact} ({str(item['id'])[-4:]})"
+        found[-1][1].append((label, item))
     return found
 
 
@@ -192,6 +207,50 @@ def kind_title(kind: str) -> str:
     """Return what people call the objects of a kind."""
     row = KINDS.get(kind)
     return row.title if row is not None else kind
+
+
+def one_title(kind: str) -> str:
+    """Return what people call one object of a kind."""
+    row = KINDS.get(kind)
+    title = kind_title(kind)
+    if row is None or row.is_singleton or title.endswith("ss"):
+        return title
+    if title.endswith("ies"):
+        return f"{title[:-3]}y"
+    return title.removesuffix("s")
+
+
+def counted(kind: str, count: int) -> str:
+    """Return a number of objects of a kind, as within a sentence."""
+    return f"{number(count)} {lower_first(one_title(kind) if count == 1 else kind_title(kind))}"
+
+
+def lower_first(text: str) -> str:
+    """Return a title as within a sentence: with a small letter, unless it is a proper name."""
+    is_name = any(letter.isupper() for letter in text[1:])
+    return text if is_name else f"{text[:1].lower()}{text[1:]}"
+
+
+def starter(who: str) -> str:
+    """Return who began a job, where the schedule is nobody."""
+    return "The schedule" if who == "reentra" else who or "—"
+
+
+def kind_or_links(name: str) -> str:
+    """Return what people call a kind, or a relationship with the kind that has it."""
+    kind, dot, _ = name.partition(".")
+    if not dot:
+        return kind_title(kind)
+    row = RELATIONSHIPS.get(name)
+    title = row.title if row is not None else words(name.rpartition(".")[2])
+    return f"{title} of {lower_first(kind_title(kind))}"
+
+
+def part_words(what: str) -> str:
+    """Return which part of an object is meant: itself, a relationship, or a property as it is."""
+    if what == "object":
+        return "The object"
+    return relationship_title(what) if what in RELATIONSHIPS else what
 
 
 def relationship_title(name: str) -> str:
