@@ -43,7 +43,7 @@ def test_w24_what_graph_refused_is_not_protected_with_the_reason_and_the_permiss
         assert "What could not be read" in of_the_job
         assert "Insufficient privileges." in of_the_job
         day = pages.reader(Role.READER).page("/tenants/contoso/snapshots")
-        assert "Not whole: Authentication strengths" in day
+        assert 'Not whole: <span class="strong">Authentication strengths</span>' in day
         asked = pages.reader(Role.OPERATOR).page("/tenants/contoso/coverage/permissions")
         assert "does not let these be read now" in asked
     finally:
