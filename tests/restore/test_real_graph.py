@@ -415,7 +415,7 @@ class WithoutPremium(ModelTenant):
 
 
 def test_what_a_licence_keeps_away_is_not_asked_for_as_a_permission(desired: ModelTenant) -> None:
-    desired.add(
+    desired.put(
         "unifiedRoleEligibilitySchedule", "el-1", principalId=ANN, roleDefinitionId="r-1",
         directoryScopeId="/",
     )  # fmt: skip
