@@ -209,6 +209,10 @@ COMMANDS: dict[str, Same | Why] = {
     "oidc on": Same(
         ADMINISTRATOR, ("PUT /settings/emergency",), {}, {"on": "two commands, one route"}
     ),
+    "approvals": Same(
+        ADMINISTRATOR, ("GET /settings", "PUT /settings"),
+        {"--restores": ("approve_restores_over_steps",), "--disconnect": ("approve_disconnect",)},
+    ),
     "serve": Why("it is what serves"),
     "sandbox serve": Why("a way to try it out, on the machine of who tries"),
     "demo": Why("a way to try it out, on the machine of who tries"),
@@ -224,8 +228,8 @@ ROUTES = {
     "DELETE /session": OWN,
     "GET /session/oidc": "for browsers",
     "GET /session/oidc/callback": "for browsers",
-    "GET /settings": "approvals bind the API alone",
-    "PUT /settings": "approvals bind the API alone",
+    "GET /approvals": "approvals bind the API alone",
+    "POST /approvals/{approval}": "approvals bind the API alone",
     f"POST {T}/plans/{{plan}}/approval": "approvals bind the API alone",
     f"GET {T}/approvals": "approvals bind the API alone",
     f"POST {T}/approvals/{{approval}}": "approvals bind the API alone",

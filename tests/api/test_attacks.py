@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reentra.access import Role
+from reentra.access import ApprovalRules, Role
 from reentra.database import JobStatus
 from reentra.sandbox.app import SandboxServer
 
@@ -179,3 +179,25 @@ def test_what_is_no_guid_is_part_of_no_address(api: Api, field: str, wrong: str)
     renamed = {"tenant_id": "directory"}.get(field, field)
     answer = api.admin("PUT", "/settings/oidc", {**directory, renamed: wrong})
     assert answer.status_code == 400
+
+
+def test_one_administrator_does_not_switch_approvals_off(api: Api) -> None:
+    first = api.admin
+    api.person("another-admin", Role.ADMINISTRATOR)
+    second = api.signed_in("another-admin")
+    strict = {"approve_restores_over_steps": 3, "approve_disconnect": True}
+    first.json("PUT", "/settings", strict)
+    for fewer in ({}, {**strict, "approve_disconnect": False}, {"approve_disconnect": True}):
+        refused = first("PUT", "/settings", fewer)
+        assert (refused.status_code, refused.json()["code"]) == (409, "approval_needed")
+        assert first.json("GET", "/settings") == strict
+    asked = next(
+        one for one in first.json("GET", "/approvals")["items"] if "no restore" in one["subject"]
+    )
+    decision = f"/approvals/{asked['id']}"
+    assert first("POST", decision, {"granted": True}).status_code == 409
+    assert api.as_role(Role.ADMINISTRATOR, "contoso")("GET", "/approvals").status_code == 403
+    for tenant in ("contoso", "*", "%20"):  # a door for tenants does not open it
+        at = f"/tenants/{tenant}/approvals/{asked['id']}"
+        assert second("POST", at, {"granted": True}).status_code in (400, 404)
+    api.serving.access.change_rules(CONSOLE, ApprovalRules())

@@ -7,11 +7,11 @@ import json
 
 import pytest
 
-from reentra.access import Role
+from reentra.access import ApprovalRules, Role
 from reentra.database import JobStatus
 from reentra.sandbox.app import SandboxServer
 
-from .conftest import Api
+from .conftest import CONSOLE, Api
 
 SNAPSHOTS = "/tenants/contoso/snapshots"
 
@@ -143,7 +143,7 @@ def test_a_change_is_compared_planned_approved_applied_and_undone(
     assert reader("POST", decision, {"granted": True}).status_code == 403
     assert api.admin.json("POST", decision, {"granted": True})["granted"] is True
     applied = restorer.json("POST", plan + "/apply", {}, 202)
-    api.admin.json("PUT", "/settings", {})
+    api.serving.access.change_rules(CONSOLE, ApprovalRules())
     ended = api.ended("contoso", applied["id"])
     assert ended["status"] == "succeeded", ended
     assert record.props.get("description") == before
@@ -289,5 +289,5 @@ def test_disconnecting_can_need_a_second_person(api: Api) -> None:
     assert restorer("POST", decision, {"granted": True}).status_code == 403
     assert first("POST", decision, {"granted": True}).status_code == 409
     second.json("POST", decision, {"granted": True})
-    second.json("PUT", "/settings", {})
+    api.serving.access.change_rules(CONSOLE, ApprovalRules())
     assert [t["name"] for t in second.json("GET", "/tenants")["items"]] == ["contoso", "fabrikam"]

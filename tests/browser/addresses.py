@@ -119,6 +119,7 @@ ADDRESSES = (
     Address("account-password", "/account/password"),
     Address("audit-verification", "/audit/verification"),
     Address("settings-approvals", "/settings/approvals"),
+    Address("approvals-of-the-installation", "/approvals"),
     Address("settings-emergency", "/settings/emergency"),
     Address("settings-provider", "/settings/provider"),
     Address("disconnect", "/tenants/contoso/settings/disconnect"),

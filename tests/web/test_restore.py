@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from reentra.access import Role
+from reentra.access import ApprovalRules, Role
 from reentra.sandbox.app import SandboxServer
+from tests.api.conftest import CONSOLE
 
 from .conftest import Pages, Reader, assert_no_inline
 
@@ -217,7 +218,7 @@ def test_a_plan_that_needs_a_second_person_says_how_that_stands(
         job = pages.ended("contoso", begun.headers["location"].rpartition("/")[2])
         assert job["status"] == "succeeded", job
     finally:
-        pages.admin.json("PUT", "/settings", {})
+        pages.serving.access.change_rules(CONSOLE, ApprovalRules())
     assert group.props.get("description") == before
 
 

@@ -11,7 +11,7 @@ from reentra.graph.connection import Cloud, TenantConnection
 from reentra.sandbox import seed as seeds
 from tests.api.conftest import CONSOLE
 
-from .conftest import Pages
+from .conftest import Pages, Reader
 
 GUID = "0f6d2b5e-2b8e-4f6e-9b58-6a6a5c1c8d01"
 
@@ -116,7 +116,21 @@ def test_a_tenant_is_disconnected_by_its_name_and_with_a_second_person(pages: Pa
     assert asked.status_code == 409
     assert "It was asked for just now." in asked.text
     assert "/tenants/brief/approvals" in asked.text
-    assert admin.post("/settings/approvals", {"steps": "25"}).status_code == 303
+    fewer = {"steps": "25"}
+    refused = admin.post("/settings/approvals", fewer)
+    assert refused.status_code == 409
+    assert 'href="/approvals"' in refused.text
+    own = admin.page("/approvals")
+    assert "Fewer second persons: restores of more than 25 steps" in own
+    assert "You asked for this yourself" in own
+    pages.person("second-admin", Role.ADMINISTRATOR)
+    secret = pages.serving.access.sessions.open(pages.people["second-admin"].id, "testclient")
+    other = Reader(pages.client, secret)
+    found = re.search(r'action="(/approvals/[0-9a-f]+)"', other.page("/approvals"))
+    assert found is not None
+    assert other.post(found[1], {"granted": "true"}).headers["location"] == "/approvals"
+    assert "A second person above 25 steps" in admin.page("/settings")
+    assert admin.post("/settings/approvals", fewer).status_code == 303
     assert "No second person" in admin.page("/settings")
     assert admin.post(at, {"name": "brief"}).headers["location"] == "/tenants"
     assert "brief" not in admin.page("/tenants")

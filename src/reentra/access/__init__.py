@@ -9,17 +9,18 @@ as much time as a wrong password; the trail is only ever appended to, each recor
 the one before; nobody approves what they asked for.
 
 Read in this order: ``roles``, ``locks``, ``audit``, ``vault``, ``passwords``, ``totp``,
-``recovery``, ``people``, ``sessions``, ``tokens``, ``attempts``, ``signin``, ``approvals``,
-``oidc``, ``access``.
+``recovery``, ``people``, ``sessions``, ``tokens``, ``attempts``, ``signin``, ``rules``,
+``approvals``, ``oidc``, ``access``.
 """
 
 from reentra.access.access import Access
 from reentra.access.audit import Actor, AuditRecord, Entry, Via
 from reentra.access.people import Person
 from reentra.access.roles import EVERY_TENANT, Grants, Permission, Role, is_allowed
+from reentra.access.rules import ApprovalRules
 from reentra.access.signin import Identity
 
 __all__ = [
-    "EVERY_TENANT", "Access", "Actor", "AuditRecord", "Entry", "Grants", "Identity", "Permission",
-    "Person", "Role", "Via", "is_allowed",
+    "EVERY_TENANT", "Access", "Actor", "ApprovalRules", "AuditRecord", "Entry", "Grants",
+    "Identity", "Permission", "Person", "Role", "Via", "is_allowed",
 ]  # fmt: skip

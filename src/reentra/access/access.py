@@ -14,10 +14,11 @@ from reentra import errors
 from reentra.access import audit
 from reentra.access.approvals import Approvals
 from reentra.access.attempts import Attempts
-from reentra.access.audit import Actor, AuditTrail, Entry
+from reentra.access.audit import Actor, AuditTrail, Entry, Via
 from reentra.access.locks import Lock, hold
 from reentra.access.moments import stored_time
 from reentra.access.people import People
+from reentra.access.rules import LOOSEN, ApprovalRules
 from reentra.access.sessions import Sessions
 from reentra.access.signin import SignIn
 from reentra.access.tokens import Tokens
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from reentra.access.oidc import OidcFlow, Provider
 
 OIDC = "oidc"
+APPROVAL_RULES = "approval"
 
 
 class Access:
@@ -135,23 +137,60 @@ class Access:
             self._flow = (provider, OidcFlow(provider, self.vault, self.people, self.clock))
         return self._flow[1]
 
+    def load_rules(self) -> ApprovalRules:
+        """Return what needs a second person."""
+        return ApprovalRules.from_json(self.load_setting(APPROVAL_RULES))
+
+    def change_rules(self, actor: Actor, wanted: ApprovalRules) -> None:
+        """Change what needs a second person.
+
+        What loosens the rules needs one itself, but on the command line; what tightens them does
+        not. The rules are looked at and changed in one transaction: of two changes at once the
+        second is measured by the first.
+        Raises: ``errors.ApprovalNeeded``, after having asked for it.
+        """
+        now = self.clock.now()
+        try:
+            with self.database.writing() as connection:
+                hold(connection, Lock.SETTINGS)
+                known = ApprovalRules.from_json(_stored(connection, APPROVAL_RULES))
+                if known.is_loosened_by(wanted) and actor.via is not Via.COMMAND:
+                    digest = known.digest_of_change(wanted)
+                    self.approvals.use_within(connection, actor, LOOSEN, "", digest)
+                _store(connection, APPROVAL_RULES, wanted.to_json())
+                detail = {"before": known.to_json(), "after": wanted.to_json()}
+                entry = Entry("settings.change", target=APPROVAL_RULES, detail=detail)
+                audit.append(connection, now, actor, entry)
+        except errors.ApprovalNeeded:
+            change = f"{known.described()} → {wanted.described()}"
+            self.approvals.ask(actor, LOOSEN, "", change, known.digest_of_change(wanted))
+            raise
+
     def load_setting(self, name: str) -> dict[str, Any]:
         """Return a setting; an empty one where nobody set it."""
-        query = sa.select(SETTING.c.value).where(SETTING.c.name == name)
         with self.database.reading() as connection:
-            value = connection.execute(query).scalar()
-        return {} if value is None else dict(orjson.loads(value))
+            return _stored(connection, name)
 
     def save_setting(self, actor: Actor, name: str, value: Mapping[str, Any]) -> None:
         """Change a setting. Secrets in it must be sealed; its keys stand in the trail."""
         with self.database.writing() as connection:
             hold(connection, Lock.SETTINGS)
-            connection.execute(sa.delete(SETTING).where(SETTING.c.name == name))
-            connection.execute(
-                sa.insert(SETTING), {"name": name, "value": orjson.dumps(dict(value)).decode()}
-            )
+            _store(connection, name, value)
             entry = Entry("settings.change", target=name, detail={"fields": sorted(value)})
             audit.append(connection, self.clock.now(), actor, entry)
+
+
+def _stored(connection: sa.Connection, name: str) -> dict[str, Any]:
+    query = sa.select(SETTING.c.value).where(SETTING.c.name == name)
+    value = connection.execute(query).scalar()
+    return {} if value is None else dict(orjson.loads(value))
+
+
+def _store(connection: sa.Connection, name: str, value: Mapping[str, Any]) -> None:
+    connection.execute(sa.delete(SETTING).where(SETTING.c.name == name))
+    connection.execute(
+        sa.insert(SETTING), {"name": name, "value": orjson.dumps(dict(value)).decode()}
+    )
 
 
 def _no_provider() -> errors.NotFound:

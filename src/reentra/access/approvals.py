@@ -158,36 +158,45 @@ class Approvals:
         Whoever granted it may not be who uses it, nor be shut out since.
         Raises: ``errors.ApprovalNeeded``.
         """
+        with self._database.writing() as connection:
+            self.use_within(connection, actor, action, tenant, digest)
+
+    def use_within(
+        self, connection: sa.Connection, actor: Actor, action: str, tenant: str, digest: str
+    ) -> None:
+        """Use up the approval that fits, in the caller's transaction.
+
+        Raises: ``errors.ApprovalNeeded``.
+        """
         now = self._clock.now()
         shut_out = sa.select(PERSON.c.id).where(PERSON.c.is_disabled == 1)
-        with self._database.writing() as connection:
-            row = connection.execute(
-                sa.select(APPROVAL)
-                .where(APPROVAL.c.action == action, APPROVAL.c.tenant == tenant)
-                .where(APPROVAL.c.digest == digest, APPROVAL.c.is_granted == 1)
-                .where(APPROVAL.c.used_at.is_(None), APPROVAL.c.decided_by != actor.id)
-                .where(APPROVAL.c.decided_by.not_in(shut_out))
-                .where(APPROVAL.c.expires_at > stored_time(now))
-            ).mappings().first()  # fmt: skip
-            used = 0
-            if row is not None:
-                # By a condition: of two at the same moment, one finds it used.
-                used = connection.execute(
-                    sa.update(APPROVAL)
-                    .where(APPROVAL.c.id == row["id"], APPROVAL.c.used_at.is_(None))
-                    .values(used_at=stored_time(now))
-                ).rowcount
-            if row is None or used != 1:
-                raise errors.ApprovalNeeded(
-                    "A second person must approve exactly this first; nothing was done.",
-                    hint="Ask for it, let somebody else approve it, and do it then.",
-                )
-            detail = {"digest": digest, "for": action}
-            entry = Entry("approval.use", tenant, row["subject"], detail=detail)
-            audit.append(connection, now, actor, entry)
+        row = connection.execute(
+            sa.select(APPROVAL)
+            .where(APPROVAL.c.action == action, APPROVAL.c.tenant == tenant)
+            .where(APPROVAL.c.digest == digest, APPROVAL.c.is_granted == 1)
+            .where(APPROVAL.c.used_at.is_(None), APPROVAL.c.decided_by != actor.id)
+            .where(APPROVAL.c.decided_by.not_in(shut_out))
+            .where(APPROVAL.c.expires_at > stored_time(now))
+        ).mappings().first()  # fmt: skip
+        used = 0
+        if row is not None:
+            # By a condition: of two at the same moment, one finds it used.
+            used = connection.execute(
+                sa.update(APPROVAL)
+                .where(APPROVAL.c.id == row["id"], APPROVAL.c.used_at.is_(None))
+                .values(used_at=stored_time(now))
+            ).rowcount
+        if row is None or used != 1:
+            raise errors.ApprovalNeeded(
+                "A second person must approve exactly this first; nothing was done.",
+                hint="Ask for it, let somebody else approve it, and do it then.",
+            )
+        detail = {"digest": digest, "for": action}
+        entry = Entry("approval.use", tenant, row["subject"], detail=detail)
+        audit.append(connection, now, actor, entry)
 
     def list_approvals(self, tenant: str, limit: int = 100) -> list[Approval]:
-        """Return the requests of a tenant, newest first."""
+        """Return the requests of a tenant, or (``""``) of the installation, newest first."""
         query = sa.select(APPROVAL).where(APPROVAL.c.tenant == tenant)
         query = query.order_by(APPROVAL.c.asked_at.desc()).limit(limit)
         with self._database.reading() as connection:

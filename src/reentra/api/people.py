@@ -10,7 +10,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Stream
 
 from reentra import errors
-from reentra.access import EVERY_TENANT, Permission, Person
+from reentra.access import EVERY_TENANT, ApprovalRules, Permission, Person
 from reentra.access.roles import parse_role
 from reentra.access.tokens import Token
 from reentra.api import paging
@@ -185,10 +185,10 @@ def revoke_token(token: FromPath[str], serving: Served, identity: SignedIn) -> T
 )  # fmt: skip
 def show_settings(serving: Served) -> SettingsDocument:
     """Return what needs a second person."""
-    approval = serving.access.load_setting("approval")
+    rules = serving.access.load_rules()
     return {
-        "approve_restores_over_steps": approval.get("restore_steps"),
-        "approve_disconnect": bool(approval.get("disconnect")),
+        "approve_restores_over_steps": rules.restore_steps,
+        "approve_disconnect": rules.disconnect,
     }
 
 
@@ -197,16 +197,16 @@ def show_settings(serving: Served) -> SettingsDocument:
     is_sensitive=True, tags=("settings",), summary="Change the settings",
 )  # fmt: skip
 def set_settings(data: JSONBody[Settings], serving: Served, identity: SignedIn) -> SettingsDocument:
-    """Change what needs a second person."""
+    """Change what needs a second person; what would need none any more needs one for that.
+
+    A change that loosens is asked for by its first try, and done by the next one after somebody
+    else has approved it.
+    """
     identity.ensure_in_person()
     most = data.approve_restores_over_steps
     if most is not None and most < 0:
         raise errors.UsageError("A number of steps cannot be below nothing.")
-    serving.access.save_setting(
-        identity.actor,
-        "approval",
-        {"restore_steps": most, "disconnect": data.approve_disconnect},
-    )
+    serving.access.change_rules(identity.actor, ApprovalRules(most, data.approve_disconnect))
     return show_settings.fn(serving)  # type: ignore[no-any-return]
 
 

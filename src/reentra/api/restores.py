@@ -256,6 +256,34 @@ def decide(
     asked = serving.access.approvals.load(approval, tenant)
     # Whoever approves must be allowed to do it themselves.
     identity.ensure(_NEEDED.get(asked.action, Permission.SETTINGS), tenant)
+    return _decided(serving, identity, tenant, approval, data)
+
+
+@route(
+    "GET", "/approvals", Permission.SETTINGS, tags=("settings",),
+    summary="Requests for a second person's word that concern the installation",
+)  # fmt: skip
+def list_own_approvals(serving: Served, limit: FromQuery[int] = 100) -> ApprovalsPage:
+    """List requests that belong to no tenant, newest first."""
+    found = serving.access.approvals.list_approvals("", paging.limited(limit))
+    return {"items": [_approval_document(serving, item) for item in found], "next": ""}
+
+
+@route(
+    "POST", "/approvals/{approval:str}", Permission.SETTINGS, action="approval.decision",
+    is_sensitive=True, tags=("settings",), summary="Approve or deny such a request",
+)  # fmt: skip
+def decide_own(
+    approval: FromPath[str], data: JSONBody[Decision], serving: Served, identity: SignedIn
+) -> ApprovalDocument:
+    """Say yes or no to what somebody else asked for, such as fewer second persons."""
+    identity.ensure_in_person()
+    return _decided(serving, identity, "", approval, data)
+
+
+def _decided(
+    serving: Serving, identity: Identity, tenant: str, approval: str, data: Decision
+) -> ApprovalDocument:
     decided = serving.access.approvals.decide(
         identity.actor, approval, tenant, is_granted=data.granted
     )
@@ -317,8 +345,8 @@ def _name_of(serving: Serving, person_id: str | None) -> str:
 
 
 def _needs_approval(serving: Serving, plan: RestorePlan) -> bool:
-    most = serving.access.load_setting("approval").get("restore_steps")
-    return most is not None and len(plan.steps) > int(most)
+    most = serving.access.load_rules().restore_steps
+    return most is not None and len(plan.steps) > most
 
 
 def _load(serving: Serving, tenant: str, plan_id: str) -> tuple[RestorePlan, str]:
@@ -332,4 +360,5 @@ def _load(serving: Serving, tenant: str, plan_id: str) -> tuple[RestorePlan, str
 
 ROUTES = (
     make_plan, show_plan, list_steps, fetch_plan, apply_plan, ask_approval, list_approvals, decide,
+    list_own_approvals, decide_own,
 )  # fmt: skip

@@ -109,7 +109,7 @@ class Serving:
 
         Raises: ``ApprovalNeeded``, after having asked for it.
         """
-        if not self.access.load_setting("approval").get("disconnect"):
+        if not self.access.load_rules().disconnect:
             return
         digest = hashlib.sha256(f"{action}:{tenant}:{subject}".encode()).hexdigest()
         try:

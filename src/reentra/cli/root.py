@@ -46,6 +46,7 @@ _COMMANDS = (
     ("rebuild", _KEEP, "Make the catalog anew from the repository."),
     ("schedule", _PROTECT, "Show or set when a tenant is backed up."),
     ("people", _KEEP, "Say who may sign in, and what they may do."),
+    ("approvals", _KEEP, "Show or set what needs a second person."),
     ("oidc", _KEEP, "Let people sign in with Microsoft Entra ID, or stop it."),
     ("tokens", _KEEP, "Make, list and revoke API tokens for scripts."),
     ("audit", _KEEP, "List, verify and export who did what."),

@@ -46,7 +46,9 @@ def set_approvals(visit: Visiting) -> Response[Any]:
         )
         visit.ask(people.set_settings, data=data)
     except errors.Error as failure:
-        return forms.again(visit, failure, "settings-approvals.html", **_known(visit))
+        is_asked = isinstance(failure, errors.ApprovalNeeded)
+        known = {**_known(visit), "is_asked": is_asked}
+        return forms.again(visit, failure, "settings-approvals.html", **known)
     return visit.lead("/settings")
 
 

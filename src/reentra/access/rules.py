@@ -1,0 +1,53 @@
+"""What needs a second person: the rules, and when a change of them is itself such a thing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+LOOSEN = "approvals.loosen"  # the action that is asked for
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRules:
+    """What needs a second person.
+
+    ``restore_steps``: restores of more steps than that; none at all where it is ``None``.
+    """
+
+    restore_steps: int | None = None
+    disconnect: bool = False
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> ApprovalRules:
+        steps = value.get("restore_steps")
+        return cls(None if steps is None else int(steps), bool(value.get("disconnect")))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"restore_steps": self.restore_steps, "disconnect": self.disconnect}
+
+    def is_loosened_by(self, other: ApprovalRules) -> bool:
+        """Tell whether something that needs a second person now would need none by ``other``."""
+        if self.disconnect and not other.disconnect:
+            return True
+        if self.restore_steps is None:
+            return False
+        return other.restore_steps is None or other.restore_steps > self.restore_steps
+
+    def digest_of_change(self, other: ApprovalRules) -> str:
+        """Return the digest by which the change from these rules to ``other`` is approved."""
+        return hashlib.sha256(
+            orjson.dumps([LOOSEN, self.to_json(), other.to_json()], option=orjson.OPT_SORT_KEYS)
+        ).hexdigest()
+
+    def described(self) -> str:
+        """Return the rules in words, for who is to approve them."""
+        restores = (
+            "no restore" if self.restore_steps is None
+            else f"restores of more than {self.restore_steps} steps"
+        )  # fmt: skip
+        return f"{restores}, {'disconnecting' if self.disconnect else 'not disconnecting'}"
