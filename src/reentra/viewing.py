@@ -183,15 +183,14 @@ def versions_of(
     if differing_from:
         summary = catalog.resolve_snapshot(tenant_id, differing_from)
         differing = catalog.differing_snapshots(tenant_id, kind, object_id, summary.id)
-    taken = dict(catalog.list_snapshot_times(tenant_id))
     return {
         "items": [
             {
                 "began": item.began,
                 "ended": item.ended,
                 "deleted": item.is_deleted,
-                "began_at": clocks.iso(taken[item.began]),
-                "ended_at": clocks.iso(taken[item.ended]) if item.ended else None,
+                "began_at": clocks.iso(item.began_at),
+                "ended_at": None if item.ended_at is None else clocks.iso(item.ended_at),
             }
             for item in catalog.list_versions(tenant_id, kind, object_id)
         ],

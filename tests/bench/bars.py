@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from . import year
 from .pages import PAGES
 
 Numbers = Mapping[str, float]
@@ -82,6 +83,11 @@ ROWS = (
     *(
         Row(f"page_{name}_p95_ms", f"Page {name.replace('_', ' ')}: p95", "ms", at_most=100)
         for name in PAGES
+    ),
+    *(
+        Row(f"year_{name}_p95_ms", f"Hourly for a year, page {name.replace('_', ' ')}: p95",
+            "ms", at_most=100)
+        for name in year.PAGES
     ),
     Row("first_view_bytes", "First view of the overview, as it is sent", "B", at_most=150e3),
     Row("pages_peak_bytes", "Memory of the server after all pages: peak", "MB", at_most=400e6),

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import acts, export, restore_acts  # noqa: F401  they add acts of their own
+from . import acts, export, furnishing, restore_acts, year  # noqa: F401  they add their acts
 
 _ROOT = Path(__file__).resolve().parents[2]
 

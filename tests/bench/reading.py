@@ -20,7 +20,7 @@ from typing import Any
 
 from reentra.sandbox import seed_people
 
-from . import pages
+from . import child, pages
 from .acts import PASSPHRASE
 from .sizes import Size
 from .tenant import TENANT_NAME
@@ -68,7 +68,8 @@ class Caller:
 
 def measure(home: Path, size: Size, numbers: dict[str, float], say: Callable[[str], None]) -> None:
     """Add what reading costs people, with nothing beside it and with a full backup."""
-    with _served(home) as caller:
+    child.run("furnish", home)
+    with served(home) as caller:
         say("pages, one reader")
         pages.measure(caller, size, numbers)
         say(f"{READERS} readers, alone")
@@ -87,6 +88,12 @@ def measure(home: Path, size: Size, numbers: dict[str, float], say: Callable[[st
 
         _read(caller, size, numbers, "reads_beside_backup", until=has_ended)
         numbers["reads_beside_backup_wall_seconds"] = time.perf_counter() - began
+    if size.year_snapshots:
+        say("pages, a year of hourly snapshots")
+        year = home.parent / "year"
+        child.run("live_a_year", year, size.year_snapshots)
+        with served(year) as caller:
+            pages.measure_year(caller, numbers)
 
 
 def _read(
@@ -160,7 +167,7 @@ def _reader(
 
 
 @contextmanager
-def _served(home: Path) -> Iterator[Caller]:
+def served(home: Path) -> Iterator[Caller]:
     """Run `reentra serve`, and yield an administrator's way to it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

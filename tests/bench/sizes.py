@@ -16,6 +16,7 @@ class Size:
     users: int
     repeats: int
     sample_objects: int  # objects that the other tools also get in a file each
+    year_snapshots: int = 0  # of the pages' own small home
 
     @property
     def groups(self) -> int:
@@ -26,7 +27,7 @@ SIZES = {
     size.name: size
     for size in (
         Size("small", 4_000, 10, 500),
-        Size("medium", 40_000, 40, 10_000),
-        Size("full", 200_000, 60, 20_000),
+        Size("medium", 40_000, 40, 10_000, 1_000),
+        Size("full", 200_000, 60, 20_000, 8_760),
     )
 }

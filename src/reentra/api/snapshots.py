@@ -132,27 +132,24 @@ def list_moments(
     tenant_id = serving.synced(tenant)
     limit = paging.limited(limit)
     catalog = serving.application.catalog
-    centre = catalog.resolve_snapshot(tenant_id, around)
-    times = catalog.list_snapshot_times(tenant_id)
-    places = {snapshot_id: place for place, (snapshot_id, _) in enumerate(times)}
-    here = places[centre.id]
-    offered: Sequence[int] = range(len(times))
     if kind or id:
         ensure_kind(kind)
-        differing = catalog.differing_snapshots(tenant_id, kind, id, centre.id)
-        offered = sorted(places[one] for one in differing if one in places)
-    middle = bisect.bisect_left(offered, here)
-    first = max(0, min(middle - limit // 2, len(offered) - limit))
-
-    def told(place: int) -> MomentDocument:
-        return {"id": times[place][0], "created_at": clocks.iso(times[place][1])}
-
+    with catalog.one_moment(tenant_id):
+        centre = catalog.resolve_snapshot(tenant_id, around)
+        count = catalog.count_snapshots(tenant_id)
+        offered: Sequence[int] = range(count)
+        if kind or id:
+            offered = catalog.differing_places(tenant_id, kind, id, centre.id)
+        middle = bisect.bisect_left(offered, centre.ordinal)
+        first = max(0, min(middle - limit // 2, len(offered) - limit))
+        newest, oldest = catalog.list_moments(tenant_id, [count - 1, 0])
+        shown = catalog.list_moments(tenant_id, [*reversed(offered[first : first + limit])])
     return {
-        "around": told(here),
-        "newest": told(len(times) - 1),
-        "oldest": told(0),
+        "around": _moment(centre.id, centre.created_at),
+        "newest": _moment(*newest),
+        "oldest": _moment(*oldest),
         "total": len(offered),
-        "items": [told(place) for place in reversed(offered[first : first + limit])],
+        "items": [_moment(*one) for one in shown],
     }
 
 
@@ -339,6 +336,10 @@ def show_storage(tenant: FromPath[str], serving: Served) -> StorageDocument:
     serving.application.connections.find(tenant)
     files, size_bytes = serving.stored()
     return {"files": files, "bytes": size_bytes}
+
+
+def _moment(snapshot_id: str, taken_at: dt.datetime) -> MomentDocument:
+    return {"id": snapshot_id, "created_at": clocks.iso(taken_at)}
 
 
 def _document(item: SnapshotSummary) -> SnapshotDocument:

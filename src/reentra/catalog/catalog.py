@@ -202,10 +202,20 @@ class Catalog:
             )
 
     @_healing
-    def list_snapshot_times(self, tenant_id: str) -> list[tuple[str, dt.datetime]]:
-        """Return (id, moment) of every snapshot of a tenant, oldest first."""
+    def list_moments(self, tenant_id: str, places: Sequence[int]) -> list[tuple[str, dt.datetime]]:
+        """Return (id, moment) of the snapshots at these places of a tenant's line, in this order.
+
+        The oldest snapshot is at place 0; what is beyond the newest is left out.
+        """
         with self.reading(tenant_id) as reader:
-            return reader.times()
+            taken = reader.taken(places)
+            return [taken[place] for place in places if place in taken]
+
+    @_healing
+    def count_snapshots(self, tenant_id: str) -> int:
+        """Return how many snapshots a tenant has."""
+        with self.reading(tenant_id) as reader:
+            return reader.newest_ordinal() + 1
 
     @_healing
     def count_days(self, tenant_id: str) -> list[tuple[int, dt.datetime, dt.datetime]]:
@@ -231,6 +241,9 @@ class Catalog:
         with self.reading(tenant_id) as reader:
             if text == LATEST and (newest := reader.list_snapshots(limit=1)):
                 return newest[0]
+            # An id is what pages ask for, and thousands of moments need not be read for it.
+            if (named := reader.find_snapshot(text)) is not None:
+                return named
             return reader.snapshot(resolved(reader.times(), text))
 
     @_healing
@@ -328,6 +341,14 @@ class Catalog:
         """
         with self.reading(tenant_id) as reader:
             return reader.differing_snapshots(kind, object_id, snapshot_id)
+
+    @_healing
+    def differing_places(
+        self, tenant_id: str, kind: str, object_id: str, snapshot_id: str
+    ) -> list[int]:
+        """Return the places of the same snapshots in the tenant's line, oldest first."""
+        with self.reading(tenant_id) as reader:
+            return reader.differing_places(kind, object_id, snapshot_id)
 
     @_healing
     def count_links(
@@ -486,7 +507,7 @@ class Catalog:
                 run(connection, "SELECT pg_advisory_xact_lock(7236873)")
             reader = TenantReader(connection, tenant_id)
             tenant_no = reader.tenant_no or _new_tenant(connection, tenant_id)
-            ordinals = {item: place for place, (item, _) in enumerate(reader.times())}
+            ordinals = {item: place for place, item in enumerate(reader.snapshot_ids())}
             if snapshot_id in ordinals:  # another process was faster
                 return False
             ordinal = len(ordinals)

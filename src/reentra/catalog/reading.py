@@ -99,7 +99,9 @@ class ObjectVersion:
     """
 
     began: str
+    began_at: dt.datetime
     ended: str | None
+    ended_at: dt.datetime | None
     digest: bytes
     is_deleted: bool
 
@@ -181,18 +183,23 @@ class TenantReader:
             )  # fmt: skip
         return found
 
+    def find_snapshot(self, snapshot_id: str) -> SnapshotSummary | None:
+        """Return the snapshot of this id, if there is one."""
+        query = f"{_SNAPSHOT} WHERE tenant_no = ? AND id = ?"
+        row = run(self.connection, query, self.tenant_no, snapshot_id).first()
+        return None if row is None else _summary(row)
+
     def snapshot(self, snapshot_id: str) -> SnapshotSummary:
         """Return one snapshot.
 
         Raises: ``errors.NotFound``.
         """
-        query = f"{_SNAPSHOT} WHERE tenant_no = ? AND id = ?"
-        row = run(self.connection, query, self.tenant_no, snapshot_id).first()
-        if row is None:
+        found = self.find_snapshot(snapshot_id)
+        if found is None:
             raise errors.NotFound(
                 f"There is no snapshot {snapshot_id}.", hint="`reentra snapshots NAME` lists them."
             )
-        return _summary(row)
+        return found
 
     def ordinal(self, snapshot_id: str) -> int:
         """Return a snapshot's place in the tenant's line.
@@ -214,6 +221,16 @@ class TenantReader:
         query = "SELECT id, sha256 FROM snapshot WHERE tenant_no = ? ORDER BY ordinal"
         rows = run(self.connection, query, self.tenant_no)
         return [(row[0], int(row[1].partition(".")[2] or 0)) for row in rows]
+
+    def snapshot_ids(self) -> list[str]:
+        """Return the id of every snapshot, by ordinal; a year of hourly ones costs milliseconds."""
+        query = "SELECT id FROM snapshot WHERE tenant_no = ? ORDER BY ordinal"
+        return list(run(self.connection, query, self.tenant_no).scalars())
+
+    def newest_ordinal(self) -> int:
+        """Return the ordinal of the newest snapshot; -1 when there is none."""
+        query = "SELECT coalesce(max(ordinal), -1) FROM snapshot WHERE tenant_no = ?"
+        return int(run(self.connection, query, self.tenant_no).scalar_one())
 
     def window(self, first: dt.datetime | None, last: dt.datetime | None) -> tuple[int, int]:
         """Return the least and greatest ordinal taken between two moments (none: -1 at the end)."""
@@ -400,21 +417,27 @@ class TenantReader:
 
     def list_versions(self, kind: str, object_id: str) -> list[ObjectVersion]:
         """Return the versions of an object, oldest first; equal ones in a row are one."""
-        ids = [snapshot_id for snapshot_id, _ in self.times()]
-        return [
-            ObjectVersion(
-                ids[began], None if ended is None else ids[ended], digest, bool(was_deleted)
-            )
-            for began, ended, digest, was_deleted in self._merged_versions(kind, object_id)
-        ]
+        versions = self._merged_versions(kind, object_id)
+        ends = [place for began, ended, *_ in versions for place in (began, ended)]
+        taken = self.taken(place for place in ends if place is not None)
+        found = []
+        for began, ended, digest, was_deleted in versions:
+            end_id, ended_at = (None, None) if ended is None else taken[ended]
+            found.append(ObjectVersion(*taken[began], end_id, ended_at, digest, bool(was_deleted)))
+        return found
 
     def differing_snapshots(self, kind: str, object_id: str, snapshot_id: str) -> list[str]:
         """Return the snapshots that hold the object and in which it or its links differ.
 
         Newest first; empty when ``snapshot_id`` does not hold it.
         """
-        here = self.ordinal(snapshot_id)
-        ids = [one for one, _ in self.times()]
+        ids = self.snapshot_ids()
+        places = self.differing_places(kind, object_id, snapshot_id)
+        return [ids[place] for place in reversed(places)]
+
+    def differing_places(self, kind: str, object_id: str, snapshot_id: str) -> list[int]:
+        """Return the ordinals of the same snapshots, oldest first."""
+        here, end = self.ordinal(snapshot_id), self.newest_ordinal() + 1
         versions = self._merged_versions(kind, object_id)
         own = next((v for v in versions if _holds(v[0], v[1], here)), None)
         if own is None:
@@ -422,16 +445,16 @@ class TenantReader:
         differing: set[int] = set()
         alive: set[int] = set()
         for began, ended, digest, _ in versions:
-            span = range(began, len(ids) if ended is None else ended)
+            span = range(began, end if ended is None else ended)
             alive.update(span)
             if digest != own[2]:
                 differing.update(span)
         for spans in self._link_spans(object_id):
             held: set[int] = set()
             for began, ended in spans:
-                held.update(range(began, len(ids) if ended is None else ended))
+                held.update(range(began, end if ended is None else ended))
             differing |= (alive - held) if here in held else held
-        return [ids[ordinal] for ordinal in sorted(differing & alive, reverse=True)]
+        return sorted(differing & alive)
 
     def _merged_versions(
         self, kind: str, object_id: str
