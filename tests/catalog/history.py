@@ -11,11 +11,12 @@ from reentra.database import Part, database_url, open_database
 from reentra.directory import canonical
 from reentra.directory.kinds import KINDS
 from reentra.directory.relationships import RELATIONSHIPS
-from reentra.repository import KdfCost, Manifest, Repository, open_storage
+from reentra.repository import KdfCost, Manifest, PruneReport, Repository, open_storage, prune
 from reentra.snapshots import (
     KindSummary,
     RelationshipSummary,
     SnapshotInfo,
+    SnapshotMerger,
     SnapshotStatus,
     SnapshotWriter,
 )
@@ -116,6 +117,11 @@ class History:
         """Forget snapshots as a person does."""
         with self.repository.lock_tenant(TENANT, "test") as lock:
             self.repository.forget(TENANT, snapshot_ids, lock=lock)
+
+    def prune(self, taken_over_bytes: int = 1 << 30) -> PruneReport:
+        """Free the space of what is forgotten."""
+        merger = SnapshotMerger(self.repository, taken_over_bytes=taken_over_bytes)
+        return prune(self.repository, merger)
 
     def forget(self, snapshot_id: str) -> None:
         """Remove a snapshot's manifest from the store."""

@@ -47,15 +47,16 @@ def links(snapshot: int) -> set[Relationship]:
     return found | {role}
 
 
-def make(target: Path) -> str:
+def make(target: Path, count: int = 2) -> str:
     repository, recovery_key = Repository.create(open_storage(str(target)), PASSPHRASE, cost=CHEAP)
     newest: Manifest | None = None
     heads = []
     known: dict[tuple[str, str], dict[str, Any]] = {}
     linked: set[Relationship] = set()
-    for snapshot in range(2):
-        at = dt.datetime(2026, 11, 23 + snapshot, 18, 0, 5, 250_000, tzinfo=dt.UTC)
+    for number in range(count):
+        at = dt.datetime(2026, 11, 23 + number, 18, 0, 5, 250_000, tzinfo=dt.UTC)
         writer = SnapshotWriter(repository)
+        snapshot = number % 2
         wanted = bodies(snapshot)
         for (kind, object_id), body in wanted.items():
             if known.get((kind, object_id)) != body:

@@ -9,7 +9,7 @@ go through ``Storage``; every object has a key of its own, bound to its path.
 
 Read: ``storage``, ``keys``, ``sealed``, ``manifests``, ``segments``,
 ``segment_writer``, ``config``, ``documents``, ``locks``, ``forgetting``, ``repository``,
-``retention``, ``policies``, ``check``.
+``retention``, ``policies``, ``prune``, ``check``.
 """
 
 from .check import CheckProblem, CheckReport, Severity, check_repository
@@ -17,6 +17,7 @@ from .keys import KdfCost
 from .locks import Lock, LockInfo
 from .manifests import Manifest, ManifestRef, SegmentInfo
 from .policies import load_policy, save_policy
+from .prune import MergesSegments, PrunePlan, PruneReport, plan_prune, prune
 from .repository import Repository
 from .retention import Dated, Kept, RetentionPolicy, retained, retained_captures
 from .segment_writer import RowPosition, SegmentLayout, SegmentWriter
@@ -24,7 +25,8 @@ from .storage import Storage, open_storage
 
 __all__ = [
     "CheckProblem", "CheckReport", "Dated", "KdfCost", "Kept", "Lock", "LockInfo", "Manifest",
-    "ManifestRef", "Repository", "RetentionPolicy", "RowPosition", "SegmentInfo", "SegmentLayout",
-    "SegmentWriter", "Severity", "Storage", "check_repository", "load_policy", "open_storage",
-    "retained", "retained_captures", "save_policy",
+    "ManifestRef", "MergesSegments", "PrunePlan", "PruneReport", "Repository", "RetentionPolicy",
+    "RowPosition", "SegmentInfo", "SegmentLayout", "SegmentWriter", "Severity", "Storage",
+    "check_repository", "load_policy", "open_storage", "plan_prune", "prune", "retained",
+    "retained_captures", "save_policy",
 ]  # fmt: skip

@@ -338,6 +338,39 @@ class Repository:
         # What is returned is what a reader would load, so nothing differs after a reopening.
         return self._parse_manifest(path, data, tenant_id)
 
+    def commit_edition(
+        self, *, lock: Lock, stored: Manifest, segments: Sequence[SegmentInfo]
+    ) -> Manifest:
+        """Write the manifest of a kept snapshot anew, standing on nothing that is forgotten.
+
+        ``segments`` replay to what those of ``stored`` and of the forgotten ones before it do.
+        ``lock`` is exclusive. The edition before it stays; both tell the same state.
+        Raises: as ``commit``.
+        """
+        self._require_cover(lock, stored.tenant_id)
+        forgotten = self.list_forgotten(stored.tenant_id)
+        parent = self._joined(stored.tenant_id, stored, forgotten).parent
+        if parent is not None:
+            self._load_parent(stored.tenant_id, stored.id, parent, None)
+        for segment in segments:
+            self._require_stored(segment)
+        edition = stored.edition + 1
+        path = manifest_path(self._keyring, stored.tenant_id, stored.id, edition)
+        value = manifest_to_json(
+            tenant_id=stored.tenant_id,
+            snapshot_id=stored.id,
+            created_at=stored.created_at,
+            parent=parent,
+            segments=tuple(segments),
+            payload=stored.payload,
+            edition=edition,
+            stands_for=stored.sha256,
+        )
+        data = seal(self._keyring, SealedKind.MANIFEST, path, value)
+        lock.ensure_held()
+        self._storage.put_new(path, data)
+        return self._parse_manifest(path, self._storage.get(path), stored.tenant_id)
+
     def list_tenants(self) -> list[str]:
         """Fetch the ids of the tenants that have snapshots; needs nothing but the key.
 

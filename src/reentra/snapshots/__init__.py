@@ -5,13 +5,16 @@ knows the tables, what a manifest's payload says, how a snapshot is written and 
 from the repository alone. It never talks to Graph and needs no database.
 
 Invariants: a link's source is an object of the state; an object is written only when its digest
-changed; a kind that could not be read keeps what was known and says so in its coverage.
+changed (or when prune merged what had); a kind that could not be read keeps what was known and says
+so in its coverage.
 
-Read in this order: ``identifiers``, ``schema``, ``info``, ``writer``, ``columns``, ``replay``.
+Read in this order: ``identifiers``, ``schema``, ``info``, ``writer``, ``columns``, ``replay``,
+``merging``.
 """
 
 from reentra.directory.state import Coverage, CoverageStatus
 from reentra.snapshots.info import KindSummary, RelationshipSummary, SnapshotInfo, SnapshotStatus
+from reentra.snapshots.merging import SnapshotMerger
 from reentra.snapshots.replay import ReplayedSnapshot, written_links
 from reentra.snapshots.writer import SnapshotWriter
 
@@ -22,6 +25,7 @@ __all__ = [
     "RelationshipSummary",
     "ReplayedSnapshot",
     "SnapshotInfo",
+    "SnapshotMerger",
     "SnapshotStatus",
     "SnapshotWriter",
     "written_links",

@@ -21,17 +21,25 @@ def last_rows(table: pa.Table, key: Sequence[str]) -> pa.Table:
 
     The columns are in one chunk each, before and after.
     """
+    places = last_places(table, key)
+    stays = pc.invert(table.column("removed").chunk(0).take(places))
+    return table.drop_columns("removed").take(places.filter(stays)).combine_chunks()
+
+
+def last_places(table: pa.Table, key: Sequence[str]) -> pa.Array:
+    """Return where the last row of each key is, in the order of the keys.
+
+    The columns are in one chunk each.
+    """
     order = pc.sort_indices(table, [(name, "ascending") for name in key])  # is stable
-    if len(order):
-        is_last = pa.repeat(pa.scalar(False), len(order) - 1)
-        for name in key:
-            column = table.column(name).chunk(0).take(order)
-            differs = pc.not_equal(column.slice(0, len(order) - 1), column.slice(1))
-            is_last = pc.or_(is_last, differs)
-        is_last = pa.concat_arrays([is_last, pa.array([True])])
-        stays = pc.invert(table.column("removed").chunk(0).take(order))
-        order = order.filter(pc.and_(is_last, stays))
-    return table.drop_columns("removed").take(order).combine_chunks()
+    if not len(order):
+        return order
+    is_last = pa.repeat(pa.scalar(False), len(order) - 1)
+    for name in key:
+        column = table.column(name).chunk(0).take(order)
+        differs = pc.not_equal(column.slice(0, len(order) - 1), column.slice(1))
+        is_last = pc.or_(is_last, differs)
+    return order.filter(pa.concat_arrays([is_last, pa.array([True])]))
 
 
 class CodeColumn:
