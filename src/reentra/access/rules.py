@@ -9,18 +9,7 @@ from typing import Any
 
 import orjson
 
-from reentra.access.roles import Permission
-
-# The actions that are asked for.
-RESTORE = "restore"
-DISCONNECT = "tenant.disconnect"
-LOOSEN = "approvals.loosen"
-_NEEDED = {RESTORE: Permission.RESTORE, DISCONNECT: Permission.DISCONNECT}
-
-
-def needed_for(action: str) -> Permission:
-    """Return what somebody must be allowed to approve an action: to do it themselves."""
-    return _NEEDED.get(action, Permission.SETTINGS)
+LOOSEN = "approvals.loosen"  # the action that is asked for
 
 
 @dataclass(frozen=True, slots=True)

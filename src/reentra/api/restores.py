@@ -11,7 +11,6 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from reentra import errors, viewing
 from reentra.access import Entry, Identity, Permission
 from reentra.access.approvals import Approval
-from reentra.access.rules import RESTORE, needed_for
 from reentra.api import paging, selecting
 from reentra.api.documents import (
     ApprovalDocument,
@@ -41,6 +40,9 @@ from reentra.restore.plan import (
 
 _TAGS = ("restore",)
 _OF = "/tenants/{tenant:str}"
+RESTORE = "restore"
+DISCONNECT = "tenant.disconnect"
+_NEEDED = {RESTORE: Permission.RESTORE, DISCONNECT: Permission.DISCONNECT}
 
 
 class NewPlan(msgspec.Struct, forbid_unknown_fields=True):
@@ -253,7 +255,7 @@ def decide(
     identity.ensure_in_person()
     asked = serving.access.approvals.load(approval, tenant)
     # Whoever approves must be allowed to do it themselves.
-    identity.ensure(needed_for(asked.action), tenant)
+    identity.ensure(_NEEDED.get(asked.action, Permission.SETTINGS), tenant)
     return _decided(serving, identity, tenant, approval, data)
 
 

@@ -145,7 +145,7 @@ def cancel(job: JobId, /, *, common: Common = DEFAULT_COMMON) -> int:
     with session.opened(common) as application:
         found = application.jobs.load_job(job)
         if found.status.is_final:
-            raise errors.UsageError(
+            raise errors.Refused(
                 f"Job {found.id} has ended ({found.status.value}); there is nothing to cancel."
             )
         with acting.recorded(application, "job.cancel", tenant=found.tenant, target=found.id):
