@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from reentra.app import Application
     from reentra.catalog import CatalogState, SnapshotSummary
-    from reentra.compare import Comparison
+    from reentra.compare import Comparison, KeptComparisons
     from reentra.directory.objects import DirectoryObject, Relationship
     from reentra.directory.selection import Selection
     from reentra.directory.state import TenantState
@@ -325,10 +325,11 @@ def comparison(
     ids: tuple[str, ...] = (),
     *,
     is_all: bool = False,
+    kept: KeptComparisons | None = None,
 ) -> Comparison:
     """Compare what two texts name, seeing through new ids. It is read while it is iterated over.
 
-    The catalog is up to date with the tenant.
+    The catalog is up to date with the tenant. Of two snapshots the comparison may be ``kept``.
     """
     from reentra.compare import compare as compared
 
@@ -346,6 +347,14 @@ def comparison(
     chosen = _selection([first, second], kinds, ids)
     is_few = not chosen.is_everything and not chosen.kinds and len(chosen.refs) <= _FEW
     is_indexed = after != LIVE and not is_capture(first) and not is_capture(second)
+    mapping = {**known.objects, **known.apps}
+    key = None
+    if kept is not None and is_indexed and not is_all and not ids:
+        stamps = ((one.label, one.summary.stamp) for one in (first, second))  # type: ignore[attr-defined]
+        key = (tenant_id, *stamps, tuple(sorted(set(kinds))))
+        same = kept.find(key, mapping, first, second)
+        if same is not None:
+            return same
     if is_indexed and not is_few and not is_all:
         candidates = application.catalog.candidates(tenant_id, first.label, second.label)
     if chosen.is_everything:
@@ -356,12 +365,14 @@ def comparison(
         second,
         chosen,
         candidates=candidates,
-        identity={**known.objects, **known.apps},
+        identity=mapping,
         include_equal=is_all,
         unreadable=unreadable,
     )
     captures = {one.label for one in (first, second) if is_capture(one)}
     found.incomplete = tuple(part for part in found.incomplete if part.state not in captures)
+    if kept is not None and key is not None:
+        kept.keep(key, mapping, found)
     return found
 
 

@@ -142,6 +142,10 @@ def test_changes_come_in_pages_and_name_what_can_be_put_back(
     assert page["total"] == len(seen)
     nothing = reader.json("GET", f"{path}&after={after}&kind=device")
     assert (nothing["counts"], nothing["items"], nothing["refs"]) == ({}, [], [])
+    assert reader.json("GET", f"{path}&after={after}&refs=true") == found
+    assert reader.json("GET", f"{path}&after={before}")["items"] == []
+    other = api.as_role(Role.READER, "fabrikam")
+    assert other("GET", f"{path}&after={after}").status_code == 404
     deleted = reader.json("GET", f"{path}&after={after}&change=deleted")
     assert all(item["change"] == "deleted" for item in deleted["items"])
     sandbox.sandbox.tenant.update(changed, {"jobTitle": "Looked at"})

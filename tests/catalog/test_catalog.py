@@ -168,8 +168,14 @@ def check_that_comparing_by_candidates_equals_comparing_everything(
         before, after = (data.draw(st.sampled_from(list(history.models))) for _ in range(2))
         states = [history.catalog.state(TENANT, one) for one in (before, after)]
         candidates = history.catalog.candidates(TENANT, before, after)
-        narrow = compare(*states, candidates=candidates).to_json()
+        found = compare(*states, candidates=candidates)
+        narrow = found.to_json()
         assert narrow == compare(*states).to_json()
+        assert found.counts == compare(*states).counts
+        history.catalog.rebuild()
+        again = found.again(*(history.catalog.state(TENANT, one) for one in (before, after)))
+        one_by_one = [change for entry in again.ordered() for change in again.told([entry])]
+        assert [change.to_json() for change in one_by_one] == narrow
         assert narrow == compare(history.models[before], history.models[after]).to_json()
 
 

@@ -144,7 +144,9 @@ def list_changes(
     Selection.parse(kinds, [one for one in ids if "/" in one])
     offset, limit = paging.position_of(cursor, 0), paging.limited(limit)
     with serving.visiting() as application:
-        found = viewing.comparison(application, tenant, before, after, kinds, ids, is_all=all)
+        found = viewing.comparison(
+            application, tenant, before, after, kinds, ids, is_all=all, kept=serving.comparisons
+        )
         told = [
             entry
             for entry in found.ordered()

@@ -16,6 +16,7 @@ from reentra import errors
 from reentra.access import Access, Identity
 from reentra.api.documents import JobDocument
 from reentra.app import Application
+from reentra.compare import KeptComparisons
 from reentra.database import Job, JobStatus
 from reentra.restore.plan import RestorePlan
 from reentra.tasks import load_plan_and_digest
@@ -45,6 +46,7 @@ class Serving:
     _stored: tuple[float, int, int] | None = None
     _plan: tuple[RestorePlan, str] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    comparisons: KeptComparisons = field(default_factory=KeptComparisons)
     applying: threading.Lock = field(default_factory=threading.Lock)  # of two, one is the first
 
     @property

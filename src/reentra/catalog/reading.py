@@ -18,17 +18,20 @@ from reentra import clock as clocks
 from reentra import errors
 from reentra.catalog.searchtext import SEPARATOR, like_pattern, match_expression
 from reentra.catalog.statements import Row, run, run_in
-from reentra.snapshots.identifiers import decoded, encoded
+from reentra.snapshots.identifiers import decoded, encoded, encoded_each
 from reentra.snapshots.info import SnapshotInfo, SnapshotStatus
 
 _LAST_ORDINAL = 2**31 - 1
 ALIVE = "began <= ? AND (ended IS NULL OR ended > ?)"
-_SNAPSHOT = "SELECT ordinal, id, created_at, parent, status, info FROM snapshot"
+_SNAPSHOT = "SELECT ordinal, id, sha256, created_at, parent, status, info FROM snapshot"
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotSummary:
-    """One snapshot. ``info`` lacks the delta links, which are the backup's own business."""
+    """One snapshot. ``info`` lacks the delta links, which are the backup's own business.
+
+    ``stamp`` tells its manifest from every other, also from one that took its place.
+    """
 
     id: str
     created_at: dt.datetime
@@ -36,6 +39,7 @@ class SnapshotSummary:
     status: SnapshotStatus
     info: SnapshotInfo
     ordinal: int
+    stamp: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +290,12 @@ class TenantReader:
         found = run(self.connection, query, self.tenant_no, encoded(object_id)).scalar()
         return None if found is None else int(found)
 
+    def numbers(self, ids: Iterable[str]) -> list[int]:
+        """Return the numbers of those of the ids that are known."""
+        query = "SELECT no FROM identity WHERE tenant_no = ? AND id IN ({items})"
+        codes = encoded_each([*dict.fromkeys(ids)])
+        return [row[0] for row in run_in(self.connection, query, codes, self.tenant_no)]
+
     def ids(self, numbers: Iterable[int]) -> dict[int, str]:
         """Return number -> id."""
         query = "SELECT no, id FROM identity WHERE no IN ({items})"
@@ -506,4 +516,5 @@ def _summary(row: Row) -> SnapshotSummary:
         status=SnapshotStatus(row.status),
         info=SnapshotInfo.from_json(orjson.loads(row.info)),
         ordinal=row.ordinal,
+        stamp=row.sha256,
     )

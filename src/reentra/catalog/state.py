@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import orjson
@@ -178,16 +178,44 @@ class CatalogState:
         return self._links_at(relationship, target_ids, "t")
 
     def list_changed_ends(
-        self, relationship: str, other: TenantState
+        self,
+        relationship: str,
+        other: TenantState,
+        sources: Sequence[str],
+        vanished: Collection[str],
     ) -> list[tuple[str, str]] | None:
         """Return the ends of links that may differ from ``other``'s; ``None`` for a stranger."""
-        if not isinstance(other, CatalogState):
-            return None
-        own, its = (self._catalog, self._tenant_id), (other._catalog, other._tenant_id)  # noqa: SLF001
-        if own != its:
+        if not self._is_beside(other):
             return None
         with self._catalog.reading(self._tenant_id) as reader:
-            return differences.changed_ends(reader, self.label, other.label, relationship)
+            return differences.changed_ends(
+                reader, self.label, other.label, relationship, sources, vanished
+            )
+
+    def list_surely_changed(
+        self,
+        relationship: str,
+        source_kind: str,
+        after: TenantState,
+        *,
+        with_removed: bool,
+        with_added: bool,
+    ) -> dict[str, str]:
+        """Return sources whose links differ beyond doubt, with names; none from a stranger."""
+        if not self._is_beside(after):
+            return {}
+        with self._catalog.reading(self._tenant_id) as reader:
+            return differences.surely_changed(
+                reader, self.label, after.label, relationship, source_kind,
+                with_removed=with_removed, with_added=with_added,
+            )  # fmt: skip
+
+    def _is_beside(self, other: TenantState) -> bool:
+        """Tell whether another state is of the same tenant in the same catalog."""
+        if not isinstance(other, CatalogState):
+            return False
+        own, its = (self._catalog, self._tenant_id), (other._catalog, other._tenant_id)  # noqa: SLF001
+        return own == its
 
     def load_links(self, relationship: str, ends: Sequence[tuple[str, str]]) -> list[Relationship]:
         """Return the links that go from a source to a target of ``ends``."""

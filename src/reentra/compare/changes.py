@@ -48,11 +48,29 @@ class KnowsChangedLinks(Protocol):
     """A state that can tell which links may differ from those of another state of its sort."""
 
     def list_changed_ends(
-        self, relationship: str, other: TenantState
+        self,
+        relationship: str,
+        other: TenantState,
+        sources: Sequence[str],
+        vanished: Collection[str],
     ) -> list[tuple[str, str]] | None:
-        """Return (source id, target id) of those links; ``None`` when it cannot tell.
+        """Return (source id, target id) of those links of ``sources``; ``None`` if it cannot tell.
 
-        A link whose target is in one of the states only belongs to them.
+        A link whose target is among ``vanished`` belongs to them.
+        """
+
+    def list_surely_changed(
+        self,
+        relationship: str,
+        source_kind: str,
+        after: TenantState,
+        *,
+        with_removed: bool,
+        with_added: bool,
+    ) -> Mapping[str, str]:
+        """Return (id -> name) sources of which a link that counts came or went until ``after``.
+
+        Others may differ, too. Links that went or came are looked at where it is said.
         """
 
     def load_links(self, relationship: str, ends: Sequence[tuple[str, str]]) -> list[Relationship]:
@@ -148,7 +166,8 @@ class Told(NamedTuple):
 class Comparison:
     """The changes between two states: iterate over it, as often as needed.
 
-    Bodies are read while iterating, a few hundred objects at a time.
+    Bodies are read while iterating, a few hundred objects at a time. One is for one thread; for
+    another thread there is ``again``. ``size`` is how many objects and links it holds.
     """
 
     def __init__(
@@ -157,15 +176,23 @@ class Comparison:
         after: str,
         incomplete: tuple[Incomplete, ...],
         counts: dict[str, Counter[Change]],
+        size: int,
         ordered: Callable[[], list[Told]],
         produce: Callable[[Iterable[tuple[str, str]]], Iterator[ObjectChange]],
+        again: Callable[[TenantState, TenantState], Comparison],
     ) -> None:
         self.before = before
         self.after = after
         self.incomplete = incomplete
+        self.size = size
         self._counts = counts
         self._ordered = ordered
         self._produce = produce
+        self._again = again
+
+    def again(self, before: TenantState, after: TenantState) -> Comparison:
+        """Return the same comparison, which reads from these states: of the same snapshots."""
+        return self._again(before, after)
 
     def __iter__(self) -> Iterator[ObjectChange]:
         return self.told(self.ordered())

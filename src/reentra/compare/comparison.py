@@ -86,16 +86,32 @@ def compare(
         if _is_touched(selection, relationship) and is_known(relationship.name):
             links.scan(relationship)
     objects.load_names()
-    report = _Report(before, after, identities, objects.entries, include_equal)
-    counts = objects.counts()
-    return Comparison(
-        before.label,
-        after.label,
-        tuple(incomplete),
-        counts,
-        report.ordered,
-        lambda keys: report.produce(keys, counts),
-    )
+    entries, counted = objects.entries, objects.counts()
+    size = len(entries) + sum(len(entry.links) for entry in entries.values())
+    order: list[Told] = []
+
+    def read_from(before: TenantState, after: TenantState) -> Comparison:
+        through = links.through(before, after)
+        report = _Report(before, after, identities, dict(entries), through, include_equal)
+        counts = {kind: Counter(counter) for kind, counter in counted.items()}
+
+        def ordered() -> list[Told]:
+            if not order:
+                order[:] = report.ordered()
+            return [*order]
+
+        return Comparison(
+            before.label,
+            after.label,
+            tuple(incomplete),
+            counts,
+            size,
+            ordered,
+            lambda keys: report.produce(keys, counts),
+            read_from,
+        )
+
+    return read_from(before, after)
 
 
 def _is_touched(selection: Selection, row: RelationshipKind) -> bool:
@@ -111,12 +127,14 @@ class _Report:
         after: TenantState,
         identities: Identities,
         entries: dict[_Key, Entry],
+        links: LinkScan,
         include_equal: bool,
     ) -> None:
         self._before = before
         self._after = after
         self._identities = identities
         self._entries = entries
+        self._scan = links
         self._include_equal = include_equal
 
     def ordered(self) -> list[Told]:
@@ -134,12 +152,16 @@ class _Report:
         self, keys: Iterable[_Key], counts: dict[str, Counter[Change]]
     ) -> Iterator[ObjectChange]:
         """Yield those changes; an entry that turns out to be no change is uncounted."""
-        for piece in chunks(keys, LOADED_AT_ONCE):
+        known = (key for key in keys if key in self._entries)
+        for piece in chunks(known, LOADED_AT_ONCE):
             left = self._load(self._before, piece, is_after=False)
             right = self._load(self._after, piece, is_after=True)
-            names = self._target_names(piece)
+            later = self._scan.found_later(piece)
+            links = {key: [*self._entries[key].links, *later.get(key, ())] for key in piece}
+            names = self._target_names(links)
             for key in piece:
-                change = self._change(key, left.get(key), right.get(key), names)
+                told = tuple(self._links(links[key], names))
+                change = self._change(key, left.get(key), right.get(key), told)
                 if change is not None:
                     yield change
                 elif self._entries.pop(key, None) is not None:
@@ -153,7 +175,7 @@ class _Report:
         key: _Key,
         left: DirectoryObject | None,
         right: DirectoryObject | None,
-        names: Mapping[tuple[str, bool], _Key],
+        links: tuple[RelationshipChange, ...],
     ) -> ObjectChange | None:
         entry = self._entries[key]
         properties: tuple[PropertyChange, ...] = ()
@@ -161,7 +183,7 @@ class _Report:
         after_id = entry.after_id or (right.id if right else "")
         if entry.is_chosen and (self._include_equal or entry.change is Change.MODIFIED):
             properties = self._properties(key[0], left, right, before_id != after_id)
-        if entry.change is Change.MODIFIED and not properties and not entry.links:
+        if entry.change is Change.MODIFIED and not properties and not links:
             return None
         return ObjectChange(
             entry.change,
@@ -169,7 +191,7 @@ class _Report:
             before_id or after_id or key[1],
             self._name(key),
             properties,
-            tuple(self._links(entry, names)),
+            links,
             after_id if before_id and after_id and before_id != after_id else "",
         )
 
@@ -188,10 +210,10 @@ class _Report:
         return changes_between(*bodies, kind=kind, include_equal=self._include_equal)
 
     def _links(
-        self, entry: Entry, names: Mapping[tuple[str, bool], _Key]
+        self, links: Sequence[RelationshipChange], names: Mapping[tuple[str, bool], _Key]
     ) -> Iterator[RelationshipChange]:
         told = []
-        for link in entry.links:
+        for link in links:
             is_added = link.change is LinkChange.ADDED
             kind, name = names.get((link.target_id, is_added), ("", ""))
             told.append(replace(link, target_kind=link.target_kind or kind, target_name=name or ""))
@@ -223,14 +245,16 @@ class _Report:
                 found[keys[object_id]] = item
         return found
 
-    def _target_names(self, piece: Sequence[_Key]) -> dict[tuple[str, bool], _Key]:
+    def _target_names(
+        self, links: Mapping[_Key, Sequence[RelationshipChange]]
+    ) -> dict[tuple[str, bool], _Key]:
         """Return (target id, whether it was added) -> (kind, name), from the side that has it."""
         names: dict[tuple[str, bool], _Key] = {}
         for is_added in (False, True):
             targets = {
                 link.target_id
-                for key in piece
-                for link in self._entries[key].links
+                for of_one in links.values()
+                for link in of_one
                 if (link.change is LinkChange.ADDED) is is_added
             }
             order = (self._after, self._before) if is_added else (self._before, self._after)

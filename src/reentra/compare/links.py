@@ -7,8 +7,9 @@ not exist. Source: learn.microsoft.com/graph/delta-query-groups.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from reentra.compare.changes import (
     Candidates,
@@ -20,11 +21,12 @@ from reentra.compare.changes import (
 from reentra.compare.identity import Identities
 from reentra.compare.objects import LOADED_AT_ONCE, Entry, ObjectScan, chunks
 from reentra.directory.objects import Relationship
-from reentra.directory.relationships import RelationshipKind
+from reentra.directory.relationships import RELATIONSHIPS, RelationshipKind
 from reentra.directory.selection import Selection
 from reentra.directory.state import Coverage, TenantState
 
 _Links = dict[tuple[str, str], Relationship]  # (target's key, qualifier) -> link
+_Changes = list[RelationshipChange]
 _MASK = (1 << 64) - 1
 
 
@@ -40,7 +42,11 @@ class _Side:
 
 
 class LinkScan:
-    """Finds changed links relationship by relationship and puts them into the scan's entries."""
+    """Finds changed links relationship by relationship and puts them into the scan's entries.
+
+    Where a state knows at once that the links of an object differ, they are left for later: of
+    thousands of such objects a page tells fifty.
+    """
 
     def __init__(
         self,
@@ -61,20 +67,74 @@ class LinkScan:
         self._objects = objects
         self._include_equal = include_equal
         self._chosen = {(ref.kind, identities.known(ref.id)) for ref in selection.refs}
+        self._promised: dict[str, set[str]] = {}  # relationship -> sources
 
     def scan(self, row: RelationshipKind) -> None:
         """Find the changes of one relationship."""
-        ends = self._changed_ends(row)
-        for sources in chunks(self._sources(row), LOADED_AT_ONCE):
-            wanted = [
-                source
-                for source in sources
-                if (row.source_kind, source) not in self._objects.unknown
-                and (self._include_equal or not self._is_deleted(row.source_kind, source))
-            ]
-            left = self._load(self._before, row, wanted, ends)
-            right = self._load(self._after, row, wanted, ends)
-            self._compare(row, left, right)
+        surely = self._surely_changed(row)
+        self._promise(row, surely)
+        for sources in chunks(
+            (source for source in self._sources(row) if source not in surely), LOADED_AT_ONCE
+        ):
+            wanted = [source for source in sources if self._is_told(row.source_kind, source)]
+            self._put(row, self._find(row, wanted))
+
+    def found_later(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], _Changes]:
+        """Return the changed links of those objects of which the scan only said that there are."""
+        found: dict[tuple[str, str], _Changes] = {}
+        for name, sources in self._promised.items():
+            row = RELATIONSHIPS[name]
+            wanted = [key[1] for key in keys if key[0] == row.source_kind and key[1] in sources]
+            for source, changes in self._find(row, wanted).items():
+                found.setdefault((row.source_kind, source), []).extend(changes)
+        return found
+
+    def through(self, before: TenantState, after: TenantState) -> LinkScan:
+        """Return the same scan with other states of the same snapshots to read from."""
+        other = copy.copy(self)
+        other._before = replace(self._before, state=before)  # noqa: SLF001  its own kind
+        other._after = replace(self._after, state=after)  # noqa: SLF001
+        return other
+
+    def _is_told(self, kind: str, source: str) -> bool:
+        if (kind, source) in self._objects.unknown:
+            return False
+        return self._include_equal or not self._is_deleted(kind, source)
+
+    def _surely_changed(self, row: RelationshipKind) -> Mapping[str, str]:
+        """Return the sources of which it is enough to know, for now, that their links differ."""
+        before, after = self._before.state, self._after.state
+        if (
+            self._candidates is None
+            or not self._identities.is_empty
+            or not self._selection.takes_whole(row.source_kind)
+            or not self._candidates.sources.get(row.name)
+            or not isinstance(before, KnowsChangedLinks)
+        ):
+            return {}
+        return before.list_surely_changed(
+            row.name,
+            row.source_kind,
+            after,
+            with_removed=self._after.is_whole(row.name),
+            with_added=self._before.is_whole(row.name),
+        )
+
+    def _promise(self, row: RelationshipKind, sources: Mapping[str, str]) -> None:
+        promised = self._promised.setdefault(row.name, set())
+        for source, name in sources.items():
+            key = (row.source_kind, source)
+            if self._is_told(*key):
+                if key not in self._objects.entries:
+                    self._objects.entries[key] = Entry(Change.MODIFIED, name=name)
+                promised.add(source)
+
+    def _find(self, row: RelationshipKind, wanted: list[str]) -> dict[str, _Changes]:
+        """Return the changes of links at sources that have any."""
+        ends = self._changed_ends(row, wanted)
+        left = self._load(self._before, row, wanted, ends)
+        right = self._load(self._after, row, wanted, ends)
+        return self._compare(row, left, right)
 
     def _is_deleted(self, kind: str, source: str) -> bool:
         entry = self._objects.entries.get((kind, source))
@@ -138,19 +198,20 @@ class LinkScan:
 
     # What differs at a source
 
-    def _changed_ends(self, row: RelationshipKind) -> dict[str, list[str]] | None:
+    def _changed_ends(
+        self, row: RelationshipKind, sources: list[str]
+    ) -> dict[str, list[str]] | None:
         """Return the targets of links that may differ, by source, where both states know them.
 
         A renamed object may stand at an end that did not change, so then whole sources are loaded.
         """
         before, after = self._before.state, self._after.state
-        if self._candidates is None or not self._identities.is_empty:
+        if self._candidates is None or not self._identities.is_empty or not sources:
             return None
         if not (isinstance(before, KnowsChangedLinks) and isinstance(after, KnowsChangedLinks)):
             return None
-        if not self._candidates.sources.get(row.name):
-            return None
-        found = before.list_changed_ends(row.name, after)
+        vanished = self._objects.only_before | self._objects.only_after
+        found = before.list_changed_ends(row.name, after, sources, vanished)
         if found is None:
             return None
         ends: dict[str, list[str]] = {}
@@ -184,7 +245,7 @@ class LinkScan:
 
     def _compare(
         self, row: RelationshipKind, left: dict[str, _Links], right: dict[str, _Links]
-    ) -> None:
+    ) -> dict[str, _Changes]:
         nothing: _Links = {}
         differing: set[str] = set()
         common: set[str] = set()
@@ -206,14 +267,14 @@ class LinkScan:
         missing_before |= common & self._before.absent
         missing_after = self._absent(self._after, row, unsure, target_kinds)
         missing_after |= common & self._after.absent
-        changes: dict[str, list[RelationshipChange]] = {}
+        changes: dict[str, _Changes] = {}
         for source in left.keys() | right.keys():
             old = _counting(left.get(source, nothing), missing_before)
             new = _counting(right.get(source, nothing), missing_after)
             found = list(self._changes(row, old, new))
             if found:
                 changes[source] = found
-        self._put(row, changes)
+        return changes
 
     def _changes(
         self, row: RelationshipKind, old: _Links, new: _Links
