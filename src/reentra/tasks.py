@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from reentra.restore.safety import Safeguards
 
 PLANS = "plans"  # collection of restore plans in the repository, by plan id
+PRUNE_LOCK_SECONDS = 60.0  # how long to wait for whoever else works on the repository
 
 
 @dataclass(slots=True)
@@ -172,6 +173,54 @@ def _relearnt(application: Application, job_id: str) -> IdentityMap | None:
 def rebuild(run: Run) -> TaskResult:
     """Make the catalog anew from the repository alone."""
     report = run.context.application.catalog.rebuild(listening(run))
+    return TaskResult(TaskStatus.SUCCEEDED, report.to_json())
+
+
+def forget(run: Run) -> TaskResult:
+    """Forget the snapshots that were named, or those that the tenant's policy does not keep."""
+    from reentra import retaining
+    from reentra.repository import load_policy
+
+    application = run.context.application
+    listener = listening(run)
+    tenant_id = application.connections.find(run.tenant).tenant_id
+    application.catalog.sync(tenant_id, listener)
+    chosen = [str(one) for one in run.parameters.get("snapshots", ())]
+    if run.parameters.get("apply_policy"):
+        preview = retaining.preview_retention(
+            application.repository,
+            application.catalog,
+            tenant_id,
+            load_policy(application.repository, tenant_id),
+            application.clock.now(),
+        )
+        chosen += preview.forgotten
+    retaining.forget(application.repository, tenant_id, chosen)
+    application.catalog.sync(tenant_id, listener)
+    kept = application.repository.list_snapshot_ids(tenant_id)
+    return TaskResult(TaskStatus.SUCCEEDED, {"forgotten": sorted(set(chosen)), "kept": len(kept)})
+
+
+def prune(run: Run) -> TaskResult:
+    """Give back the space of what was forgotten, and prove before that nothing kept is touched."""
+    from reentra import repository as repositories
+    from reentra.snapshots import SnapshotMerger
+
+    application = run.context.application
+    listener = listening(run)
+
+    def sync() -> None:
+        for tenant_id in application.repository.list_tenants():
+            application.catalog.sync(tenant_id, listener)
+
+    report = repositories.prune(
+        application.repository,
+        SnapshotMerger(application.repository),
+        clock=application.clock,
+        on_committed=sync,
+        listener=listener,
+        wait_seconds=PRUNE_LOCK_SECONDS,
+    )
     return TaskResult(TaskStatus.SUCCEEDED, report.to_json())
 
 
@@ -633,6 +682,8 @@ TASKS: tuple[Task[TaskContext], ...] = (
     Task("backup", backup),
     Task("check", check),
     Task("rebuild", rebuild),
+    Task("forget", forget),
+    Task("prune", prune),
     Task("download", download),
     Task("plan", plan),
     Task("restore", restore, continues_by_itself=True),

@@ -11,10 +11,10 @@ from reentra.access import Access, Actor, ApprovalRules, Role, Via
 
 from .conftest import ADMIN, person
 
-STRICT = ApprovalRules(restore_steps=10, disconnect=True)
+STRICT = ApprovalRules(restore_steps=10, disconnect=True, retention=True)
 NONE = ApprovalRules()
 RULES = st.builds(
-    ApprovalRules, st.one_of(st.none(), st.integers(0, 3)), st.booleans()
+    ApprovalRules, st.one_of(st.none(), st.integers(0, 3)), st.booleans(), st.booleans()
 )  # fmt: skip
 
 
@@ -22,7 +22,8 @@ def needs_one(rules: ApprovalRules) -> set[object]:
     """Return the acts, of a few, that need a second person by the rules."""
     most = rules.restore_steps
     restores = {steps for steps in range(6) if most is not None and steps > most}
-    return restores | ({"disconnect"} if rules.disconnect else set())
+    others = {"disconnect": rules.disconnect, "retention": rules.retention}
+    return restores | {name for name, is_needed in others.items() if is_needed}
 
 
 @given(RULES, RULES)
@@ -40,21 +41,24 @@ def actors(access: Access) -> tuple[Actor, Actor]:
 def test_one_person_alone_tightens_and_does_not_loosen(access: Access) -> None:
     anna, _ = actors(access)
     access.change_rules(anna, STRICT)
-    for fewer in (NONE, ApprovalRules(11, True), ApprovalRules(10), ApprovalRules(0)):
+    for fewer in (
+        NONE, ApprovalRules(11, True, True), ApprovalRules(10, False, True),
+        ApprovalRules(0, True), ApprovalRules(0),
+    ):  # fmt: skip
         with pytest.raises(errors.ApprovalNeeded):
             access.change_rules(anna, fewer)
         with pytest.raises(errors.ApprovalNeeded):  # trying again is no second person either
             access.change_rules(anna, fewer)
     assert access.load_rules() == STRICT
-    access.change_rules(anna, ApprovalRules(5, True))
-    assert access.load_rules() == ApprovalRules(5, True)
+    access.change_rules(anna, ApprovalRules(5, True, True))
+    assert access.load_rules() == ApprovalRules(5, True, True)
 
 
 def test_a_second_person_lets_exactly_that_change_pass_once(access: Access) -> None:
     anna, bob = actors(access)
     access.change_rules(anna, STRICT)
     with pytest.raises(errors.ApprovalNeeded):
-        access.change_rules(anna, ApprovalRules(20, True))
+        access.change_rules(anna, ApprovalRules(20, True, True))
     (asked,) = access.approvals.list_approvals("")
     assert "10 steps" in asked.subject
     assert "20 steps" in asked.subject
@@ -63,10 +67,10 @@ def test_a_second_person_lets_exactly_that_change_pass_once(access: Access) -> N
     access.approvals.decide(bob, asked.id, "", is_granted=True)
     with pytest.raises(errors.ApprovalNeeded):
         access.change_rules(anna, NONE)
-    access.change_rules(anna, ApprovalRules(20, True))
+    access.change_rules(anna, ApprovalRules(20, True, True))
     access.change_rules(anna, STRICT)
     with pytest.raises(errors.ApprovalNeeded):
-        access.change_rules(anna, ApprovalRules(20, True))
+        access.change_rules(anna, ApprovalRules(20, True, True))
 
 
 def test_an_approved_change_is_void_when_the_rules_are_others_by_then(access: Access) -> None:

@@ -147,6 +147,19 @@ COMMANDS: dict[str, Same | Why] = {
     ),
     "jobs undo": Same(RESTORER, (f"POST {T}/jobs/{{job}}/undo", APPLY), UNDO_AND_RESTORE,
                       {"plan": "--plan is a file", **BY_JOB}),
+    "retention": Same(
+        READER,
+        (f"GET {T}/retention", f"GET {T}/retention/preview", f"PUT {T}/retention"),
+        {"--preview": Why("a route of its own")},
+    ),
+    "forget": Same(
+        ADMINISTRATOR, (f"POST {T}/forget",),
+        {"--preview": Why("GET .../retention says what a policy lets go"), "--yes": ASKED},
+    ),
+    "prune": Same(
+        ADMINISTRATOR, ("GET /prune", "POST /prune"),
+        {"--preview": Why("GET looks, POST does")},
+    ),
     "check": Same(ADMINISTRATOR, ("POST /check",)),
     "rebuild": Same(ADMINISTRATOR, ("POST /rebuild",)),
     "people add": Same(ADMINISTRATOR, ("POST /people",), {"NAME": ("name",)}),
@@ -211,7 +224,8 @@ COMMANDS: dict[str, Same | Why] = {
     ),
     "approvals": Same(
         ADMINISTRATOR, ("GET /settings", "PUT /settings"),
-        {"--restores": ("approve_restores_over_steps",), "--disconnect": ("approve_disconnect",)},
+        {"--restores": ("approve_restores_over_steps",), "--disconnect": ("approve_disconnect",),
+         "--retention": ("approve_retention",)},
     ),
     "serve": Why("it is what serves"),
     "sandbox serve": Why("a way to try it out, on the machine of who tries"),

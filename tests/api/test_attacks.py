@@ -185,9 +185,16 @@ def test_one_administrator_does_not_switch_approvals_off(api: Api) -> None:
     first = api.admin
     api.person("another-admin", Role.ADMINISTRATOR)
     second = api.signed_in("another-admin")
-    strict = {"approve_restores_over_steps": 3, "approve_disconnect": True}
+    strict = {
+        "approve_restores_over_steps": 3,
+        "approve_disconnect": True,
+        "approve_retention": True,
+    }
     first.json("PUT", "/settings", strict)
-    for fewer in ({}, {**strict, "approve_disconnect": False}, {"approve_disconnect": True}):
+    for fewer in (
+        {}, {**strict, "approve_disconnect": False}, {**strict, "approve_retention": False},
+        {"approve_disconnect": True},
+    ):  # fmt: skip
         refused = first("PUT", "/settings", fewer)
         assert (refused.status_code, refused.json()["code"]) == (409, "approval_needed")
         assert first.json("GET", "/settings") == strict

@@ -76,7 +76,7 @@ def test_forgetting_and_pruning_change_nothing_that_is_kept(
 
 
 @pytest.mark.slow
-@settings(DEEP, max_examples=60)
+@settings(DEEP, max_examples=25)
 @given(histories(), st.data())
 def test_forgetting_and_pruning_change_nothing_that_is_kept_deep(
     steps: Steps, data: st.DataObject

@@ -341,7 +341,7 @@ prune(repository, SnapshotMerger(repository))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("write", [3, 6, 9, 12, 15])
+@pytest.mark.parametrize("write", [3, 6, 9, 11, 13])
 def test_a_real_process_killed_while_it_prunes_leaves_all_that_is_kept(
     write: int, tmp_path: Path
 ) -> None:

@@ -28,6 +28,7 @@ class Permission(enum.StrEnum):
     RESTORE = "restore"  # plan, apply, stop and take up, approve for others
     SCHEDULE = "schedule"
     CONFIGURE = "configure"  # what is kept of a tenant, such as its break-glass accounts
+    RETENTION = "retention"  # what is kept, and what is forgotten
     DISCONNECT = "disconnect"
     CONNECT = "connect"
     MAINTAIN = "maintain"  # check the repository, make the catalog anew
@@ -45,6 +46,7 @@ LOWEST_ROLE: Mapping[Permission, Role] = {
     Permission.RESTORE: Role.RESTORER,
     Permission.SCHEDULE: Role.ADMINISTRATOR,
     Permission.CONFIGURE: Role.ADMINISTRATOR,
+    Permission.RETENTION: Role.ADMINISTRATOR,
     Permission.DISCONNECT: Role.ADMINISTRATOR,
     Permission.CONNECT: Role.ADMINISTRATOR,
     Permission.MAINTAIN: Role.ADMINISTRATOR,

@@ -17,22 +17,32 @@ class ApprovalRules:
     """What needs a second person.
 
     ``restore_steps``: restores of more steps than that; none at all where it is ``None``.
+    ``retention``: to forget snapshots by name, and a policy that keeps less.
     """
 
     restore_steps: int | None = None
     disconnect: bool = False
+    retention: bool = False
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ApprovalRules:
         steps = value.get("restore_steps")
-        return cls(None if steps is None else int(steps), bool(value.get("disconnect")))
+        return cls(
+            None if steps is None else int(steps),
+            bool(value.get("disconnect")),
+            bool(value.get("retention")),
+        )
 
     def to_json(self) -> dict[str, Any]:
-        return {"restore_steps": self.restore_steps, "disconnect": self.disconnect}
+        return {
+            "restore_steps": self.restore_steps,
+            "disconnect": self.disconnect,
+            "retention": self.retention,
+        }
 
     def is_loosened_by(self, other: ApprovalRules) -> bool:
         """Tell whether something that needs a second person now would need none by ``other``."""
-        if self.disconnect and not other.disconnect:
+        if (self.disconnect and not other.disconnect) or (self.retention and not other.retention):
             return True
         if self.restore_steps is None:
             return False
@@ -50,4 +60,5 @@ class ApprovalRules:
             "no restore" if self.restore_steps is None
             else f"restores of more than {self.restore_steps} steps"
         )  # fmt: skip
-        return f"{restores}, {'disconnecting' if self.disconnect else 'not disconnecting'}"
+        disconnecting = "disconnecting" if self.disconnect else "not disconnecting"
+        return f"{restores}, {disconnecting}, {'' if self.retention else 'not '}forgetting"

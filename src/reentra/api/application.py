@@ -22,6 +22,7 @@ from reentra.api import (
     people,
     problems,
     restores,
+    retention,
     session,
     snapshots,
     tenants,
@@ -43,6 +44,7 @@ ROUTES = (
     *jobs.ROUTES,
     *downloads.ROUTES,
     *people.ROUTES,
+    *retention.ROUTES,
 )
 ANSWERS: Mapping[Any, Any] = {
     errors.Error: problems.of_error,

@@ -182,6 +182,7 @@ class SettingsDocument(TypedDict):
 
     approve_restores_over_steps: int | None
     approve_disconnect: bool
+    approve_retention: bool
 
 
 class RuleDocument(TypedDict):
@@ -255,6 +256,57 @@ class NewTenantDocument(TenantDocument):
     """A tenant that was connected; ``None``: its token does not tell what is granted."""
 
     granted_permissions: list[str] | None
+
+
+class PolicyDocument(TypedDict):
+    """How many snapshots of each period are kept; 0 says nothing."""
+
+    last: int
+    hourly: int
+    daily: int
+    weekly: int
+    monthly: int
+    yearly: int
+    within_days: int
+    captures_within_days: int
+    zone: str
+
+
+class RetainedDocument(TypedDict):
+    """A snapshot or capture, whether a policy keeps it, and why."""
+
+    id: str
+    taken_at: str
+    complete: bool
+    capture: bool
+    kept: bool
+    reasons: list[str]
+
+
+class RetentionDocument(TypedDict):
+    """A policy and what it makes of every snapshot and capture, newest first."""
+
+    policy: PolicyDocument
+    items: list[RetainedDocument]
+    forgets: int
+
+
+class MergeDocument(TypedDict):
+    """A kept snapshot that takes over what it needs of forgotten ones."""
+
+    tenant_id: str
+    snapshot: str
+    absorbs: list[str]
+    bytes: int
+
+
+class PrunePlanDocument(TypedDict):
+    """What a prune would do now; what merging gives back is known when it is done."""
+
+    merges: list[MergeDocument]
+    forgotten: list[str]
+    segments: int
+    bytes_unneeded: int
 
 
 class DisconnectedDocument(TypedDict):

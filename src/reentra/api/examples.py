@@ -8,7 +8,7 @@ import msgspec
 
 from reentra.access import Role
 from reentra.api import documents as docs
-from reentra.api import downloads, jobs, oidc, people, restores, session, tenants
+from reentra.api import downloads, jobs, oidc, people, restores, retention, session, tenants
 from reentra.compare import Change, LinkChange
 from reentra.database import StepStatus
 from reentra.directory.state import CoverageStatus
@@ -79,6 +79,31 @@ TENANT: docs.TenantDocument = {
     "graph_endpoint": "",
     "authority": "",
     "break_glass": ["emergency@contoso.com"],
+}
+POLICY: docs.PolicyDocument = {
+    "last": 0,
+    "hourly": 24,
+    "daily": 30,
+    "weekly": 0,
+    "monthly": 12,
+    "yearly": 0,
+    "within_days": 0,
+    "captures_within_days": 90,
+    "zone": "Europe/Berlin",
+}
+RETAINED: docs.RetainedDocument = {
+    "id": _SNAPSHOT,
+    "taken_at": _NOON,
+    "complete": True,
+    "capture": False,
+    "kept": True,
+    "reasons": ["newest snapshot", "daily 1 of 30 (2026-11-23)"],
+}
+MERGE: docs.MergeDocument = {
+    "tenant_id": _GUID,
+    "snapshot": _SNAPSHOT,
+    "absorbs": [_BEFORE],
+    "bytes": 812345,
 }
 SCHEDULE: docs.ScheduleDocument = {
     "tenant": "contoso",
@@ -353,7 +378,11 @@ _ANSWERS: dict[type, Any] = {
     docs.VerificationDocument: {
         "records": 1204, "head": _DIGEST, "whole": True, "problems": [],
     },
-    docs.SettingsDocument: {"approve_restores_over_steps": 500, "approve_disconnect": True},
+    docs.SettingsDocument: {
+        "approve_restores_over_steps": 500,
+        "approve_disconnect": True,
+        "approve_retention": True,
+    },
     docs.RuleDocument: PROVIDER["rules"][0],
     docs.ProviderDocument: PROVIDER,
     docs.ProviderSettingsDocument: {
@@ -361,6 +390,16 @@ _ANSWERS: dict[type, Any] = {
     },
     docs.TenantDocument: TENANT,
     docs.ScheduleDocument: SCHEDULE,
+    docs.PolicyDocument: POLICY,
+    docs.RetainedDocument: RETAINED,
+    docs.RetentionDocument: {"policy": POLICY, "items": [RETAINED], "forgets": 0},
+    docs.MergeDocument: MERGE,
+    docs.PrunePlanDocument: {
+        "merges": [MERGE],
+        "forgotten": [_BEFORE],
+        "segments": 3,
+        "bytes_unneeded": 40960,
+    },
     docs.ListedTenantDocument: {**TENANT, "schedule": SCHEDULE},
     docs.TenantsDocument: {"items": [{**TENANT, "schedule": SCHEDULE}]},
     docs.NewTenantDocument: {**TENANT, "granted_permissions": ["Directory.Read.All"]},
@@ -480,6 +519,8 @@ _BODIES: tuple[msgspec.Struct, ...] = (
     tenants.Safeguarded(["emergency@contoso.com"]),
     tenants.NewSchedule("daily 02:30", "Europe/Berlin"),
     tenants.NewBackup(),
+    retention.NewRetention(**POLICY),
+    retention.Forgetting([_BEFORE]),
     restores.NewPlan("latest", ids=[f"group/{_GROUP}"]),
     restores.Apply("Fjord-Lantern-42"),
     restores.Decision(granted=True),
@@ -491,7 +532,7 @@ _BODIES: tuple[msgspec.Struct, ...] = (
     people.NewRole("operator", "contoso"),
     people.Standing(disabled=True),
     people.NewToken("nightly report", "reader", "contoso"),
-    people.Settings(500, approve_disconnect=True),
+    people.Settings(500, approve_disconnect=True, approve_retention=True),
 )
 
 EXAMPLES: dict[str, Any] = {

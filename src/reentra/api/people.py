@@ -71,6 +71,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
 
     approve_restores_over_steps: int | None = None
     approve_disconnect: bool = False
+    approve_retention: bool = False
 
 
 @route("GET", "/people", Permission.PEOPLE, tags=("people",), summary="Who may sign in")
@@ -189,6 +190,7 @@ def show_settings(serving: Served) -> SettingsDocument:
     return {
         "approve_restores_over_steps": rules.restore_steps,
         "approve_disconnect": rules.disconnect,
+        "approve_retention": rules.retention,
     }
 
 
@@ -206,7 +208,9 @@ def set_settings(data: JSONBody[Settings], serving: Served, identity: SignedIn) 
     most = data.approve_restores_over_steps
     if most is not None and most < 0:
         raise errors.UsageError("A number of steps cannot be below nothing.")
-    serving.access.change_rules(identity.actor, ApprovalRules(most, data.approve_disconnect))
+    serving.access.change_rules(
+        identity.actor, ApprovalRules(most, data.approve_disconnect, data.approve_retention)
+    )
     return show_settings.fn(serving)  # type: ignore[no-any-return]
 
 

@@ -42,7 +42,12 @@ _TAGS = ("restore",)
 _OF = "/tenants/{tenant:str}"
 RESTORE = "restore"
 DISCONNECT = "tenant.disconnect"
-_NEEDED = {RESTORE: Permission.RESTORE, DISCONNECT: Permission.DISCONNECT}
+RETENTION = "retention"
+_NEEDED = {
+    RESTORE: Permission.RESTORE,
+    DISCONNECT: Permission.DISCONNECT,
+    RETENTION: Permission.RETENTION,
+}
 
 
 class NewPlan(msgspec.Struct, forbid_unknown_fields=True):

@@ -151,7 +151,8 @@ def disconnect(tenant: FromPath[str], serving: Served, identity: SignedIn) -> Di
     Its snapshots stay.
     """
     serving.application.connections.find(tenant)
-    serving.ensure_approved(identity, DISCONNECT, tenant, tenant)
+    is_needed = serving.access.load_rules().disconnect
+    serving.ensure_approved(identity, DISCONNECT, tenant, tenant, is_needed=is_needed)
     # First: should the rest fail, nobody is left with a role for a name that is free.
     serving.access.forget_tenant(identity.actor, tenant)
     serving.application.connections.remove(tenant)

@@ -24,6 +24,10 @@ def approvals(
     disconnect: Annotated[
         bool | None, Parameter(help="Whether disconnecting a tenant needs one.")
     ] = None,
+    retention: Annotated[
+        bool | None,
+        Parameter(help="Whether forgetting snapshots, and a policy that keeps less, need one."),
+    ] = None,
     common: Common = DEFAULT_COMMON,
 ) -> int:
     """Show or set what needs a second person's word, on the pages and over the API.
@@ -41,6 +45,8 @@ def approvals(
             rules = dataclasses.replace(rules, restore_steps=_steps(restores))
         if disconnect is not None:
             rules = dataclasses.replace(rules, disconnect=disconnect)
+        if retention is not None:
+            rules = dataclasses.replace(rules, retention=retention)
         if rules != known:
             application.access.change_rules(acting.actor(), rules)
     screen.say(f"A second person is needed for: [bold]{rules.described()}[/]")
@@ -48,6 +54,7 @@ def approvals(
         {
             "approve_restores_over_steps": rules.restore_steps,
             "approve_disconnect": rules.disconnect,
+            "approve_retention": rules.retention,
         }
     )
     return 0

@@ -31,6 +31,17 @@ def show(screen: Screen, job_id: str, task: str, result: TaskResult) -> None:
                 f"{plural(summary['objects'], 'object version')}, "
                 f"{plural(summary['links'], 'link version')}"
             )
+        case "forget":
+            screen.say(
+                f"[green]✓[/] {plural(len(summary['forgotten']), 'snapshot')} forgotten, "
+                f"{summary['kept']} kept. `reentra prune` gives their space back."
+            )
+        case "prune":
+            screen.say(
+                f"[green]✓[/] {_size(max(0, summary['bytes_freed']))} given back: "
+                f"{plural(summary['merged'], 'snapshot')} merged, "
+                f"{plural(summary['segments_deleted'], 'segment')} deleted"
+            )
         case "download":
             screen.say(
                 f"[green]✓[/] {plural(summary['objects'], 'object')} from snapshot "

@@ -56,6 +56,15 @@ def marked(name: str) -> tuple[str, str]:
     return tenant_id, snapshot_id
 
 
+def newest_refused(snapshot_id: str) -> errors.Refused:
+    """Return why the newest snapshot of a tenant is not forgotten."""
+    return errors.Refused(
+        f"The snapshot {snapshot_id} is the newest of the tenant and is not forgotten:"
+        " the next backup builds on it.",
+        hint="Make a backup first; then it can be forgotten.",
+    )
+
+
 def joined(kept: Manifest, absorbed: Sequence[Manifest]) -> Manifest:
     """Return a manifest that stands where the first of ``absorbed``, its ancestors, stood.
 

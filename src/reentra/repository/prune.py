@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from reentra import clock as clocks
 from reentra import errors, progress
@@ -85,7 +85,7 @@ class PrunePlan:
     def bytes_unneeded(self) -> int:
         return sum(stored.size_bytes for stored in self.segments)
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, Any]:
         return {
             "merges": [merge.to_json() for merge in self.merges],
             "forgotten": list(self.forgotten),

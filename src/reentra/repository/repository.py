@@ -463,11 +463,7 @@ class Repository:
                 raise _no_snapshot(tenant_id, one)
         is_capture = tenant_id.startswith(RESTORE_PREFIX)
         if present and present[-1] in snapshot_ids and not is_capture:
-            raise errors.Refused(
-                f"The snapshot {present[-1]} is the newest of the tenant and is not forgotten:"
-                " the next backup builds on it.",
-                hint="Make a backup first; then it can be forgotten.",
-            )
+            raise forgetting.newest_refused(present[-1])
         for one in snapshot_ids:
             if one not in forgotten:
                 lock.ensure_held()

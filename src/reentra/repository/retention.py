@@ -97,6 +97,18 @@ class RetentionPolicy:
         """Tell whether no rule is about snapshots; then none is forgotten."""
         return not any(value for name, value in self.numbers().items() if "captures" not in name)
 
+    def described(self) -> str:
+        """Return the rules in words."""
+        if self.is_empty:
+            return "everything"
+        words = {
+            "last": "the last {}", "hourly": "{} hourly", "daily": "{} daily",
+            "weekly": "{} weekly", "monthly": "{} monthly", "yearly": "{} yearly",
+            "within_days": "all of {} days", "captures_within_days": "captures of {} days",
+        }  # fmt: skip
+        told = [words[name].format(value) for name, value in self.numbers().items() if value]
+        return f"{', '.join(told)} ({self.zone})"
+
     def is_looser_than(self, other: RetentionPolicy) -> bool:
         """Tell whether it may forget something that ``other`` keeps."""
         if self.is_empty:

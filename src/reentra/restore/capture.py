@@ -159,8 +159,10 @@ def load_capture(repository: Repository, tenant_id: str, capture: str) -> Replay
         return ReplayedSnapshot(repository, repository.captures_of(tenant_id), capture)
     except errors.NotFound as error:
         raise errors.NotFound(
-            f"The repository holds no capture {capture}.",
-            hint="`reentra snapshots NAME --captures` lists them.",
+            f"The repository holds no capture {capture}: the restore wrote nothing, or what it kept"
+            " before was forgotten.",
+            hint="Without it nobody knows what was there before. A snapshot of that time may:"
+            " `reentra snapshots NAME` lists them, and `--captures` the captures.",
         ) from error
 
 

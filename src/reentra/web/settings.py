@@ -43,6 +43,7 @@ def set_approvals(visit: Visiting) -> Response[Any]:
         data = people.Settings(
             approve_restores_over_steps=most,
             approve_disconnect=visit.value("disconnect") == "true",
+            approve_retention=visit.value("retention") == "true",
         )
         visit.ask(people.set_settings, data=data)
     except errors.Error as failure:
