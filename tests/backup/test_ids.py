@@ -28,6 +28,14 @@ def test_it_behaves_like_a_set_of_texts(added: list[str], removed: list[str]) ->
     assert all((one in ids) == (one in model) for one in [*added, *removed])
 
 
+@given(st.lists(IDS), st.lists(IDS))
+def test_many_at_once_are_added_as_one_by_one(first: list[str], second: list[str]) -> None:
+    ids = IdSet(first)
+    ids.update(second)
+    assert set(ids) == {*first, *second}
+    assert len(ids) == len({*first, *second})
+
+
 @given(st.lists(IDS), st.lists(IDS), st.integers(0, 2000))
 def test_what_another_set_lacks_is_told(mine: list[str], theirs: list[str], more: int) -> None:
     others = [str(uuid.UUID(int=number)) for number in range(more)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from reentra.snapshots import identifiers
 
@@ -61,6 +61,12 @@ class IdSet:
     def add(self, object_id: str) -> None:
         """Add an id."""
         self._recent.add(object_id)
+        if len(self._recent) >= _MOST_RECENT:
+            self._settle()
+
+    def update(self, object_ids: Collection[str]) -> None:
+        """Add ids."""
+        self._recent.update(object_ids)
         if len(self._recent) >= _MOST_RECENT:
             self._settle()
 

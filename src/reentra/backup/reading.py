@@ -59,13 +59,16 @@ def list_kind(
 
 def list_expanded(
     lists: ReadAhead, row: ObjectKind, relationship: RelationshipKind
-) -> Iterator[tuple[str, list[Relationship], bool]]:
-    """Fetch a relationship by ``$expand``: source id, links, and whether they may be cut off.
+) -> Iterator[tuple[list[str], dict[str, list[Relationship]]]]:
+    """Fetch a relationship by ``$expand``: the sources of each page, and links by source.
 
+    Sources without links have none there. A source with ``EXPANDED_TARGETS`` links may have more.
     A manager-like single object is not expected here. Raises: ``errors.InvalidRequest`` where the
     server does not support the expansion.
     """
     for page in lists.pages(row.list_path, queries.expand_params(relationship)):
+        source_ids: list[str] = []
+        found: dict[str, list[Relationship]] = {}
         for item in page.items:
             targets = item.get(relationship.property)
             if not isinstance(targets, list):
@@ -73,8 +76,10 @@ def list_expanded(
                     f"Graph did not expand {relationship.property} of {row.list_path}.", status=200
                 )
             source_id = canonical_id(item["id"])
-            links = [link_to(relationship, source_id, one) for one in targets] if targets else []
-            yield source_id, links, len(links) >= EXPANDED_TARGETS
+            source_ids.append(source_id)
+            if targets:
+                found[source_id] = [link_to(relationship, source_id, one) for one in targets]
+        yield source_ids, found
 
 
 def list_per_source(

@@ -237,14 +237,13 @@ class _Unit:
         cut_off: list[str] = []
         swept = IdSet()
         found: dict[str, dict[LinkTarget, Relationship]] = {}
-        for source_id, links, may_be_cut in reading.list_expanded(
-            self._context.lists, self._row, row
-        ):
-            swept.add(source_id)
-            if may_be_cut:
-                cut_off.append(source_id)
-            elif links:
-                found[source_id] = {(link.target_id, link.qualifier): link for link in links}
+        for source_ids, by_source in reading.list_expanded(self._context.lists, self._row, row):
+            swept.update(source_ids)
+            for source_id, links in by_source.items():
+                if len(links) >= reading.EXPANDED_TARGETS:
+                    cut_off.append(source_id)
+                else:
+                    found[source_id] = {(link.target_id, link.qualifier): link for link in links}
         # What a list that is behind does not show may have links all the same.
         known = IdSet(link.source_id for link in self._context.base.list_relationships(row.name))
         unlisted = {*(known - swept), *(self._objects.seen - swept)}

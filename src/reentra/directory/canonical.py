@@ -145,6 +145,8 @@ def canonical_properties(kind: str, properties: Mapping[str, Any]) -> dict[str, 
         if kind_of_value is dict:
             value = _canonical_object(value)
         elif kind_of_value is list:
+            if len(value) == 1 and type(only := value[0]) is str and not 20 < len(only) < 37:
+                continue
             value = _canonical_list(value, False)
         elif value is not None:
             continue
@@ -165,13 +167,14 @@ def _ruled_value(value: Any, rule: _Rule, odata_type: str) -> Any:
     """Return the value of a property that is not plain in canonical form."""
     if rule is _Rule.TYPE and value == odata_type:
         return None
-    is_text = type(value) is str
-    value = canonical_value(value, rule is _Rule.ORDERED)
-    if is_text and rule is _Rule.FOLDED:
-        return value.lower()
-    if is_text and rule is _Rule.WORDS:
-        return " ".join(sorted(value.split())) or None
-    return value
+    if type(value) is str:
+        value = _canonical_text(value)
+        if rule is _Rule.FOLDED:
+            return value.lower()
+        if rule is _Rule.WORDS:
+            return " ".join(sorted(value.split())) or None
+        return value
+    return canonical_value(value, rule is _Rule.ORDERED)
 
 
 class _Rule(enum.Enum):
