@@ -170,6 +170,11 @@ class Visitor:
     def page(self) -> Any:
         return self.window.page
 
+    @property
+    def bar(self) -> Any:
+        """The bar with what is selected."""
+        return self.page.get_by_role("region", name="Selection")
+
     def open(self, path: str) -> Visitor:
         """Go to an address."""
         self.window.open(path)
@@ -261,7 +266,7 @@ _SEEN = """
   }
   const style = getComputedStyle(one);
   const outlined = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0
-    && !/^transparent$|, 0\\)$/.test(style.outlineColor);
+    && !/^transparent$|^rgba.*, 0[)]$/.test(style.outlineColor);
   const box = one.getBoundingClientRect();
   const bare = [0.1, 0.5, 0.9].some((x) => [0.1, 0.5, 0.9].some((y) => {
     const hit = document.elementFromPoint(box.x + box.width * x, box.y + box.height * y);

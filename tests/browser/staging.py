@@ -35,6 +35,7 @@ PEOPLE = {
     "olga": Role.OPERATOR,
     "rolf": Role.READER,
 }
+_SPARE = 30  # people for journeys to harm, each but once
 _CONSOLE = Actor(Via.COMMAND, "root", address="console")
 
 
@@ -67,6 +68,8 @@ def stage(home: Path, tenant: DemoTenant) -> dict[str, Any]:
         try:
             history = demo_history.live_through(application, clock, screen, script, TENANT, "off")
             member = script.get(f"/users/{history.members[0]}")["userPrincipalName"]
+            spare = _add_spare(script)
+            running.run(application, screen, "backup", tenant=TENANT)
         finally:
             script.close()
         application.schedules.save(TENANT, "daily 02:30", "Europe/Berlin")
@@ -87,8 +90,28 @@ def stage(home: Path, tenant: DemoTenant) -> dict[str, Any]:
             "member": member,
             "person": added.id,
             "check_job": check,
+            "spare": spare,
         }
         return {**dataclasses.asdict(history), **more}
+
+
+def _add_spare(script: Script) -> list[str]:
+    """Add people who play no part in the history, so that each journey has somebody to harm."""
+    domain = next(one["id"] for one in script.list_all("/domains") if one["isDefault"])
+    return [
+        script.post(
+            "/users",
+            {
+                "displayName": f"Spare {number:02}",
+                "mailNickname": f"spare{number:02}",
+                "userPrincipalName": f"spare{number:02}@{domain}",
+                "accountEnabled": True,
+                "jobTitle": "Understudy",
+                "passwordProfile": {"password": "As-planted-2026"},
+            },
+        )["id"]
+        for number in range(_SPARE)
+    ]
 
 
 def _restore(

@@ -1,49 +1,71 @@
-"""Looking at what the snapshots hold: viewer, lists, objects, comparisons, downloads, coverage."""
+"""Looking at what the snapshots hold: overview, viewer, lists, objects, comparisons, coverage."""
 
 from __future__ import annotations
 
-import io
-import json
 import re
-import zipfile
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from .conftest import Stage
-from .test_restoring import ended, job_of
+from .hands import Visitor
+from .waiting import back_up, ended, job_of
 from .window import Visitors, expect
 
+Visit = Callable[..., Visitor]
+LIVE_MS = 60_000
 
-def test_w01_w02_w03_w04_from_the_overview_to_an_object_and_back_by_keyboard_alone(
-    stage: Stage, visitors: Visitors
+
+def test_w01_w02_w03_w04_from_the_overview_to_an_object_and_back(
+    stage: Stage, visit: Visit
 ) -> None:
-    window = visitors.window("rolf").open("/tenants/contoso")
-    page, keys = window.page, window.page.keyboard
+    visitor = visit("rolf", "/tenants/contoso")
+    page = visitor.page
     for words in ("Last backup", "Next backup", "Objects protected", "Storage used"):
         expect(page.get_by_text(words).first).to_be_visible()
     expect(page.get_by_text("Policy.Read.DeviceConfiguration").first).to_be_visible()
-    window.tab_to("Restore Data", role="link")
-    keys.press("Enter")
+    main = page.get_by_role("main")
+    visitor.press("Restore Data", main)
     page.wait_for_url("**/snapshots/latest")
-    assert window.title() == "Restore Data"
-    window.tab_to("Users", role="link")
-    keys.press("Enter")
-    page.wait_for_url("**/kinds/user")
-    window.tab_to("Ben Rossi", role="link")
-    keys.press("Enter")
+    assert visitor.window.title() == "Restore Data"
+    # Another snapshot, by its time; then a kind, and an object of it.
+    second = stage.facts["snapshots"][1]
+    visitor.choose("Snapshot", second)
+    page.wait_for_url(f"**/snapshots/{second}")
+    groups = page.locator("#snapshot optgroup")
+    assert groups.count() >= 5, "the snapshots are grouped by day"
+    visitor.press("Users", main)
+    page.wait_for_url(f"**/{second}/kinds/user")
+    visitor.press("Ben Rossi", main)
     page.wait_for_url("**/objects/*")
-    assert window.title() == "Ben Rossi"
-    address = window.path
+    assert visitor.window.title() == "Ben Rossi"
+    address, tabs = visitor.window.path, page.locator("nav.tabs")
     for tab in ("Properties", "Relationships", "Compare"):
-        window.tab_to(tab, role="link", inside="nav.tabs")
-        keys.press("Enter")
+        visitor.press(tab, tabs)
         page.wait_for_url(f"**{address}/{tab.lower()}*")
         page.reload()
-        assert window.title() == "Ben Rossi"
-    page.get_by_role("navigation", name="Breadcrumbs").get_by_role("link", name="Users").click()
-    page.wait_for_url("**/kinds/user")
-    window.assert_calm()
+        assert visitor.window.title() == "Ben Rossi"
+    breadcrumbs = page.get_by_role("navigation", name="Breadcrumbs")
+    visitor.press("Users", breadcrumbs)
+    page.wait_for_url(f"**/{second}/kinds/user")
+    visitor.press("Restore Data", breadcrumbs)
+    page.wait_for_url(f"**/snapshots/{second}")
+    # Settings of which there is one show their data at once.
+    visitor.press("User settings", main)
+    page.wait_for_url("**/kinds/authorizationPolicy/objects/*/properties")
+    expect(page.get_by_text("allowInvitesFrom").first).to_be_visible()
+    visitor.end()
+
+
+def test_w01_a_backup_is_begun_on_the_overview_and_followed_to_its_snapshot(visit: Visit) -> None:
+    visitor = visit("olga", "/tenants/contoso")
+    visitor.press("Back Up Now")
+    job = ended(visitor.window, job_of(visitor.window))
+    assert job["status"] in ("succeeded", "partial"), job
+    visitor.press("Open the snapshot")
+    visitor.page.wait_for_url(f"**/snapshots/{job['summary']['snapshot']}")
+    assert visitor.window.title() == "Restore Data"
+    visitor.end()
 
 
 def test_w04_a_licence_has_the_name_of_its_product(stage: Stage, visitors: Visitors) -> None:
@@ -59,29 +81,28 @@ def test_w04_a_licence_has_the_name_of_its_product(stage: Stage, visitors: Visit
     window.assert_calm()
 
 
-def test_w19_w20_w21_three_snapshots_of_a_user_are_compared(
-    stage: Stage, visitors: Visitors
+def test_w19_w20_w21_three_snapshots_of_a_user_are_compared_and_live(
+    stage: Stage, visit: Visit
 ) -> None:
     first, second, third, *same = stage.facts["snapshots"]
     user = stage.facts["moved"][1]
-    window = visitors.window("rolf")
-    page = window.page
-    path = f"/tenants/contoso/snapshots/{first}/kinds/user/objects/{user}/compare"
-    window.open(path)
-    page.get_by_label("Snapshot 2").select_option(second)
-    page.wait_for_url(f"**other={second}*")
+    visitor = visit("rolf", f"/tenants/contoso/snapshots/{first}/kinds/user/objects/{user}/compare")
+    page = visitor.page
     row = page.get_by_role("row", name=re.compile("department"))
+    expect(page.get_by_label("Snapshot 2")).to_have_value(second)  # the nearest that differs
     expect(row).to_contain_text("Logistics")
-    page.get_by_label("Snapshot 2").select_option(third)
+    visitor.choose("Snapshot 2", third)
     page.wait_for_url(f"**other={third}*")
     expect(row).to_contain_text("Supply chain")
     expect(page.get_by_role("row", name=re.compile("jobTitle"))).to_contain_text("Team lead")
     few = page.get_by_role("row").count()
-    page.get_by_label("Show only the difference").uncheck()
+    visitor.tick("Show only the difference", on=False)
     page.wait_for_load_state("networkidle")
     expect(page.get_by_role("row", name=re.compile("^userPrincipalName"))).to_be_visible()
     assert page.get_by_role("row").count() > few
-    page.get_by_label("Snapshot 1").select_option(third)
+    # Relationships are compared as well, by name.
+    expect(page.get_by_role("rowheader", name="Project Aurora").first).to_be_visible()
+    visitor.choose("Snapshot 1", third)
     page.wait_for_url(re.compile(f"first={third}|snapshots/{third}"))
     page.wait_for_load_state("networkidle")
     offered = (
@@ -91,101 +112,91 @@ def test_w19_w20_w21_three_snapshots_of_a_user_are_compared(
     )
     assert {first, second} <= set(offered)
     assert not set(offered) & {third, *same}, "they hold the user as Snapshot 1 does"
-    window.axe()
-    window.assert_calm()
+    visitor.window.axe(both=False)
+    visitor.choose("Snapshot 1", first)
+    page.wait_for_url(re.compile(f"first={first}|snapshots/{first}"))
+    visitor.choose("Snapshot 2", "live")
+    expect(page.get_by_role("columnheader", name="Live").first).to_be_visible(timeout=LIVE_MS)
+    expect(row).to_contain_text("Supply chain")
+    visitor.end()
 
 
-def test_w22_the_whole_tenant_is_compared_and_a_kind_with_live(
-    stage: Stage, visitors: Visitors
-) -> None:
+def test_w22_the_whole_tenant_is_compared_and_a_kind_with_live(stage: Stage, visit: Visit) -> None:
     first, *_, last = stage.facts["snapshots"]
-    window = visitors.window("rolf")
-    page = window.page
-    window.open(f"/tenants/contoso/compare?before={first}&after={last}")
+    visitor = visit("rolf", "/tenants/contoso/compare")
+    page = visitor.page
+    visitor.choose("Snapshot 1", first)
+    visitor.choose("Snapshot 2", last)
+    visitor.press("Compare", page.get_by_role("main"))
+    page.wait_for_url(f"**before={first}&after={last}*")
     expect(page.get_by_text("Project Aurora").first).to_be_visible(timeout=30_000)
-    window.axe()
+    visitor.window.axe(both=False)
     with stage.script() as script:
         group = {"description": "Changed after the last snapshot"}
         script.send_all([("PATCH", f"/groups/{stage.facts['second_group']}", group)])
-    window.open(f"/tenants/contoso/compare?before={last}&after=live&kind=group")
-    expect(page.get_by_text("Reception desk").first).to_be_visible(timeout=60_000)
-    window.axe()
-    window.assert_calm()
+    visitor.choose("Snapshot 1", last)
+    visitor.choose("Snapshot 2", "live")
+    visitor.choose("What", "group")
+    visitor.press("Compare", page.get_by_role("main"))
+    expect(page.get_by_text("Reception desk").first).to_be_visible(timeout=LIVE_MS)
+    visitor.unfold("1 property of Reception desk")
+    expect(page.get_by_text("Changed after the last snapshot").first).to_be_visible()
+    visitor.window.axe(both=False)
+    visitor.end()
 
 
-def test_w05_w14_a_kind_is_chosen_and_downloaded_as_json(
-    stage: Stage, visitors: Visitors, tmp_path: Path
+def test_w24_what_is_not_covered_is_said_with_the_permission_or_the_licence(
+    stage: Stage, visitors: Visitors, visit: Visit
 ) -> None:
-    window = visitors.window("olga").open("/tenants/contoso/snapshots/latest")
-    page = window.page
-    page.get_by_label("Select Groups", exact=True).check()
-    bar = page.get_by_role("region", name="Selection")
-    restore = bar.get_by_role("button", name="Restore")
-    expect(restore).to_be_disabled()  # an operator may not
-    bar.get_by_role("button", name="Download").click()
-    dialog = window.dialog("Download")
-    dialog.get_by_label("Include relationships in the JSON").uncheck()
-    window.axe()
-    dialog.get_by_role("button", name="Download").click()
-    assert ended(window, job_of(window))["status"] == "succeeded"
-    page.reload()
-    with page.expect_download() as found:
-        page.get_by_role("link", name="Download", exact=True).click()
-    content = Path(found.value.path()).read_bytes()
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        texts = {name: archive.read(name) for name in archive.namelist()}
-    assert any(b"Reception desk" in text for text in texts.values())
-    assert all("user" not in name for name in texts if name.startswith("objects"))
-    assert any(json.loads(text) for name, text in texts.items() if name.endswith(".json"))
-    window.assert_calm()
+    with stage.script() as script:
+        script.control("POST", "options", {"edition": "P1"})
+        try:
+            back_up(visitors.window("admin"))
+        finally:
+            script.control("POST", "options", {"edition": "P2"})
+    visitor = visit("rita", "/tenants/contoso")
+    page = visitor.page
+    visitor.press("Coverage and permissions")
+    page.wait_for_url("**/coverage")
+    eligible = page.locator("#unifiedRoleEligibilitySchedule")
+    expect(eligible).to_contain_text("Not protected")
+    expect(eligible).to_contain_text("P2")
+    device = page.locator("#deviceRegistrationPolicy")
+    expect(device).to_contain_text("Not protected")
+    expect(device).to_contain_text("Grant: Policy.Read.DeviceConfiguration")
+    # The snapshot names it as well, and holds the rest.
+    visitor.press("Restore Data", page.get_by_role("navigation", name="Pages"))
+    page.wait_for_url("**/snapshots/latest")
+    refused = page.get_by_role("row").filter(has_text="Eligible role assignments")
+    expect(refused).to_contain_text("Refused")
+    expect(refused).to_contain_text("P2")
+    whole = page.get_by_role("row").filter(has=page.get_by_label("Select Role assignments"))
+    expect(whole).to_contain_text("Complete")
+    back_up(visitors.window("admin"))
+    visitor.end()
 
 
-def test_w18_w15_the_search_says_what_it_looks_at(visitors: Visitors) -> None:
-    window = visitors.window("rolf").open("/tenants/contoso/snapshots/latest")
-    window.press("More")
-    dialog = window.dialog("Search")
-    expect(dialog.get_by_text("not in relationships")).to_be_visible()
-    for label in ("Name or principal name", "From", "To", "Show only deleted records"):
-        expect(dialog.get_by_label(label, exact=True)).to_be_visible()
-    for words in ("Object Type", "Time Modified"):
-        expect(dialog.get_by_text(words, exact=True)).to_be_visible()
-    dialog.get_by_label("Name or principal name").fill("rossi")
-    dialog.get_by_role("button", name="Search").click()
-    window.page.wait_for_url("**/search?*text=rossi*")
-    expect(window.page.get_by_role("link", name="Ben Rossi")).to_be_visible()
-    window.assert_calm()
-
-
-def test_w24_what_is_not_covered_is_said_with_the_permission(visitors: Visitors) -> None:
-    window = visitors.window("rolf").open("/tenants/contoso/coverage")
-    expect(window.page.get_by_text("Policy.Read.DeviceConfiguration").first).to_be_visible()
-    window.assert_calm()
-
-
-def test_w25_a_device_says_that_it_cannot_be_created_again(
-    stage: Stage, visitors: Visitors
+def test_w25_devices_are_viewed_compared_and_downloaded_but_not_created_again(
+    stage: Stage, visit: Visit
 ) -> None:
-    window = visitors.window("rita").open("/tenants/contoso/snapshots/latest/kinds/device")
-    window.page.locator("td.first a, th.first a").first.click()
-    window.page.wait_for_url("**/objects/*")
-    expect(window.page.get_by_text("It can be viewed, compared and downloaded.")).to_be_visible()
-    window.assert_calm()
-
-
-def test_w23_jobs_are_listed_and_one_is_told_object_by_object(
-    stage: Stage, visitors: Visitors
-) -> None:
-    window = visitors.window("rolf").open("/tenants/contoso/jobs")
-    page = window.page
-    expect(page.get_by_role("row").filter(has_text="Failed").first).to_be_visible()
-    window.open(f"/tenants/contoso/jobs/{stage.facts['restore_job']}")
-    with page.expect_download() as found:
-        page.get_by_role("link", name="Download as CSV").click()
-    lines = Path(found.value.path()).read_text().splitlines()
-    assert len(lines) >= 2
-    window.open(f"/tenants/contoso/jobs/{stage.facts['failed_job']}")
-    expect(page.get_by_role("alert").first).to_be_visible()
-    window.assert_calm()
+    visitor = visit("rita", "/tenants/contoso/snapshots/latest/kinds/device")
+    page = visitor.page
+    said = "Graph cannot create a device for an application"
+    expect(page.get_by_role("main").get_by_text(said).first).to_be_visible()
+    name = page.locator("th.first a").first.inner_text()
+    visitor.press(name)
+    page.wait_for_url("**/objects/*")
+    expect(page.get_by_text("It can be viewed, compared and downloaded.")).to_be_visible()
+    visitor.press("Download")
+    visitor.dialog("Download")
+    visitor.escape()
+    visitor.press("Restore")
+    dialog = visitor.dialog("Restore Data")
+    expect(dialog.get_by_text(said).first).to_be_visible()
+    visitor.escape()
+    visitor.press("Compare", page.locator("nav.tabs"))
+    page.wait_for_url("**/compare*")
+    visitor.end()
 
 
 @pytest.mark.parametrize("person", ["olga", "rolf"])

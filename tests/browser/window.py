@@ -64,30 +64,11 @@ class Window:
         """Return the heading of the page."""
         return self.page.locator("main h1").inner_text()
 
-    def press(self, word: str, *, exact: bool = True) -> None:
-        """Press the button or follow the link of this name that is seen first."""
-        name = self.page.get_by_role("button", name=word, exact=exact)
-        link = self.page.get_by_role("link", name=word, exact=exact)
-        name.or_(link).first.click()
-
     def dialog(self, title: str) -> Any:
         """Wait for the open dialog of this title and return it."""
         found = self.page.get_by_role("dialog", name=title)
         expect(found).to_be_visible()
         return found
-
-    def tab_to(self, name: str, *, role: str = "", inside: str = "body", most: int = 200) -> None:
-        """Move the focus by Tab alone to what has this name (and role).
-
-        Raises: ``AssertionError`` when Tab does not get there, or when the focus cannot be seen.
-        """
-        for _ in range(most):
-            self.page.keyboard.press("Tab")
-            seen = self.page.evaluate(_FOCUSED, inside)
-            if seen["inside"] and seen["name"] == name and role in ("", seen["role"]):
-                assert seen["visible"], f"the focus on {name!r} cannot be seen"
-                return
-        raise AssertionError(f"Tab never comes to {role} {name!r} on {self.path}")
 
     def axe(self, *, both: bool = True) -> None:
         """Let axe look at the page as it is, in both themes, and fail on anything it finds."""
@@ -204,23 +185,5 @@ _FOLLOW = """
   document.getElementById("main").append(link);
   link.click();
   link.remove();
-}
-"""
-_FOCUSED = """
-(inside) => {
-  const one = document.activeElement;
-  const style = getComputedStyle(one);
-  const label = one.getAttribute("aria-label") || one.labels?.[0]?.innerText || one.innerText
-    || one.value || "";
-  const role = one.getAttribute("role")
-    || { A: "link", BUTTON: "button", SUMMARY: "summary", SELECT: "combobox" }[one.tagName]
-    || (one.tagName === "INPUT"
-      ? { checkbox: "checkbox", radio: "radio" }[one.type] || "textbox" : "");
-  const box = one.getBoundingClientRect();
-  return {
-    inside: one.closest(inside) !== null,
-    name: label.trim().split("\\n")[0].trim(), role,
-    visible: box.width > 0 && (style.outlineStyle !== "none" || style.boxShadow !== "none"),
-  };
 }
 """

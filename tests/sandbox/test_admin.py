@@ -102,6 +102,9 @@ def test_options_can_be_changed_while_it_runs(graph: Caller) -> None:
     switched = {"policy_bin_serves_applications": True}
     assert _control(graph, "POST", "options", switched).json()["page_size"] == 3
     assert graph.sandbox.tenant.options.policy_bin_serves_applications
+    assert _control(graph, "POST", "options", {"edition": "P1"}).json()["edition"] == "P1"
+    assert graph.sandbox.tenant.edition == "P1"
+    assert _control(graph, "POST", "options", {"edition": "P9"}).status_code == 400
 
 
 def test_delta_logs_can_be_forgotten(graph: Caller) -> None:

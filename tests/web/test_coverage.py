@@ -52,6 +52,25 @@ def test_w24_what_graph_refused_is_not_protected_with_the_reason_and_the_permiss
     assert pages.ended("contoso", job["id"])["status"] == "succeeded"
 
 
+def test_w24_what_the_licence_does_not_give_is_not_protected_and_the_rest_is(
+    pages: Pages, sandbox: SandboxServer
+) -> None:
+    options = sandbox.sandbox.tenant.options
+    options.edition = "P1"
+    try:
+        job = pages.admin.json("POST", "/tenants/contoso/backups", {"full": True}, 202)
+        assert pages.ended("contoso", job["id"])["status"] == "partial"
+    finally:
+        options.edition = "P2"
+    text = pages.reader(Role.READER).page("/tenants/contoso/coverage")
+    row = text.partition('<tr id="unifiedRoleEligibilitySchedule">')[2].partition("</tr>")[0]
+    assert "Not protected" in row
+    assert "P2" in row
+    assert "RoleManagement.Read.Directory" in row
+    others = text.partition('<tr id="unifiedRoleAssignment">')[2].partition("</tr>")[0]
+    assert "Protected" in others
+
+
 def test_permissions_are_asked_of_graph_when_somebody_wants_it(pages: Pages) -> None:
     text = pages.reader(Role.OPERATOR).page("/tenants/contoso/coverage/permissions")
     assert "To back up" in text

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reentra.sandbox.app import Sandbox
 
 _TENANT_SWITCHES = ("policy_bin", "policy_bin_serves_applications", "guard_privileged")
+_EDITIONS = ("free", "P1", "P2")
 _LOOPBACK = ("127.", "::1", "::ffff:127.")
 
 # Computed by the service or dependent on when it happened; not part of what a digest compares.
@@ -205,12 +206,17 @@ def _options(sandbox: Sandbox, given: Mapping[str, Any]) -> dict[str, Any]:
             setattr(options, name, value)
         elif name in _TENANT_SWITCHES:
             setattr(of_tenant, name, bool(value))
+        elif name == "edition":
+            if value not in _EDITIONS:
+                raise _Refused(400, f"there is no edition '{value}'")
+            of_tenant.edition = value
         else:
             raise _Refused(400, f"there is no option '{name}'")
     sandbox.world.throttle.factor = options.throttle_factor()
     return {
         **{name: getattr(options, name) for name in type(options).__slots__},
         **{name: getattr(of_tenant, name) for name in _TENANT_SWITCHES},
+        "edition": of_tenant.edition,
     }
 
 
