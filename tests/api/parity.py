@@ -252,4 +252,5 @@ ROUTES = {
     f"GET {T}/moments": "a part of `snapshots`, for choosing one of many",
     f"GET {S}/names": "`browse` names what it shows",
     f"GET {K}/{{object_id}}/relationships": "a part of `browse`, in pages",
+    f"GET {K}/{{object_id}}/assignments": "`browse KIND` shows each assignment with its names",
 }

@@ -147,3 +147,14 @@ def test_every_form_carries_the_token_and_every_field_has_a_label(pages: Pages, 
     assert found.without == []
     assert [one for one in found.unnamed if one not in found.labels] == []
     assert answer.text.count("<h1") == 1
+
+
+def test_an_error_within_a_tenant_keeps_the_tenants_frame_and_offers_a_way_on(pages: Pages) -> None:
+    reader = pages.reader(Role.READER)
+    text = reader.page("/tenants/contoso/snapshots/20000101T000000Z-00000000", expect=404)
+    assert '<body data-tenant="contoso"' in text
+    assert "Overview of contoso" in text
+    unknown = reader.page("/tenants/nobody/snapshots/latest", expect=404)
+    assert '<body data-tenant=""' in unknown
+    assert 'href="/tenants/nobody' not in unknown
+    assert "All tenants" in unknown

@@ -337,3 +337,42 @@ def test_groups_are_of_the_types_that_the_admin_centre_names(
     properties: dict[str, Any], said: str
 ) -> None:
     assert columns.group_type(properties) == said
+
+
+def test_w20_roles_and_app_roles_stand_among_the_relationships_by_their_names(
+    pages: Pages,
+) -> None:
+    reader = pages.reader(Role.READER)
+    api = pages.admin
+    of = "/tenants/contoso/snapshots/latest"
+    roles = api.json("GET", f"{of}/kinds/unifiedRoleAssignment/objects?limit=1")["items"]
+    one = api.json("GET", f"{of}/kinds/unifiedRoleAssignment/objects/{roles[0]['id']}")
+    principal = one["properties"]["principalId"]
+    names = api.json("GET", f"{of}/names?id={principal}")["items"][principal]
+    address = f"{of}/kinds/{names['kind']}/objects/{principal}/relationships"
+    at_once = reader.page(address)
+    assert f'hx-get="/tenants/contoso/snapshots/{one["snapshot"]}/kinds/' in at_once
+    text = reader.page(f"{address}?assigned=true")
+    role = one["properties"]["roleDefinitionId"]
+    called = api.json("GET", f"{of}/names?id={role}")["items"][role]["display_name"]
+    table = text.partition("Directory roles <span")[2].partition("</table>")[0]
+    assert f">{called}</a>" in table
+    assert f"kinds/unifiedRoleAssignment/objects/{one['id']}" in table
+    other_way = reader.page(
+        f"{of}/kinds/unifiedRoleDefinition/objects/{role}/relationships?assigned=true"
+    )
+    assert names["display_name"] in other_way.partition("Who has this role")[2]
+
+
+def test_permissions_of_an_application_go_by_their_names(pages: Pages) -> None:
+    reader = pages.reader(Role.READER)
+    of = "/tenants/contoso/snapshots/latest/kinds"
+    found = pages.admin.json("GET", f"{of}/application/objects?text=Expense%20Importer")["items"][0]
+    access = pages.admin.json("GET", f"{of}/application/objects/{found['id']}")["properties"][
+        "requiredResourceAccess"
+    ][0]
+    text = reader.page(f"{of}/application/objects/{found['id']}/properties")
+    shown = text.partition("<dt>requiredResourceAccess</dt>")[2].partition("<dt>")[2]
+    for one in access["resourceAccess"]:
+        assert f": {one['id']}" in shown  # in the title of its name
+        assert f"<code>{one['id']}</code>" not in shown

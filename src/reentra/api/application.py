@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException
 from reentra import errors
 from reentra.access import Identity
 from reentra.api import (
+    assignments,
     downloads,
     finding,
     guarding,
@@ -38,6 +39,7 @@ ROUTES = (
     *oidc.ROUTES,
     *tenants.ROUTES,
     *snapshots.ROUTES,
+    *assignments.ROUTES,
     *links.ROUTES,
     *finding.ROUTES,
     *restores.ROUTES,

@@ -528,6 +528,34 @@ class LinksPage(TypedDict):
     next: str
 
 
+class AssignmentEndDocument(TypedDict):
+    """What an assignment joins beside the object that was asked for, and in which property."""
+
+    property: str
+    kind: str
+    id: str
+    display_name: str
+
+
+class AssignmentDocument(TypedDict):
+    """An object that only joins others; ``gives`` is the app role or the permissions, if any."""
+
+    kind: str
+    id: str
+    property: str
+    ends: list[AssignmentEndDocument]
+    gives: str
+
+
+class AssignmentsDocument(TypedDict):
+    """The assignments of an object; ``skipped`` are kinds too large to be looked through."""
+
+    snapshot: str
+    total: int
+    items: list[AssignmentDocument]
+    skipped: list[str]
+
+
 class NamedDocument(TypedDict):
     """What an id stands for. ``id`` is the object's own, which a client id is not."""
 

@@ -165,6 +165,19 @@ LINK_GROUP: docs.LinkGroupDocument = {
     "total": 1,
 }
 NAMED: docs.NamedDocument = {"kind": "user", "id": _USER, "display_name": "Adele Vance"}
+ASSIGNMENT_END: docs.AssignmentEndDocument = {
+    "property": "roleDefinitionId",
+    "kind": "unifiedRoleDefinition",
+    "id": "fe930be7-5e62-47db-91af-98c3a49a38b1",
+    "display_name": "User Administrator",
+}
+ASSIGNMENT: docs.AssignmentDocument = {
+    "kind": "unifiedRoleAssignment",
+    "id": "lAPpYvVpN0KRkAEhdxReEJC2sEqbR_9Hr48lds9SGHI-1",
+    "property": "principalId",
+    "ends": [ASSIGNMENT_END],
+    "gives": "",
+}
 PROPERTY_CHANGE: docs.PropertyChangeDocument = {
     "path": "description",
     "before": "Pays the bills",
@@ -451,6 +464,11 @@ _ANSWERS: dict[type, Any] = {
     docs.LinkGroupDocument: LINK_GROUP,
     docs.LinksPage: {
         "snapshot": _SNAPSHOT, "groups": [LINK_GROUP], "items": [LINKED], "next": _LAST,
+    },
+    docs.AssignmentEndDocument: ASSIGNMENT_END,
+    docs.AssignmentDocument: ASSIGNMENT,
+    docs.AssignmentsDocument: {
+        "snapshot": _SNAPSHOT, "total": 1, "items": [ASSIGNMENT], "skipped": [],
     },
     docs.NamedDocument: NAMED,
     docs.NamesDocument: {"items": {_USER: NAMED}},

@@ -159,6 +159,52 @@ _JOINS: Mapping[str, tuple[str, str]] = {
 }
 
 
+# What assignments are called, seen from the object in a property of theirs.
+_ASSIGNED: Mapping[tuple[str, str], str] = {
+    ("unifiedRoleAssignment", "principalId"): "Directory roles",
+    ("unifiedRoleAssignment", "roleDefinitionId"): "Who has this role",
+    ("unifiedRoleAssignment", "directoryScopeId"): "Directory roles over this",
+    ("unifiedRoleEligibilitySchedule", "principalId"): "Directory roles, eligible",
+    ("unifiedRoleEligibilitySchedule", "roleDefinitionId"): "Who is eligible for this role",
+    ("unifiedRoleEligibilitySchedule", "directoryScopeId"): "Directory roles over this, eligible",
+    ("appRoleAssignment", "principalId"): "App roles",
+    ("appRoleAssignment", "resourceId"): "Users, groups and applications with an app role of this",
+    ("oAuth2PermissionGrant", "clientId"): "Delegated permissions",
+    ("oAuth2PermissionGrant", "resourceId"): "Delegated permissions that others have here",
+    ("oAuth2PermissionGrant", "principalId"): "Delegated permissions for this user",
+}
+# The other ends, with what stands there when there is none.
+_ENDS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
+    "unifiedRoleAssignment": (
+        ("roleDefinitionId", "Role", "—"),
+        ("principalId", "Principal", "—"),
+        ("directoryScopeId", "Scope", "The whole directory"),
+    ),
+    "appRoleAssignment": (("principalId", "Principal", "—"), ("resourceId", "Resource", "—")),
+    "oAuth2PermissionGrant": (
+        ("clientId", "Client", "—"),
+        ("resourceId", "Resource", "—"),
+        ("principalId", "User", "All users"),
+    ),
+}
+_GIVEN: Mapping[str, tuple[str, str]] = {
+    "appRoleAssignment": ("App role", "Default access"),
+    "oAuth2PermissionGrant": ("Permissions", "—"),
+}
+
+
+def assigned(kind: str, stands_in: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the table of assignments in which an object stands in one property."""
+    ends = _ENDS.get(kind, _ENDS["unifiedRoleAssignment"])
+    return {
+        "title": _ASSIGNED.get((kind, stands_in), kind),
+        "kind": kind,
+        "ends": [end for end in ends if end[0] != stands_in],
+        "given": _GIVEN.get(kind),
+        "rows": rows,
+    }
+
+
 def columns_of(kind: str) -> tuple[Column, ...]:
     """Return the columns of a kind's list, beside the name and when it was modified."""
     return COLUMNS.get(kind, ())

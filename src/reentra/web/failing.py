@@ -9,7 +9,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 
 from reentra import errors
-from reentra.api import problems
+from reentra.api import problems, tenants
 from reentra.api.oidc import CALLBACK, SIGN_IN
 from reentra.api.serving import Serving
 from reentra.web.returning import and_back, wanted_by
@@ -55,10 +55,22 @@ def _answer(request: Request[Any, Any, Any], answer: Response[problems.Problem])
     serving: Serving = request.app.state.serving
     visit = Visit(request, serving, request.scope["state"].get("identity"))
     problem = answer.content
-    shown = visit.show("error.html", status=problem.status, problem=problem)
+    shown = visit.show(
+        "error.html", status=problem.status, problem=problem, tenant=_tenant_of(visit)
+    )
     for name, value in answer.headers.items():
         shown.headers.setdefault(name, value)
     return shown
+
+
+def _tenant_of(visit: Visit) -> str:
+    """Return the tenant in the address, when there is one that this person sees."""
+    parts = visit.request.url.path.split("/")
+    name = parts[2] if parts[1:2] == ["tenants"] and len(parts) > 2 else ""
+    if not name or visit.identity is None:
+        return ""
+    known = visit.ask(tenants.list_tenants)["items"]
+    return name if any(item["name"] == name for item in known) else ""
 
 
 def _led(request: Request[Any, Any, Any], address: str) -> Response[Any]:

@@ -10,7 +10,7 @@ from litestar.params import FromPath, FromQuery
 
 from reentra import errors
 from reentra.access import Permission
-from reentra.api import links, paging, snapshots
+from reentra.api import assignments, links, paging, snapshots
 from reentra.directory.kinds import KINDS
 from reentra.web import columns, licences, moments, naming, values
 from reentra.web.routing import page
@@ -54,6 +54,7 @@ def show_overview(
             "deleted": versions[-1] if versions and versions[-1]["deleted"] else None,
             "present": _version_at(versions, found["snapshot"]),
             "groups": linked["groups"],
+            "may_be_assigned": any(assignments.joining(kind)),
             "names": _names(visit, tenant, found, essentials),
         }
 
@@ -77,7 +78,10 @@ def show_properties(
             "text": text,
             "groups": values.grouped(kind, properties, text),
             "licences": licences.licences_of(properties),
-            "names": _names(visit, tenant, found, properties),
+            "names": {
+                **naming.permissions_in(visit, tenant, found),
+                **_names(visit, tenant, found, properties),
+            },
             "raw": values.as_json(properties),
         }
 
@@ -94,8 +98,13 @@ def show_relationships(
     relationship: FromQuery[str] = "",
     direction: FromQuery[Literal["to", "from"]] = "to",
     number: FromQuery[int] = 1,
+    assigned: FromQuery[bool] = False,
 ) -> Response[str]:
-    """Show what an object is linked to, by relationship; one of them in pages."""
+    """Show what an object is linked to, by relationship; one of them in pages.
+
+    ``assigned`` asks for the roles, app roles and permissions as well, for which many objects may
+    have to be read: the page asks for them when it is there.
+    """
     number = max(1, number)
 
     def known(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,9 +135,27 @@ def show_relationships(
             "direction": direction,
             "number": number,
             "pages": max(1, -(-total // _PAGE)),
+            "may_be_assigned": not relationship and any(assignments.joining(kind)),
+            "assigned": _assigned(visit, tenant, found) if assigned else None,
         }
 
     return show_tab(visit, tenant, snapshot, kind, object_id, "relationships", known)
+
+
+def _assigned(visit: Visit, tenant: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the assignments of an object as tables: title, columns, rows."""
+    told = visit.ask(
+        assignments.list_assignments,
+        tenant=tenant,
+        snapshot=found["snapshot"],
+        kind=found["kind"],
+        object_id=found["id"],
+    )
+    groups: dict[tuple[str, str], list[Any]] = {}
+    for item in told["items"]:
+        ends = {end["property"]: end for end in item["ends"]}
+        groups.setdefault((item["kind"], item["property"]), []).append({**item, "ends": ends})
+    return {**told, "tables": [columns.assigned(*key, rows) for key, rows in groups.items()]}
 
 
 def show_tab(
