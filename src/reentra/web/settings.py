@@ -30,7 +30,7 @@ def show_settings(visit: Visiting) -> Response[str]:
 @page("/settings/approvals", Permission.SETTINGS, is_sensitive=True)
 def show_approvals(visit: Visiting) -> Response[str]:
     """Show the form for what needs a second person."""
-    return visit.show("settings-approvals.html", **_known(visit))
+    return visit.show("settings-approvals.html", **_known(visit), is_asked=False)
 
 
 @form_for("/settings/approvals", people.set_settings)

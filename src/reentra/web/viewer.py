@@ -11,7 +11,7 @@ from litestar.params import FromPath
 
 from reentra import errors
 from reentra.access import Permission
-from reentra.api import snapshots
+from reentra.api import snapshots, tenants
 from reentra.directory.kinds import KINDS
 from reentra.web import moments
 from reentra.web.rendering import kind_title
@@ -43,6 +43,7 @@ def show_snapshot(tenant: FromPath[str], snapshot: FromPath[str], visit: Visitin
     except errors.NotFound:
         if snapshot != "latest":
             raise
+        visit.ask(tenants.schedule, tenant=tenant)  # a tenant that is not there is an error
         return visit.show("viewer.html", tenant=tenant, shown=None)
     rows = _rows(shown)
     return visit.show(
