@@ -20,6 +20,14 @@ class Column:
         return self.read(properties) if self.read else properties.get(self.properties[0])
 
 
+# https://learn.microsoft.com/graph/api/resources/device
+_JOIN_TYPES: Mapping[str, str] = {
+    "AzureAd": "Microsoft Entra joined",
+    "ServerAd": "Microsoft Entra hybrid joined",
+    "Workplace": "Microsoft Entra registered",
+}
+
+
 def group_type(properties: Mapping[str, Any]) -> str:
     """Return what the admin centre calls a group."""
     if "Unified" in (properties.get("groupTypes") or ()):
@@ -33,6 +41,12 @@ def membership_type(properties: Mapping[str, Any]) -> str:
     """Return whether a rule decides who is in a group."""
     is_dynamic = "DynamicMembership" in (properties.get("groupTypes") or ())
     return "Dynamic" if is_dynamic else "Assigned"
+
+
+def join_type(properties: Mapping[str, Any]) -> Any:
+    """Return how a device belongs to the directory, as the admin centre says it."""
+    trust = properties.get("trustType")
+    return _JOIN_TYPES.get(trust, trust) if isinstance(trust, str) else trust
 
 
 def scope_of(properties: Mapping[str, Any]) -> Any:
@@ -67,7 +81,7 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
     "device": (
         _column("Operating system", "operatingSystem"),
         _column("Version", "operatingSystemVersion"),
-        _column("Join type", "trustType"),
+        Column("Join type", ("trustType",), join_type),
         _ENABLED,
     ),
     "administrativeUnit": (_DESCRIPTION, _column("Visibility", "visibility")),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from litestar import Response
 
 from reentra import errors
 from reentra.access import EVERY_TENANT, Permission, Role
-from reentra.api import oidc, people
-from reentra.web import forms
+from reentra.api import oidc, people, tenants
+from reentra.web import forms, naming
 from reentra.web.routing import form_for, page
 from reentra.web.visiting import Visit, Visiting
 
@@ -102,6 +103,23 @@ def _typed_rules(visit: Visit) -> list[dict[str, str]]:
     ]
 
 
+def _groups(visit: Visit, provider: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the groups that rules name by id, where the provider's directory has a snapshot."""
+    ids = [rule["value"].lower() for rule in provider["rules"] if rule["claim"] == "groups"]
+    of = [
+        item["name"]
+        for item in visit.ask(tenants.list_tenants)["items"]
+        if item["tenant_id"] == provider["directory"]
+    ]
+    for name in of[:1] if ids else ():
+        try:
+            found = naming.names_in(visit, name, ["latest"], ids)
+        except errors.NotFound:  # it has no snapshot yet
+            continue
+        return {one: {**item, "tenant": name} for one, item in found.items()}
+    return {}
+
+
 def _known(visit: Visit) -> dict[str, Any]:
     found = visit.ask(oidc.show_provider)
     provider = found["provider"]
@@ -109,6 +127,7 @@ def _known(visit: Visit) -> dict[str, Any]:
     return {
         "approval": visit.ask(people.show_settings),
         "provider": provider,
+        "groups": _groups(visit, provider) if provider else {},
         "callback": found["callback"],
         "rules": [*(provider["rules"] if provider else []), *[spare] * _SPARE_RULES],
         "roles": _ROLES,
