@@ -122,7 +122,7 @@ def test_a_token_is_shown_once_acts_and_is_revoked(pages: Pages) -> None:
 def test_ones_own_password_is_changed(pages: Pages) -> None:
     pages.person("paul", Role.READER)
     paul = session_of(pages, "paul")
-    assert "fresh" in paul.page("/account")
+    assert "do not ask for your password again" in paul.page("/account")
     new = "twelve loud geese"
     wrong = paul.post("/account/password", {"old": PASSWORD, "new": new, "again": "other"})
     assert (wrong.status_code, new in wrong.text) == (400, False)
