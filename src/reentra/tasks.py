@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from reentra.restore.identity import IdentityMap
     from reentra.restore.journal import StepRecord
     from reentra.restore.order import Wave
+    from reentra.restore.paged import PagedPlan
     from reentra.restore.plan import RestorePlan
     from reentra.restore.report import RestoreReport, Verification
     from reentra.restore.safety import Safeguards
@@ -606,6 +607,16 @@ def load_plan_and_digest(application: Application, plan_id: str) -> tuple[Restor
 
     document: Any = application.repository.load_document(PLANS, plan_id)
     return RestorePlan.from_json(document), plan_digest(document)
+
+
+def load_paged_plan(application: Application, plan_id: str) -> PagedPlan:
+    """Return a stored plan to look at: its steps stay in pieces.
+
+    Raises: ``NotFound``.
+    """
+    from reentra.restore.paged import paged
+
+    return paged(application.repository.load_document_text(PLANS, plan_id))
 
 
 def plan_digest(document: Mapping[str, Any]) -> str:

@@ -119,6 +119,21 @@ def test_steps_that_were_never_planned_are_added_at_the_end(store: JobStore) -> 
         store.record_intent("none", ["x"])
 
 
+def test_steps_are_found_by_name_and_named_by_how_they_stand(store: JobStore) -> None:
+    job, other = store.create_job("restore"), store.create_job("restore")
+    ids = [f"s{i}" for i in range(1200)]
+    store.record_intent(job.id, ids)
+    store.record_outcomes(job.id, [StepOutcome(one, StepStatus.FAILED) for one in ids[::100]])
+    store.record_intent(other.id, ["s100", "else"])
+    assert set(store.find_steps(job.id, [*ids, "else"])) == set(ids)
+    assert store.find_steps(job.id, ["s100"])["s100"].status is StepStatus.FAILED
+    assert store.find_steps(job.id, []) == {}
+    assert sorted(store.list_step_ids(job.id, [StepStatus.FAILED])) == sorted(ids[::100])
+    both = [StepStatus.FAILED, StepStatus.INTENDED]
+    assert sorted(store.list_step_ids(job.id, both)) == sorted(ids)
+    assert store.list_step_ids(job.id, [StepStatus.DONE]) == []
+
+
 def test_two_thousand_steps_in_one_call(store: JobStore) -> None:
     job = store.create_job("restore")
     ids = [f"s{i}" for i in range(2000)]

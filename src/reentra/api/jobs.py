@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import anyio
@@ -108,18 +108,26 @@ def list_steps(
     wanted = reporting.named_status(StepStatus, status)
     if found.task != "restore":
         return {"snapshot": "", "undoes": "", "total": 0, "items": [], "next": ""}
-    plan, _ = serving.plan_and_digest(str(found.parameters["plan"]))
-    known = {step.step_id: step for step in serving.application.jobs.list_steps(found.id)}
-    steps = [
-        step for step in plan.steps if wanted is None or _status_of(known.get(step.id)) is wanted
-    ]
+    shown, store = serving.paged_plan(str(found.parameters["plan"])), serving.application.jobs
+    ids = shown.step_ids
+    places: Sequence[int] = range(len(ids))
+    if wanted is StepStatus.PLANNED:
+        others = set(
+            store.list_step_ids(found.id, [one for one in StepStatus if one is not wanted])
+        )
+        places = [place for place in places if ids[place] not in others]
+    elif wanted is not None:
+        named = set(store.list_step_ids(found.id, [wanted]))
+        places = [place for place in places if ids[place] in named]
     after = offset + limit
+    steps = shown.steps_at(places[offset:after])
+    known = store.find_steps(found.id, [step.id for step in steps])
     return {
-        "snapshot": plan.snapshot,
-        "undoes": plan.undoes,
-        "total": len(steps),
-        "items": [_step_document(step, known.get(step.id)) for step in steps[offset:after]],
-        "next": paging.cursor_of(after) if after < len(steps) else "",
+        "snapshot": shown.plan.snapshot,
+        "undoes": shown.plan.undoes,
+        "total": len(places),
+        "items": [_step_document(step, known.get(step.id)) for step in steps],
+        "next": paging.cursor_of(after) if after < len(places) else "",
     }
 
 

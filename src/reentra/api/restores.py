@@ -32,11 +32,13 @@ from reentra.restore.draft import (
     RestoreOptions,
     SettingsBehavior,
 )
+from reentra.restore.paged import PagedPlan
 from reentra.restore.plan import (
     RestorePlan,
     ensure_deletions_confirmed,
     ensure_not_refused,
 )
+from reentra.tasks import load_plan_and_digest
 
 _TAGS = ("restore",)
 _OF = "/tenants/{tenant:str}"
@@ -134,12 +136,14 @@ def make_plan(
 @route("GET", _OF + "/plans/{plan:str}", Permission.RESTORE, tags=_TAGS, summary="One restore plan")
 def show_plan(tenant: FromPath[str], plan: FromPath[str], serving: Served) -> PlanDocument:
     """Return a plan without its steps, which are a list of their own."""
-    found, digest = _load(serving, tenant, plan)
-    document = found.head()
-    document["open_refusals"] = [refusal.to_json() for refusal in found.open_refusals]
-    document["digest"] = digest
-    document["needs_approval"] = _needs_approval(serving, found)
-    job = _find_job(serving, tenant, found)
+    found = _look_at(serving, tenant, plan)
+    document = {
+        **found.head,
+        "open_refusals": [refusal.to_json() for refusal in found.plan.open_refusals],
+        "digest": found.digest,
+        "needs_approval": _needs_approval(serving, len(found.step_ids)),
+    }
+    job = _find_job(serving, tenant, found.plan)
     document["applied_by"] = None if job is None else job.id
     return cast("PlanDocument", document)
 
@@ -156,13 +160,14 @@ def list_steps(
     limit: FromQuery[int] = 100,
 ) -> StepsPage:
     """List what a plan will do, in order."""
-    found, _ = _load(serving, tenant, plan)
+    found = _look_at(serving, tenant, plan)
     offset, limit = paging.position_of(cursor, 0), paging.limited(limit)
-    after = offset + limit
+    total, after = len(found.step_ids), offset + limit
+    steps = found.steps_at(range(total)[offset:after])
     return {
-        "total": len(found.steps),
-        "items": [cast("StepDocument", step.to_json()) for step in found.steps[offset:after]],
-        "next": paging.cursor_of(after) if after < len(found.steps) else "",
+        "total": total,
+        "items": [cast("StepDocument", step.to_json()) for step in steps],
+        "next": paging.cursor_of(after) if after < total else "",
     }
 
 
@@ -204,7 +209,7 @@ def apply_plan(
         _ensure_not_applied(serving, tenant, found)
         ensure_deletions_confirmed(found, data.confirm_deletions)
         serving.worker.ensure_room(identity.actor)  # before an approval is used up
-        if _needs_approval(serving, found):
+        if _needs_approval(serving, len(found.steps)):
             serving.access.approvals.use(identity.actor, RESTORE, tenant, digest)
         job = serving.worker.enqueue(
             identity.actor,
@@ -228,8 +233,10 @@ def ask_approval(
     tenant: FromPath[str], plan: FromPath[str], serving: Served, identity: SignedIn
 ) -> ApprovalDocument:
     """Ask another person to approve exactly this plan, by its digest."""
-    found, digest = _load(serving, tenant, plan)
-    approval = serving.access.approvals.ask(identity.actor, RESTORE, tenant, found.id, digest)
+    found = _look_at(serving, tenant, plan)
+    approval = serving.access.approvals.ask(
+        identity.actor, RESTORE, tenant, found.plan.id, found.digest
+    )
     return _approval_document(serving, approval)
 
 
@@ -349,18 +356,29 @@ def _name_of(serving: Serving, person_id: str | None) -> str:
         return ""
 
 
-def _needs_approval(serving: Serving, plan: RestorePlan) -> bool:
+def _needs_approval(serving: Serving, steps: int) -> bool:
     most = serving.access.load_rules().restore_steps
-    return most is not None and len(plan.steps) > most
+    return most is not None and steps > most
+
+
+def _look_at(serving: Serving, tenant: str, plan_id: str) -> PagedPlan:
+    """Return a plan of this tenant to look at; another tenant's is not there."""
+    found = serving.paged_plan(plan_id)
+    _ensure_of(serving, tenant, found.plan)
+    return found
 
 
 def _load(serving: Serving, tenant: str, plan_id: str) -> tuple[RestorePlan, str]:
-    """Return a plan of this tenant and its digest; another tenant's is not there."""
-    tenant_id = serving.application.connections.find(tenant).tenant_id
-    found, digest = serving.plan_and_digest(plan_id)
-    if found.tenant_id.lower() != tenant_id.lower():
-        raise errors.NotFound(f"There is no plan {plan_id!r}.", hint="Make one.")
+    """Return a plan of this tenant, whole, and its digest; another tenant's is not there."""
+    found, digest = load_plan_and_digest(serving.application, plan_id)
+    _ensure_of(serving, tenant, found)
     return found, digest
+
+
+def _ensure_of(serving: Serving, tenant: str, plan: RestorePlan) -> None:
+    tenant_id = serving.application.connections.find(tenant).tenant_id
+    if plan.tenant_id.lower() != tenant_id.lower():
+        raise errors.NotFound(f"There is no plan {plan.id!r}.", hint="Make one.")
 
 
 ROUTES = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,13 +19,13 @@ from reentra.api.documents import JobDocument
 from reentra.app import Application
 from reentra.compare import KeptComparisons
 from reentra.database import Job, JobStatus
-from reentra.restore.plan import RestorePlan
-from reentra.tasks import load_plan_and_digest
+from reentra.restore.paged import PagedPlan
+from reentra.tasks import load_paged_plan
 from reentra.worker import Worker
 
 STORED_SECONDS = 600.0  # how old what is said of the store's size may be
 SYNC_SECONDS = 10.0  # how old the catalog's knowledge of the repository may be
-MOST_KEPT_STEPS = 20_000  # of a plan that is kept in memory
+MOST_PLAN_BYTES = 32 * 1024 * 1024  # of the plans that are kept in memory, but for the last one
 PORT = 8440
 _HIDDEN = frozenset({"path", "person", "sealed", "for_worker", "killed"})
 
@@ -44,7 +45,8 @@ class Serving:
     trusts_proxy: bool = False
     _synced_at: dict[str, float] = field(default_factory=dict)
     _stored: tuple[float, int, int] | None = None
-    _plan: tuple[RestorePlan, str] | None = None
+    _plans: OrderedDict[str, PagedPlan] = field(default_factory=OrderedDict)
+    _reading_plan: threading.Lock = field(default_factory=threading.Lock)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     comparisons: KeptComparisons = field(default_factory=KeptComparisons)
     applying: threading.Lock = field(default_factory=threading.Lock)  # of two, one is the first
@@ -83,19 +85,27 @@ class Serving:
                 self._stored = known
         return known[1], known[2]
 
-    def plan_and_digest(self, plan_id: str) -> tuple[RestorePlan, str]:
-        """Return a stored plan and the digest by which it is approved.
+    def paged_plan(self, plan_id: str) -> PagedPlan:
+        """Return a stored plan to look at, in pieces.
 
-        The last one is kept: who watches a restore asks again and again.
+        The last ones are kept: who watches a restore asks again and again. Plans never change.
         Raises: ``NotFound``.
         """
         with self._lock:
-            known = self._plan
-        if known is None or known[0].id != plan_id:
-            known = load_plan_and_digest(self.application, plan_id)
-            with self._lock:
-                self._plan = known if len(known[0].steps) <= MOST_KEPT_STEPS else None
+            known = self._plans.get(plan_id)
+            if known is not None:
+                self._plans.move_to_end(plan_id)
+                return known
+        with self._reading_plan:  # of a large one not twice at once
+            known = self._plans.get(plan_id) or load_paged_plan(self.application, plan_id)
+        with self._lock:
+            self._plans[plan_id] = known
+            while len(self._plans) > 1 and self._plans_bytes() > MOST_PLAN_BYTES:
+                self._plans.popitem(last=False)
         return known
+
+    def _plans_bytes(self) -> int:
+        return sum(one.size_bytes for one in self._plans.values())
 
     def job_document(self, job: Job) -> JobDocument:
         """Return a job as people see it: no path of the server, nobody's number."""

@@ -507,11 +507,10 @@ class Catalog:
                 run(connection, "SELECT pg_advisory_xact_lock(7236873)")
             reader = TenantReader(connection, tenant_id)
             tenant_no = reader.tenant_no or _new_tenant(connection, tenant_id)
-            ordinals = {item: place for place, item in enumerate(reader.snapshot_ids())}
-            if snapshot_id in ordinals:  # another process was faster
+            if reader.find_place(snapshot_id) is not None:  # another process was faster
                 return False
-            ordinal = len(ordinals)
-            parent = _parent_ordinal(manifest, ordinals, self._digest_of(connection, tenant_no))
+            ordinal = reader.newest_ordinal() + 1
+            parent = _parent_ordinal(manifest, reader)
             if parent != ordinal - 1:
                 chain.turn_back(connection, tenant_no, ordinal, parent)
             indexer = SnapshotIndexer(connection, self.repository, tenant_no, ordinal, listener)
@@ -520,11 +519,6 @@ class Catalog:
         self._indexed[0] += indexer.objects
         self._indexed[1] += indexer.links
         return True
-
-    @staticmethod
-    def _digest_of(connection: sa.Connection, tenant_no: int) -> dict[str, str]:
-        query = "SELECT id, sha256 FROM snapshot WHERE tenant_no = ?"
-        return {row[0]: row[1].partition(".")[0] for row in run(connection, query, tenant_no)}
 
     @staticmethod
     def _record(
@@ -552,16 +546,18 @@ def _new_tenant(connection: sa.Connection, tenant_id: str) -> int:
     return number
 
 
-def _parent_ordinal(manifest: Manifest, ordinals: dict[str, int], digests: dict[str, str]) -> int:
+def _parent_ordinal(manifest: Manifest, reader: TenantReader) -> int:
     parent = manifest.parent
     if parent is None:
         return -1
-    if parent.id not in ordinals:
+    found = reader.find_place(parent.id)
+    if found is None:
         raise errors.RepositoryDamaged(
             f"The snapshot {parent.id}, which {manifest.id} is built on, is missing or damaged."
         )
-    if digests[parent.id] != parent.sha256:
+    ordinal, stamp = found
+    if stamp.partition(".")[0] != parent.sha256:
         raise errors.RepositoryDamaged(
             f"The snapshot {parent.id} is not the one that {manifest.id} was built on."
         )
-    return ordinals[parent.id]
+    return ordinal

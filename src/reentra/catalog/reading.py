@@ -231,6 +231,12 @@ class TenantReader:
         query = "SELECT id FROM snapshot WHERE tenant_no = ? ORDER BY ordinal"
         return list(run(self.connection, query, self.tenant_no).scalars())
 
+    def find_place(self, snapshot_id: str) -> tuple[int, str] | None:
+        """Return a snapshot's ordinal and its manifest's stamp, if it is known."""
+        query = "SELECT ordinal, sha256 FROM snapshot WHERE tenant_no = ? AND id = ?"
+        row = run(self.connection, query, self.tenant_no, snapshot_id).first()
+        return None if row is None else (row[0], row[1])
+
     def newest_ordinal(self) -> int:
         """Return the ordinal of the newest snapshot; -1 when there is none."""
         query = "SELECT coalesce(max(ordinal), -1) FROM snapshot WHERE tenant_no = ?"

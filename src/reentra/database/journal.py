@@ -287,6 +287,26 @@ class JobStore:
         with self._database.reading() as connection:
             return [_step(row) for row in connection.execute(query).mappings()]
 
+    def find_steps(self, job_id: str, step_ids: Sequence[str]) -> dict[str, JobStep]:
+        """Return those of the named steps that the journal knows, by id."""
+        found: dict[str, JobStep] = {}
+        with self._database.reading() as connection:
+            for start in range(0, len(step_ids), _CHUNK):
+                named = JOB_STEP.c.step_id.in_(step_ids[start : start + _CHUNK])
+                query = sa.select(JOB_STEP).where(JOB_STEP.c.job_id == job_id, named)
+                steps = (_step(row) for row in connection.execute(query).mappings())
+                found.update((step.step_id, step) for step in steps)
+        return found
+
+    def list_step_ids(self, job_id: str, statuses: Sequence[StepStatus]) -> list[str]:
+        """Return the ids of the steps that stand in one of these ways, in no order."""
+        values = [status.value for status in statuses]
+        query = sa.select(JOB_STEP.c.step_id).where(
+            JOB_STEP.c.job_id == job_id, JOB_STEP.c.status.in_(values)
+        )
+        with self._database.reading() as connection:
+            return list(connection.execute(query).scalars())
+
     def count_steps(self, job_id: str) -> dict[StepStatus, int]:
         """Return how many steps stand how; every status is a key."""
         query = (

@@ -9,13 +9,22 @@ import re
 from contextlib import suppress
 from typing import Any
 
+import msgspec
+
 from reentra import errors
 
 from .keys import Keyring
-from .sealed import SealedKind, seal, unseal
+from .sealed import SealedKind, seal, unseal, unsealed_text
 from .storage import AlreadyStored, NotStored, Storage
 
 _COLLECTION = re.compile(r"[a-z][a-z0-9-]{0,31}")
+
+
+class _Sealed(msgspec.Struct):
+    """A document as it is sealed, its value not parsed."""
+
+    name: str
+    value: msgspec.Raw
 
 
 def document_path(keyring: Keyring, collection: str, name: str) -> str:
@@ -53,6 +62,20 @@ def load_document(storage: Storage, keyring: Keyring, collection: str, name: str
     """See ``Repository.load_document``."""
     data = load_document_bytes(storage, keyring, collection, name)
     return parse_document(keyring, document_path(keyring, collection, name), data, name)
+
+
+def load_document_text(storage: Storage, keyring: Keyring, collection: str, name: str) -> bytes:
+    """See ``Repository.load_document_text``."""
+    path = document_path(keyring, collection, name)
+    data = load_document_bytes(storage, keyring, collection, name)
+    text = unsealed_text(keyring, SealedKind.DOCUMENT, path, data)
+    try:
+        sealed = msgspec.json.decode(text, type=_Sealed)
+    except msgspec.DecodeError as error:
+        raise errors.RepositoryDamaged(f"The document {path} is none.") from error
+    if sealed.name != name:
+        raise errors.RepositoryDamaged(f"The document {path} is another one's.")
+    return bytes(sealed.value)
 
 
 def load_document_bytes(storage: Storage, keyring: Keyring, collection: str, name: str) -> bytes:

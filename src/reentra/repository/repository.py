@@ -577,6 +577,13 @@ class Repository:
         """
         return documents.load_document(self._storage, self._keyring, collection, name)
 
+    def load_document_text(self, collection: str, name: str) -> bytes:
+        """Fetch a document's value as the canonical JSON that was written, for a large one.
+
+        Raises: ``errors.NotFound``, ``errors.RepositoryDamaged``.
+        """
+        return documents.load_document_text(self._storage, self._keyring, collection, name)
+
     def list_documents(self, collection: str, prefix: str = "") -> list[str]:
         """Fetch the names in a collection that begin with ``prefix``, sorted."""
         return documents.list_documents(self._storage, self._keyring, collection, prefix)

@@ -42,6 +42,14 @@ def seal(keyring: Keyring, kind: SealedKind, path: str, value: object) -> bytes:
 def unseal(keyring: Keyring, kind: SealedKind, path: str, data: bytes) -> dict[str, Any]:
     """Return what was sealed for ``path``.
 
+    Raises: see ``unsealed_text``.
+    """
+    return parse_canonical_json(unsealed_text(keyring, kind, path, data), path)
+
+
+def unsealed_text(keyring: Keyring, kind: SealedKind, path: str, data: bytes) -> bytes:
+    """Return the JSON that was sealed for ``path``, as it was written.
+
     Raises: ``errors.RepositoryDamaged`` naming the path when anything about it is not as written,
     ``errors.UnsupportedFormat`` when a newer version wrote it.
     """
@@ -62,14 +70,13 @@ def unseal(keyring: Keyring, kind: SealedKind, path: str, data: bytes) -> dict[s
             f"The {word} {path} cannot be read. {error.message}", hint=error.hint
         ) from error
     try:
-        plain = AESGCM(key).decrypt(
+        return AESGCM(key).decrypt(
             data[8:HEADER_BYTES], data[HEADER_BYTES:], _bound(keyring, header, path)
         )
     except InvalidTag as error:
         raise errors.RepositoryDamaged(
             f"The {word} {path} is damaged: its bytes are not the ones that were written there."
         ) from error
-    return parse_canonical_json(plain, path)
 
 
 def _bound(keyring: Keyring, header: bytes, path: str) -> bytes:
