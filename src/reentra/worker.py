@@ -33,6 +33,7 @@ _MANY = 10_000
 _LOOK_SECONDS = 1.0
 _SCHEDULE_SECONDS = 15.0
 _SWEEP_SECONDS = 600.0
+_WELL = ("succeeded", "partial")
 _OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
 _log = logging.getLogger("reentra.worker")
 
@@ -191,6 +192,27 @@ class Worker:
                 parameters = {"full": False, "anew": False, "kinds": []}
                 self.enqueue(SYSTEM, "backup", tenant=tenant, parameters=parameters)
 
+    def _begin_next(self, job: Job, result: str) -> None:
+        """Let forgetting follow a scheduled backup, and pruning the forgetting, as policies want.
+
+        What somebody else works on now is left to the next time.
+        """
+        from reentra.repository import load_policy
+        from reentra.repository.forgetting import COLLECTION
+
+        if job.who != SYSTEM.name or result not in _WELL:
+            return
+        repository = self._application.repository
+        if job.task == "backup":
+            tenant_id = self._application.connections.find(job.tenant).tenant_id
+            if not load_policy(repository, tenant_id).is_empty:
+                parameters = {"snapshots": [], "apply_policy": True}
+                self.enqueue(SYSTEM, "forget", tenant=job.tenant, parameters=parameters)
+        elif job.task == "forget":
+            is_waiting = self.has_open_job("", "prune")
+            if repository.list_documents(COLLECTION) and not is_waiting:
+                self.enqueue(SYSTEM, "prune")
+
     def _begin_queued(self) -> None:
         for job in self.runner.list_queued():
             with self._lock:
@@ -231,8 +253,10 @@ class Worker:
             self._application.access.trail.record(
                 SYSTEM, Entry(job.task, job.tenant, job.id, result)
             )
+            if not self._closing.is_set():
+                self._begin_next(job, result)
         except errors.Error as failure:
-            _log.warning("The end of job %s was not recorded: %s", job.id, failure.message)
+            _log.warning("What follows job %s was not done: %s", job.id, failure.message)
         self._wake.set()
 
     def _follow(self, run: JobRun[TaskContext]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from reentra.access import ApprovalRules, Role
+from reentra.access.audit import SYSTEM
 from reentra.directory import canonical
 from reentra.directory.state import COMPLETE
 from reentra.graph.connection import Cloud, TenantConnection
@@ -113,3 +115,38 @@ def test_what_cannot_be_forgotten_is_refused(api: Api, snapshots: list[str]) -> 
     assert admin("POST", f"{T}/forget", {}).status_code == 400
     assert admin("POST", f"{T}/forget", {"snapshots": ["19990101"]}).status_code == 404
     assert api.as_role(Role.RESTORER)("POST", f"{T}/forget", {}).status_code == 403
+
+
+def test_after_a_scheduled_backup_the_policy_is_kept_to_and_space_given_back(
+    api: Api, snapshots: list[str]
+) -> None:
+    jobs, admin = api.application.jobs, api.admin
+    repository = api.application.repository
+    # Keeps everything that there is, but is a policy.
+    admin.json("PUT", "/tenants/contoso/retention", {"within_days": 3650})
+    try:
+        parameters = {"full": False, "anew": False, "kinds": []}
+        done = api.serving.worker.enqueue(SYSTEM, "backup", tenant="contoso", parameters=parameters)
+        api.ended("contoso", done.id)
+        end = time.monotonic() + 60
+        while not (found := jobs.list_jobs(tenant="contoso", task="forget")):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        forgotten = api.ended("contoso", found[0].id)
+        assert (forgotten["who"], forgotten["summary"]["forgotten"]) == ("reentra", [])
+    finally:
+        admin.json("PUT", "/tenants/contoso/retention", {})
+    before = len(jobs.list_jobs(task="prune"))
+    with repository.lock_tenant(TENANT_ID, "test") as lock:
+        repository.forget(TENANT_ID, snapshots[:1], lock=lock)
+    job = api.serving.worker.enqueue(
+        SYSTEM, "forget", tenant="keeper", parameters={"snapshots": [], "apply_policy": True}
+    )
+    api.ended("keeper", job.id)
+    end = time.monotonic() + 60
+    while len(jobs.list_jobs(task="prune")) == before:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    pruned = api.ended("", jobs.list_jobs(task="prune")[0].id)
+    assert (pruned["status"], pruned["who"]) == ("succeeded", "reentra")
+    assert repository.list_forgotten(TENANT_ID) == frozenset()

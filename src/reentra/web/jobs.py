@@ -17,8 +17,8 @@ from reentra.web.visiting import Visit, Visiting
 
 _OF = "/tenants/{tenant:str}/jobs"
 _AT_ONCE = 50
-_TASKS = ("backup", "restore", "plan", "download")
-_UPKEEP = ("check", "rebuild")
+_TASKS = ("backup", "restore", "plan", "download", "forget")
+_UPKEEP = ("check", "rebuild", "prune")
 
 
 @page(_OF, Permission.BROWSE)

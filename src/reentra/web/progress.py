@@ -65,6 +65,10 @@ def result(job: Mapping[str, Any]) -> str:
             return f"{told['objects']:,} objects"
         case "check" if "problems" in told:
             return "no problem" if told["whole"] else f"{len(told['problems']):,} problems"
+        case "forget" if "forgotten" in told:
+            return f"{len(told['forgotten']):,} forgotten"
+        case "prune" if "bytes_freed" in told:
+            return f"{max(0, told['bytes_freed']):,} bytes given back"
         case "rebuild" if "snapshots" in told:
             return f"{told['snapshots']:,} snapshots"
     return ""
