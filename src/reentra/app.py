@@ -84,8 +84,9 @@ class Application:
         except FileNotFoundError:
             raise errors.ConfigurationError(
                 f"There is no repository yet below {self.home}.",
-                hint="Make one with `reentra init`, or name an existing one with "
-                "REENTRA_REPOSITORY, or the right home with REENTRA_HOME.",
+                hint="Name an existing one with REENTRA_REPOSITORY, or the right home with "
+                "REENTRA_HOME, or make one.",
+                typed="reentra init",
             ) from None
 
     def recorded_repository(self) -> str:

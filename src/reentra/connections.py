@@ -141,7 +141,8 @@ class Connections:
         except errors.RepositoryDamaged as damage:
             raise errors.RepositoryDamaged(
                 f"The connection {name} cannot be read. {damage.message}",
-                hint=f"`reentra tenant connect {name}` records it anew; snapshots are not touched.",
+                hint="Connect the tenant again; snapshots are not touched.",
+                typed=f"reentra tenant connect {name}",
             ) from damage
         if stored is None:
             raise _not_connected(name)
@@ -180,7 +181,8 @@ class Connections:
 def _not_connected(name: str) -> errors.NotFound:
     return errors.NotFound(
         f"No tenant is connected as {name!r}.",
-        hint="`reentra tenant list` shows the names; `reentra tenant connect` adds one.",
+        hint="Look in the list of tenants, or connect it.",
+        typed="`reentra tenant list`, or `reentra tenant connect`",
     )
 
 

@@ -40,6 +40,9 @@
 ``exit_code`` is the CLI's, ``http_status`` the API's, ``code`` is stable and safe to match in
 scripts, ``hint`` says what to do next, ``is_retryable`` says whether the same request may succeed
 later without a change. ``tests/test_errors.py`` pins all of them.
+
+A hint is in words that fit the pages, the API and the command line alike. What to type for it on
+the command line is ``typed``: only that face shows it, and it alone names commands and options.
 """
 
 from __future__ import annotations
@@ -51,8 +54,8 @@ from typing import ClassVar
 class Error(Exception):
     """Base of everything that Reentra raises on purpose.
 
-    ``message`` says what happened, and to what. ``hint`` says what to do next. Neither may hold a
-    secret.
+    ``message`` says what happened, and to what. ``hint`` says what to do next, ``typed`` with which
+    command or option. None may hold a secret.
     """
 
     code: ClassVar[str] = "error"
@@ -60,11 +63,13 @@ class Error(Exception):
     http_status: ClassVar[int] = 500
     is_retryable: ClassVar[bool] = False
     default_hint: ClassVar[str] = ""
+    default_typed: ClassVar[str] = ""
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, typed: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = self.default_hint if hint is None else hint
+        self.typed = self.default_typed if hint is None else typed
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip() if self.hint else self.message
@@ -118,9 +123,10 @@ class Refused(Error):
         message: str,
         *,
         hint: str | None = None,
+        typed: str = "",
         refusals: Sequence[Mapping[str, object]] = (),
     ) -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(message, hint=hint, typed=typed)
         self.refusals = tuple(refusals)
 
     def to_json(self) -> dict[str, object]:
@@ -174,7 +180,8 @@ class NotAllowed(AccessError):
     """The role does not allow it."""
 
     code = "not_allowed"
-    default_hint = "An administrator can give the role: `reentra people role NAME ROLE`."
+    default_hint = "An administrator can give the role."
+    default_typed = "reentra people role NAME ROLE"
 
 
 class FreshSignInNeeded(AccessError):
@@ -241,8 +248,9 @@ class GraphError(Error):
         target: str = "",
         retry_after_seconds: float | None = None,
         hint: str | None = None,
+        typed: str = "",
     ) -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(message, hint=hint, typed=typed)
         self.status = status
         self.graph_code = graph_code
         self.request_id = request_id
@@ -262,14 +270,16 @@ class Unauthenticated(GraphError):
     """No token, or Graph does not accept it."""
 
     code = "unauthenticated"
-    default_hint = "Check the tenant id, the client id and the credential with `tenant check`."
+    default_hint = "Check the tenant id, the client id and the credential."
+    default_typed = "reentra tenant check NAME"
 
 
 class Forbidden(GraphError):
     """A permission, an Entra role or a licence is missing."""
 
     code = "forbidden"
-    default_hint = "Run `reentra tenant check NAME`: it lists what is missing and for what."
+    default_hint = "Check the tenant's permissions: that lists what is missing and for what."
+    default_typed = "reentra tenant check NAME"
 
 
 class GraphNotFound(GraphError):
@@ -337,7 +347,8 @@ class UntrustedLink(GraphError):
     """A link in an answer leads away from the configured Graph host and was not followed."""
 
     code = "untrusted_link"
-    default_hint = "Check --graph-endpoint; a token is never sent to another host."
+    default_hint = "Check the address of Graph; a token is never sent to another host."
+    default_typed = "--graph-endpoint"
 
 
 class RepositoryError(Error):
@@ -367,7 +378,8 @@ class RepositoryDamaged(RepositoryError):
 
     code = "damaged"
     exit_code = 5
-    default_hint = "Run `reentra check` for the whole picture; other snapshots may be whole."
+    default_hint = "Check the repository for the whole picture; other snapshots may be whole."
+    default_typed = "reentra check"
 
 
 class WrongPassphrase(RepositoryDamaged):
@@ -375,10 +387,8 @@ class WrongPassphrase(RepositoryDamaged):
 
     code = "wrong_passphrase"
     http_status = 403
-    default_hint = (
-        "Give the passphrase by REENTRA_PASSPHRASE or --passphrase-file; "
-        "the recovery key works in its place."
-    )
+    default_hint = "Give the repository's passphrase; the recovery key works in its place."
+    default_typed = "REENTRA_PASSPHRASE, or --passphrase-file FILE"
 
 
 class UnsupportedFormat(RepositoryDamaged):

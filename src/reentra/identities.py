@@ -80,8 +80,9 @@ class Identities:
             except errors.RepositoryDamaged as damage:
                 raise errors.RepositoryDamaged(
                     f"A part of the tenant's identity map is damaged: {damage.message}",
-                    hint="`reentra check --repair` learns it again from the restore's journal, or "
-                    "sets it aside and says what is lost.",
+                    hint="A check that repairs learns it again from the restore's journal, or sets "
+                    "it aside and says what is lost.",
+                    typed="reentra check --repair",
                 ) from damage
             merged = merged.merged(IdentityMap.from_json(value))
         return merged

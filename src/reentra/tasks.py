@@ -115,8 +115,9 @@ def backup(run: Run) -> TaskResult:
             raise
         raise errors.RepositoryDamaged(
             damage.message,
-            hint=f"Run `reentra check`. `reentra backup {run.tenant} --anew` begins a new line of "
-            "snapshots that builds on nothing damaged.",
+            hint="Check the repository. A backup that stores everything anew begins a new line of "
+            "snapshots, which builds on nothing damaged.",
+            typed=f"`reentra check`, `reentra backup {run.tenant} --anew`",
         ) from damage
     application.catalog.sync(tenant.connection.tenant_id, listener)
     is_partial = result.status is BackupStatus.PARTIAL
@@ -483,7 +484,8 @@ def make_undo_plan(
     if job.task != "restore":
         raise errors.UsageError(
             f"Job {job.id} is a {job.task}: only a restore changes a tenant and can be undone.",
-            hint="`reentra jobs list` names the restores.",
+            hint="Look in the list of jobs.",
+            typed="reentra jobs list",
         )
     plan = load_plan(application, str(job.parameters["plan"]))
     tenant = application.open_tenant(job.tenant, listener=listener)
@@ -580,7 +582,8 @@ def _ensure_something_is_there(
     named = ", ".join(sorted(map(str, selection.refs))[:3])
     raise errors.NotFound(
         f"The snapshot {state.label} does not hold {named}.",
-        hint="Look for it with `reentra search NAME TEXT`, or choose another snapshot.",
+        hint="Search for it over all snapshots, or choose another snapshot.",
+        typed="reentra search NAME TEXT",
     )
 
 

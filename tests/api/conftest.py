@@ -24,7 +24,7 @@ from reentra.sandbox.app import SandboxServer
 from reentra.settings import Settings
 from reentra.worker import Worker
 
-from .description import ensure_described
+from .description import ensure_described, ensure_untyped
 
 PASSPHRASE = "correct horse battery staple"
 PASSWORD = "seven grey lamps at dawn"
@@ -53,6 +53,7 @@ class Caller:
             method, f"{PREFIX}{path}", json=body, headers=sent, follow_redirects=False
         )
         ensure_described(method, PREFIX + path.partition("?")[0], answer)
+        ensure_untyped(answer)
         return answer
 
     def json(self, method: str, path: str, body: Any = None, expect: int = 200) -> Any:

@@ -16,6 +16,18 @@ from reentra.api.application import make_litestar
 OF_NO_ROUTE = {405, 421}
 
 
+# What is typed on the command line is for that face alone.
+_TYPED = re.compile(r"`reentra |(?<![\w-])--[a-z]{2}")
+
+
+def ensure_untyped(answer: httpx.Response) -> None:
+    """Fail when an answer of problem or page tells people to type a command or an option."""
+    media_type = answer.headers.get("content-type", "").partition(";")[0]
+    if media_type in ("application/json", "application/problem+json", "text/html"):
+        found = _TYPED.search(answer.text)
+        assert found is None, answer.text[max(0, found.start() - 200) : found.end() + 80]
+
+
 def ensure_described(method: str, path: str, answer: httpx.Response) -> None:
     """Fail when an answer of a described route is not one that the description knows."""
     found = next((item for item in _routes(method) if item[0].fullmatch(path)), None)

@@ -172,7 +172,7 @@ def test_without_a_default_password_the_user_fails_with_what_to_do(world: World)
     user = world.ids("user")["Ada Berg"]
     world.purge("users", user)
     report = world.applier(world.plan(desired, only("user", user)), secrets=NO_SECRETS).run()
-    assert "--default-password-file" in report.to_json()["failures"][0]["hint"]
+    assert "with a default password" in report.to_json()["failures"][0]["hint"]
 
 
 def test_a_guest_is_invited_again(world: World) -> None:

@@ -82,7 +82,8 @@ def test_what_is_not_selected_and_names_a_dead_id_is_listed_and_left_alone(world
     report = world.applier(plan).run()
     assert report.status is RestoreStatus.SUCCEEDED, report.to_text()
     assert excluded(world, policy) == [group]
-    assert f"--follow-up conditionalAccessPolicy/{policy}" in report.to_text()
+    assert f"conditionalAccessPolicy/{policy}" in report.to_text()
+    assert "restore again with this follow-up" in report.to_text()
 
 
 def test_a_follow_up_that_is_asked_for_names_the_new_id_afterwards(world: World) -> None:

@@ -511,7 +511,7 @@ def test_deletions_are_confirmed_by_their_number(desired: ModelTenant) -> None:
     for wrong in (None, 0, 2):
         with pytest.raises(errors.Refused, match="deletes 1 object") as refusal:
             ensure_deletions_confirmed(made, wrong)
-        assert "--confirm-deletions 1" in refusal.value.hint
+        assert refusal.value.typed == "--confirm-deletions 1"
     ensure_deletions_confirmed(made, 1)
     empty = plan(desired, desired.copied("live"))
     ensure_deletions_confirmed(empty, None)

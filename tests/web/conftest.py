@@ -21,6 +21,7 @@ from reentra.web import make_app
 from reentra.web.assets import FOLDER
 from reentra.worker import Worker
 from tests.api.conftest import HOST, Api, make_installation
+from tests.api.description import ensure_untyped
 
 __all__ = ["HOST"]
 
@@ -55,9 +56,11 @@ class Reader:
         sent = {"host": HOST, **{k.replace("_", "-"): v for k, v in headers.items()}}
         if self.secret:
             sent["cookie"] = f"__Host-reentra={self.secret}"
-        return self.client.request(
+        answer = self.client.request(
             method, path, content=content, headers=sent, follow_redirects=False
         )
+        ensure_untyped(answer)
+        return answer
 
 
 @dataclass

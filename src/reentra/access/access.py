@@ -196,5 +196,6 @@ def _store(connection: sa.Connection, name: str, value: Mapping[str, Any]) -> No
 def _no_provider() -> errors.NotFound:
     return errors.NotFound(
         "Nobody signs in with an identity provider here.",
-        hint="Sign in with a local account; `reentra oidc set` sets a provider.",
+        hint="Sign in with a local account, or set a provider.",
+        typed="reentra oidc set",
     )

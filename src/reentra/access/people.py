@@ -449,7 +449,9 @@ def _row(connection: sa.Connection, person_id: str) -> sa.RowMapping:
 
 def _nobody(name: str) -> errors.NotFound:
     return errors.NotFound(
-        f"There is no person {name!r}.", hint="`reentra people list` shows them."
+        f"There is no person {name!r}.",
+        hint="Look in the list of people.",
+        typed="reentra people list",
     )
 
 
@@ -518,5 +520,6 @@ def _hash(secret: str) -> str:
 def _void_link() -> errors.UsageError:
     return errors.UsageError(
         "This set-up link is not good: it was used, has expired, or was never given out.",
-        hint="An administrator makes a new one with `reentra people link NAME`.",
+        hint="An administrator makes a new one.",
+        typed="reentra people link NAME",
     )

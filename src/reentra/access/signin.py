@@ -72,7 +72,8 @@ class Identity:
         if tenant != EVERY_TENANT and not self.sees(tenant):
             raise errors.NotFound(
                 f"No tenant is connected as {tenant!r}.",
-                hint="`reentra tenant list` shows the names; `reentra tenant connect` adds one.",
+                hint="Look in the list of tenants.",
+                typed="reentra tenant list",
             )
         where = "" if tenant == EVERY_TENANT else f" on {tenant}"
         raise errors.NotAllowed(f"{self.person.name} may not do this{where} ({permission.value}).")

@@ -130,7 +130,9 @@ class Tokens:
             row = connection.execute(_QUERY.where(TOKEN.c.id == token_id)).mappings().first()
         if row is None:
             raise errors.NotFound(
-                f"There is no token {token_id!r}.", hint="`reentra tokens list` shows them."
+                f"There is no token {token_id!r}.",
+                hint="Look in the list of tokens.",
+                typed="reentra tokens list",
             )
         return _token(row)
 

@@ -45,8 +45,8 @@ def ensure_safe(door: Door, public_url: str) -> None:
         raise errors.Refused(
             f"Listening on {door.host} without TLS would send passwords and a whole directory over"
             " the network in the clear; nothing was started.",
-            hint="Give --tls-certificate and --tls-key, or --behind-proxy when a proxy in front"
-            " ends TLS.",
+            hint="Give a certificate and its key, or say that a proxy in front ends TLS.",
+            typed="--tls-certificate FILE --tls-key FILE, or --behind-proxy",
         )
     if (door.is_behind_proxy or door.has_tls) and urlsplit(public_url).scheme != "https":
         raise errors.ConfigurationError(
@@ -108,7 +108,8 @@ def _ensure_free(door: Door) -> None:
     except OSError as failure:
         raise errors.UsageError(
             f"Nothing can listen on {door.host}:{door.port}: {failure.strerror or failure}.",
-            hint="Choose another --port, or end what listens there.",
+            hint="End what listens there, or choose another port.",
+            typed="--port NUMBER",
         ) from failure
 
 

@@ -178,7 +178,7 @@ def list_steps(
 def fetch_plan(
     tenant: FromPath[str], plan: FromPath[str], serving: Served
 ) -> Response[PlanFileDocument]:
-    """Return the whole plan, steps and all, as ``reentra restore --plan`` reads it."""
+    """Return the whole plan, steps and all, as the command line reads it."""
     found, _ = _load(serving, tenant, plan)
     name = f'attachment; filename="{tenant}-plan-{found.id}.json"'
     return Response(

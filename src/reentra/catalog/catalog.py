@@ -430,7 +430,8 @@ class Catalog:
                 raise
             raise errors.ConfigurationError(
                 f"The catalog {self._database.shown_url} is unreadable.",
-                hint="Run `reentra rebuild`: it is made anew from the repository.",
+                hint="Make the catalog anew from the repository.",
+                typed="reentra rebuild",
             ) from error
 
     # Inside

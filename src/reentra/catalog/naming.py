@@ -21,7 +21,7 @@ def resolved(times: Sequence[tuple[str, dt.datetime]], text: str) -> str:
     name = text.strip()
     if not times:
         raise errors.NotFound(
-            "The tenant has no snapshot.", hint="`reentra backup NAME` makes one."
+            "The tenant has no snapshot.", hint="Back it up first.", typed="reentra backup NAME"
         )
     if name == LATEST:
         return times[-1][0]
@@ -48,8 +48,8 @@ def resolved(times: Sequence[tuple[str, dt.datetime]], text: str) -> str:
         )
     raise errors.NotFound(
         f"There is no snapshot {name!r}.",
-        hint="Give an id, its unique beginning, latest, or a time; `reentra snapshots NAME` lists"
-        " them.",
+        hint="Give an id, its unique beginning, latest, or a time; look in the list of snapshots.",
+        typed="reentra snapshots NAME",
     )
 
 

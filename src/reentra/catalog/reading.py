@@ -201,7 +201,9 @@ class TenantReader:
         found = self.find_snapshot(snapshot_id)
         if found is None:
             raise errors.NotFound(
-                f"There is no snapshot {snapshot_id}.", hint="`reentra snapshots NAME` lists them."
+                f"There is no snapshot {snapshot_id}.",
+                hint="Look in the list of snapshots.",
+                typed="reentra snapshots NAME",
             )
         return found
 

@@ -28,10 +28,19 @@ def show_error(failure: errors.Error, *, as_json: bool) -> None:
     """Print ``Error: ...`` and what to do on stderr; with JSON the document on stdout too."""
     sys.stdout.flush()
     print(f"Error: {failure.message}", file=sys.stderr)
-    if failure.hint:
-        print(f"  {failure.hint}", file=sys.stderr)
+    hint = hint_of(failure)
+    if hint:
+        print(f"  {hint}", file=sys.stderr)
     if as_json:
-        print(json.dumps({"error": failure.to_json()}), flush=True)
+        print(json.dumps({"error": {**failure.to_json(), "hint": hint}}), flush=True)
+
+
+def hint_of(failure: errors.Error) -> str:
+    """Return what to do next, with what to type for it."""
+    if not failure.typed:
+        return failure.hint
+    typed = failure.typed if "`" in failure.typed else f"`{failure.typed}`"
+    return f"{failure.hint.removesuffix('.')}: {typed}." if failure.hint else f"{typed}."
 
 
 class Screen:

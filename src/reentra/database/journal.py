@@ -419,7 +419,9 @@ def _details(
 
 
 def _no_job(job_id: str) -> errors.NotFound:
-    return errors.NotFound(f"There is no job {job_id!r}.", hint="`reentra jobs list` shows them.")
+    return errors.NotFound(
+        f"There is no job {job_id!r}.", hint="Look in the list of jobs.", typed="reentra jobs list"
+    )
 
 
 def _json(value: Mapping[str, Any] | None) -> str:

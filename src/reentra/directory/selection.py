@@ -42,7 +42,7 @@ class Selection:
 
     @classmethod
     def parse(cls, kinds: Iterable[str] = (), ids: Iterable[str] = ()) -> Selection:
-        """Read ``--kind`` and ``--id KIND/ID`` values.
+        """Read names of kinds, and objects as KIND/ID.
 
         Raises: ``errors.UsageError`` for an unknown kind or a malformed id.
         """
@@ -53,7 +53,8 @@ class Selection:
                 refs.add(ObjectRef.parse(text))
             except ValueError as error:
                 raise errors.UsageError(
-                    f"--id {text}: {error}.", hint="Write it as KIND/ID, for example group/<guid>."
+                    f"{text!r} names no object: {error}.",
+                    hint="Write it as KIND/ID, for example group/<guid>.",
                 ) from error
         for kind in chosen | {ref.kind for ref in refs}:
             if kind not in KINDS:

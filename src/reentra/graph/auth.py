@@ -288,11 +288,11 @@ _TOKEN_ERRORS: dict[str, tuple[str, str]] = {
     ),
     "700016": (
         "the application is not known in this tenant",
-        "Check --client-id and --tenant-id; the application must be registered or consented there.",
+        "Check both ids; the application must be registered or consented in the tenant.",
     ),
     "90002": (
         "the tenant does not exist in this cloud",
-        "Check --tenant-id and --cloud.",
+        "Check the tenant id and the cloud.",
     ),
     "700027": (
         "the certificate is not one of the application's, or has expired",
@@ -315,11 +315,14 @@ _TOKEN_ERRORS: dict[str, tuple[str, str]] = {
         "the application has no service principal in this tenant",
         "Grant it admin consent in the tenant.",
     ),
-    "90013": ("the tenant id is not valid", "Check --tenant-id."),
-    "900023": ("the tenant id is not valid", "Check --tenant-id."),
+    "90013": ("the tenant id is not valid", "Check the tenant id."),
+    "900023": ("the tenant id is not valid", "Check the tenant id."),
     "90014": ("the request lacks a field", "Check the connection's settings."),
-    "70011": ("the scope is not valid", "Check --graph-endpoint."),
-    "500011": ("the authority does not know this Graph", "Check --graph-endpoint and --cloud."),
+    "70011": ("the scope is not valid", "Check the address of Graph."),
+    "500011": (
+        "the authority does not know this Graph",
+        "Check the address of Graph and the cloud.",
+    ),
 }
 _AADSTS = re.compile(r"AADSTS(\d+)")
 _TRACE = re.compile(r"(?:Trace ID|trace_id)[\"':\s]*([0-9a-fA-F-]{36})")
@@ -341,7 +344,8 @@ def _unreachable(
     if "CERTIFICATE_VERIFY_FAILED" in str(failure):
         return errors.Unavailable(
             f"The token authority {authority} showed a TLS certificate that is not trusted.",
-            hint="Give the authority that signed it with --ca-file.",
+            hint="Give the certificate of the authority that signed it.",
+            typed="--ca-file FILE",
         )
     return errors.Unavailable(
         f"The token authority {authority} could not be reached, or did not answer as one."
@@ -360,7 +364,7 @@ def token_error(said: str, connection: TenantConnection) -> errors.Unauthenticat
     reason = what or "the authority gave no token"
     if not code and "authority configuration" in said:
         reason = "the authority does not know the tenant"
-        hint = "Check --tenant-id, and --cloud or --authority."
+        hint = "Check the tenant id, and the cloud or the authority."
     if not code and connection.credential is CredentialKind.MANAGED_IDENTITY:
         reason = "this machine offers no such managed identity"
         hint = "Assign the identity to the machine, or connect with another kind of credential."

@@ -86,22 +86,26 @@ class TenantConnection:
         if not self.tenant_id:
             raise errors.UsageError(
                 f"The connection {self.name!r} names no tenant.",
-                hint="Give the tenant's GUID with --tenant-id.",
+                hint="Give the tenant's GUID.",
+                typed="--tenant-id GUID",
             )
         if not self.client_id and self.credential is not CredentialKind.MANAGED_IDENTITY:
             raise errors.UsageError(
                 f"The connection {self.name!r} names no application.",
-                hint="Give the application's GUID with --client-id.",
+                hint="Give the application's GUID.",
+                typed="--client-id GUID",
             )
         if self.cloud is Cloud.CUSTOM and not (self.graph_endpoint and self.authority):
             raise errors.UsageError(
                 f"The connection {self.name!r} to a custom cloud lacks an address.",
-                hint="Give both --graph-endpoint and --authority.",
+                hint="Give both, that of Graph and that of the authority.",
+                typed="--graph-endpoint URL --authority URL",
             )
         if self.cloud is not Cloud.CUSTOM and (self.graph_endpoint or self.authority):
             raise errors.UsageError(
                 f"The cloud {self.cloud.value} has its own addresses; others cannot be given.",
-                hint="Leave out --graph-endpoint and --authority, or choose the cloud custom.",
+                hint="Leave the addresses of Graph and of the authority out.",
+                typed="--graph-endpoint, --authority",
             )
         ensure_transport_is_safe(self.endpoints.graph)
         ensure_transport_is_safe(self.endpoints.authority)

@@ -188,7 +188,8 @@ class ThrottlePolicy(HTTPPolicy[HttpRequest, HttpResponse]):
         if _is_bad_certificate(failure):
             raise errors.Unavailable(
                 f"{host} showed a TLS certificate that is not trusted ({what}).",
-                hint="Give the authority that signed it with --ca-file.",
+                hint="Give the certificate of the authority that signed it.",
+                typed="--ca-file FILE",
             ) from None
         if fate is _Fate.LOST and not is_read:
             raise errors.OutcomeUnknown(

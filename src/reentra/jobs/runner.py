@@ -208,12 +208,14 @@ class JobRunner(Generic[C]):
         if job.status in (journal.JobStatus.SUCCEEDED, journal.JobStatus.PARTIAL):
             raise errors.UsageError(
                 f"Job {job_id} has ended ({job.status.value}); there is nothing to take up.",
-                hint=f"Read its report with `reentra jobs report {job_id}`.",
+                hint="Read its report.",
+                typed=f"reentra jobs report {job_id}",
             )
         if not self.claims.take(job_id):
             raise errors.Refused(
                 f"Job {job_id} is running in another process.",
-                hint=f"Watch it with `reentra jobs show {job_id}`.",
+                hint="Watch it in the list of jobs.",
+                typed=f"reentra jobs show {job_id}",
             )
         try:
             run = JobRun(job_id, job.task, job.tenant, job.parameters, context, True, self)

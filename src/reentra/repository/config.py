@@ -46,7 +46,8 @@ def load_config(storage: Storage) -> dict[str, Any]:
     except NotStored as error:
         raise errors.NotFound(
             f"There is no repository at {storage.url}.",
-            hint="Make one with `reentra init`, or name the right place.",
+            hint="Name the right place, or make one.",
+            typed="reentra init",
         ) from error
     config = parse_canonical_json(data, CONFIG_PATH)
     version = config.get("format")

@@ -199,6 +199,8 @@ def manifest_path(keyring: Keyring, tenant_id: str, snapshot_id: str, edition: i
     """
     if not SNAPSHOT_ID.fullmatch(snapshot_id):
         raise errors.NotFound(
-            f"{snapshot_id!r} is no snapshot id.", hint="List them with `reentra snapshots NAME`."
+            f"{snapshot_id!r} is no snapshot id.",
+            hint="Look in the list of snapshots.",
+            typed="reentra snapshots NAME",
         )
     return f"{tenant_directory(keyring, tenant_id)}/{manifest_name(snapshot_id, edition)}"

@@ -343,5 +343,6 @@ class _Prune:
 def _not_sure(why: str) -> errors.RepositoryDamaged:
     return errors.RepositoryDamaged(
         f"Nothing is deleted from a repository that is not whole. {why}",
-        hint="Run `reentra check`; forget what is damaged and what is built on it, then prune.",
+        hint="Check the repository; forget what is damaged and what is built on it, then prune.",
+        typed="reentra check",
     )

@@ -473,7 +473,8 @@ class Repository:
         if snapshot_id in forgotten:
             raise errors.NotFound(
                 f"The snapshot {snapshot_id} of the tenant {tenant_id} was forgotten.",
-                hint="List those that are kept with `reentra snapshots NAME`.",
+                hint="Look in the list of those that are kept.",
+                typed="reentra snapshots NAME",
             )
         stored = self._load_stored(tenant_id, snapshot_id)
         while True:
@@ -675,7 +676,8 @@ def parse_manifest(keyring: Keyring, path: str, data: bytes, tenant_id: str) -> 
 def _no_snapshot(tenant_id: str, snapshot_id: str) -> errors.NotFound:
     return errors.NotFound(
         f"The tenant {tenant_id} has no snapshot {snapshot_id}.",
-        hint="List them with `reentra snapshots NAME`.",
+        hint="Look in the list of snapshots.",
+        typed="reentra snapshots NAME",
     )
 
 

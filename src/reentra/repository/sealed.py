@@ -67,7 +67,7 @@ def unsealed_text(keyring: Keyring, kind: SealedKind, path: str, data: bytes) ->
         key = keyring.derive(int.from_bytes(data[6:8], "big"), f"{word}/{path}")
     except errors.RepositoryDamaged as error:
         raise errors.RepositoryDamaged(
-            f"The {word} {path} cannot be read. {error.message}", hint=error.hint
+            f"The {word} {path} cannot be read. {error.message}", hint=error.hint, typed=error.typed
         ) from error
     try:
         return AESGCM(key).decrypt(

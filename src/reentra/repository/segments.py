@@ -118,7 +118,8 @@ class SegmentReader:
         if any(not 0 <= row < segment.rows for row in rows):
             raise errors.UsageError(
                 f"The segment {segment.path} has {segment.rows} rows; another one was asked for.",
-                hint="Rebuild the catalog with `reentra rebuild`.",
+                hint="Make the catalog anew.",
+                typed="reentra rebuild",
             )
         cached = self._cached(segment)
         wanted = list(columns) if columns is not None else None

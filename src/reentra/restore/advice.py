@@ -17,7 +17,7 @@ _TABLE: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("password complexity", "passwordprofile", "password does not comply"),
         ("Choose a default password that the tenant's policy allows, and restore this user again "
-        "with --default-password-file."),
+        "with it."),
     ),
     (
         ("quotaexceeded", "resultsizelimitexceeded", "quota limit"),

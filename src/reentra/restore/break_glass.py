@@ -59,7 +59,7 @@ def load_accounts(draft: Draft, named: Sequence[str]) -> tuple[dict[str, Person]
         accounts[item.id] = Person(one, person.is_enabled, person.is_guest)
     warnings = [
         f"The break-glass account {one} is not in the tenant: nothing was looked at for it. "
-        "`reentra tenant set` names others."
+        "Name others in the tenant's settings."
         for one in named
         if one not in found
     ]

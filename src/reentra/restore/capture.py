@@ -161,8 +161,9 @@ def load_capture(repository: Repository, tenant_id: str, capture: str) -> Replay
         raise errors.NotFound(
             f"The repository holds no capture {capture}: the restore wrote nothing, or what it kept"
             " before was forgotten.",
-            hint="Without it nobody knows what was there before. A snapshot of that time may:"
-            " `reentra snapshots NAME` lists them, and `--captures` the captures.",
+            hint="Without it nobody knows what was there before. A snapshot of that time may: look"
+            " in the lists of snapshots and of captures.",
+            typed="`reentra snapshots NAME`, `reentra snapshots NAME --captures`",
         ) from error
 
 

@@ -20,7 +20,8 @@ def ensure_consistent(options: RestoreOptions, selection: Selection) -> None:
     ):
         raise errors.UsageError(
             "Relationships are left out and rolled back at the same time.",
-            hint="Choose one: --no-relationships, or --relationships rollback.",
+            hint="Choose one of them.",
+            typed="--no-relationships, or --relationships rollback",
         )
     if options.deleted_only and (
         options.rollback_kinds
@@ -28,10 +29,10 @@ def ensure_consistent(options: RestoreOptions, selection: Selection) -> None:
         or options.properties
     ):
         raise errors.UsageError(
-            "With --deleted-only what exists is left untouched; nothing of it can be rolled back "
-            "or put back.",
-            hint="Leave out --deleted-only, or --relationships rollback, --rollback-kind and "
-            "--property.",
+            "When only deleted items are restored, what exists is left untouched; nothing of it "
+            "can be rolled back or put back.",
+            hint="Restore existing items too, or leave out what rolls or puts back.",
+            typed="--deleted-only, or --relationships rollback, --rollback-kind and --property",
         )
     for owner in options.settings_of:
         if owner not in settings_owners():
@@ -69,17 +70,20 @@ def _ensure_can_roll_back(kind: str, options: RestoreOptions, selection: Selecti
     row = KINDS.get(kind)
     if row is None or not can_roll_back(row):
         possible = ", ".join(sorted(name for name, one in KINDS.items() if can_roll_back(one)))
-        if row is not None and row.is_link:
-            hint = "Roll links back with --relationships rollback."
-        else:
-            hint = f"Kinds that can be: {possible}."
         what = "There is no kind" if row is None else "Objects cannot be rolled back of kind"
-        raise errors.UsageError(f"{what} {kind!r}.", hint=hint)
+        if row is not None and row.is_link:
+            raise errors.UsageError(
+                f"{what} {kind!r}.",
+                hint="Roll links back as relationships.",
+                typed="--relationships rollback",
+            )
+        raise errors.UsageError(f"{what} {kind!r}.", hint=f"Kinds that can be: {possible}.")
     if not selection.takes_whole(kind):
         raise errors.UsageError(
             f"A rollback of {kind} deletes whatever was created since; the selection does not "
             "hold the whole kind.",
-            hint=f"Add --kind {kind}, or leave out --rollback-kind {kind}.",
+            hint="Select the whole kind, or leave its rollback out.",
+            typed=f"--kind {kind}",
         )
     if options.properties:
         raise errors.UsageError(

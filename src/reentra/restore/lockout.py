@@ -230,8 +230,8 @@ def _judged(
                 ADMINISTRATORS_LOCKED_OUT,
                 f"Conditional Access would block all {total} usable Global Administrators: "
                 f"{_some(names)}.",
-                "Exclude a break-glass account from the policy, restore it in report-only state "
-                "(--policy-state report-only), or leave it out.",
+                "Exclude a break-glass account from the policy, restore it in report-only state, "
+                "or leave it out.",
                 ADMINISTRATORS_LOCKED_OUT,
                 {"administrators": total, "blocked": total, "policies": len(names)},
             )

@@ -395,7 +395,7 @@ def _without_enabling(
         return names
     draft.warnings.append(
         f"Conditional Access policy {name_of(item)} was created anew in report-only state and "
-        "stays in it; enable it once its effect has been looked at, or restore it with "
-        "--policy-state as-backed-up."
+        "stays in it; enable it once its effect has been looked at, or restore it in "
+        "its state as backed up."
     )
     return names - {"state"}

@@ -100,12 +100,12 @@ def _what_to_do(steps: Sequence[Step], error: errors.Error) -> str:
             return (
                 "If the user holds a role, permissions are not enough: give the application's "
                 "service principal the role Privileged Authentication Administrator, and restore "
-                "the user again. `reentra tenant check NAME` tells whether a permission is missing."
+                "the user again. A check of the tenant tells whether a permission is missing."
             )
         if "group" in kinds:
             return (
                 "A group that holds roles needs RoleManagement.ReadWrite.Directory as well, and "
-                "what is in a restricted administrative unit a role for that unit. `reentra tenant "
-                "check NAME` tells whether a permission is missing."
+                "what is in a restricted administrative unit a role for that unit. A check of the "
+                "tenant tells whether a permission is missing."
             )
     return advice_for(error)

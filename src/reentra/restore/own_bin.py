@@ -76,7 +76,7 @@ def _reason_to_create(
     if item.get("state") == "enabled" and step.body.get("state") != "enabled":
         return (
             "from the bin it would keep its id, and a later restore would enable it unseen. "
-            "--policy-state as-backed-up brings it back."
+            "Restore policies as backed up to bring it back."
         )
     if kept.get("state") in _HARMLESS_STATES:
         return ""

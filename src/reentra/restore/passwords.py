@@ -56,7 +56,8 @@ def with_password(step: Step, body: Mapping[str, Any], secrets: RestoreSecrets) 
     if not password:
         raise errors.UsageError(
             f"User {step.name} has to be created anew and no default password was given.",
-            hint="Restore again with --default-password-file.",
+            hint="Restore again with a default password.",
+            typed="--default-password-file FILE",
         )
     profile["password"] = password
     result["passwordProfile"] = profile

@@ -174,7 +174,9 @@ class RestorePlan:
         """
         if not isinstance(value, Mapping) or "steps" not in value or "base" not in value:
             raise errors.UsageError(
-                "This is not a restore plan.", hint="Save one with `reentra restore --preview`."
+                "This is not a restore plan.",
+                hint="Make a plan and save it.",
+                typed="reentra restore NAME --snapshot SNAPSHOT --preview --plan FILE",
             )
         if value.get("version") not in READABLE_VERSIONS:
             raise errors.UsageError(
@@ -351,10 +353,10 @@ def ensure_deletions_confirmed(plan: RestorePlan, confirmed: int | None) -> None
     raise errors.Refused(
         f"The plan deletes {objects}{' for good' if plan.undoes else ''}, and {said}; nothing was "
         "written.",
-        hint="Read in the plan which ones, then confirm their number: --confirm-deletions "
-        f"{deletions}, or confirm_deletions of the API."
+        hint=f"Read in the plan which ones, then confirm their number, {deletions}."
         if deletions
-        else "Leave out --confirm-deletions.",
+        else "Leave the number out.",
+        typed=f"--confirm-deletions {deletions}" if deletions else "--confirm-deletions",
     )
 
 

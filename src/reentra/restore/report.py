@@ -268,7 +268,7 @@ class RestoreReport:
         for one in self.open_follow_ups:
             lines.append(
                 f"  still names an old id: {one.id} {one.name}: {', '.join(one.properties)} "
-                f"(restore again with --follow-up {one.id})"
+                "(restore again with this follow-up)"
             )
         lines += [
             f"  report-only: {entry.step.name} [{entry.step.ref}]: {entry.note}"

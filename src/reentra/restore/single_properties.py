@@ -42,7 +42,8 @@ def chosen(names: Iterable[str], selection: Selection) -> dict[str, frozenset[Pa
             if head not in kinds:
                 raise errors.UsageError(
                     f"{name} is a property of {head}, and no {head} is selected.",
-                    hint=f"Add --kind {head}, or --id {head}/ID.",
+                    hint=f"Select the kind {head}, or objects of it.",
+                    typed=f"--kind {head}, or --id {head}/ID",
                 )
             _ensure_writable(KINDS[head], rest[0], name)
             result.setdefault(head, set()).add(tuple(rest))

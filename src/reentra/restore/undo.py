@@ -80,7 +80,8 @@ def ensure_undoable(deeds: Deeds) -> None:
     if deeds.is_empty:
         raise errors.UsageError(
             f"Restore {deeds.job_id} wrote nothing; there is nothing to undo.",
-            hint=f"`reentra jobs report {deeds.job_id}` tells what became of each of its steps.",
+            hint="Its report tells what became of each of its steps.",
+            typed=f"reentra jobs report {deeds.job_id}",
         )
 
 
@@ -189,7 +190,7 @@ class _Undoing:
         name: str,
         what: str,
         reason: str,
-        instead: str = "Look at it; --overwrite-later-changes puts it back all the same.",
+        instead: str = "Look at it; overwriting later changes puts it back all the same.",
     ) -> None:
         self._conflicts.append(Unrestorable(ref, name, what, reason, instead, 1, CHANGED_SINCE))
 
