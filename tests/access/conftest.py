@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from reentra.access import EVERY_TENANT, Access, Actor, Person, Role, Via, passwords
 from reentra.access.vault import Vault
 from reentra.database import Part, database_url, open_database
+from reentra.database.tables_access import PERSON, PERSON_ROLE
 
 POSTGRES = os.environ.get("REENTRA_TEST_POSTGRES", "")
 ADMIN = Actor(Via.COMMAND, "root", address="console")
@@ -66,6 +68,21 @@ def person(access: Access, name: str, role: Role, tenant: str = EVERY_TENANT) ->
     """Add somebody who has set their password already."""
     _, secret = access.people.add(ADMIN, name, {tenant: role})
     return access.people.set_up(secret, PASSWORD, "192.0.2.1")
+
+
+def add_of_old(access: Access, *actors: Actor) -> None:
+    """Add the people behind some actors as administrators whom nobody added lately."""
+    rows = [
+        {"id": one.id, "name": f"{one.name}-of-old", "password": "", "totp": "", "totp_pending": "",
+         "totp_step": 0, "is_disabled": 0, "external": None, "created_at": "2026-01-01"}
+        for one in actors
+    ]  # fmt: skip
+    with access.database.writing() as connection:
+        connection.execute(sa.insert(PERSON), rows)
+        connection.execute(
+            sa.insert(PERSON_ROLE),
+            [{"person_id": one["id"], "tenant": "*", "role": "administrator"} for one in rows],
+        )
 
 
 @pytest.fixture

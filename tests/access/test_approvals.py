@@ -11,11 +11,16 @@ from reentra.access import Access, Actor, Person, Role, Via
 from reentra.access.approvals import Approval
 from reentra.access.oidc import Provider, Rule
 
-from .conftest import ADMIN, HandClock, person
+from .conftest import ADMIN, HandClock, add_of_old, person
 
 ADELE = Actor(Via.SESSION, "adele", "1")
 BOB = Actor(Via.SESSION, "bob", "2")
 DIGEST = "d" * 64
+
+
+@pytest.fixture(autouse=True)
+def _both(access: Access) -> None:
+    add_of_old(access, ADELE, BOB)
 
 
 def test_what_a_second_person_approved_can_be_done_once(access: Access) -> None:
@@ -128,6 +133,32 @@ def test_a_puppet_of_a_puppet_does_not_decide_either(access: Access) -> None:
     carl, _ = access.people.add(Actor(Via.TOKEN, "bob (t)", bob.id), "carl", {})
     assert not decides(access, bob, asked)
     assert not decides(access, carl, asked)
+
+
+def test_who_lets_somebody_of_their_own_ask_does_not_decide(access: Access) -> None:
+    carl = person(access, "carl", Role.ADMINISTRATOR)
+    by = Actor(Via.SESSION, "carl", carl.id)
+    puppets = [access.people.add(by, name, {"*": Role.ADMINISTRATOR})[0] for name in ("p1", "p2")]
+    of_puppet, _ = access.people.add(
+        Actor(Via.SESSION, "p1", puppets[0].id), "p3", {"*": Role.ADMINISTRATOR}
+    )
+    for asker in (*puppets, of_puppet):
+        actor = Actor(Via.SESSION, asker.name, asker.id)
+        asked = access.approvals.ask(actor, "restore", "contoso", "plan1", DIGEST)
+        for one in (carl, *puppets, of_puppet):
+            assert not decides(access, one, asked)
+        assert decides(access, person(access, f"dora-{asker.name}", Role.RESTORER), asked)
+
+
+def test_the_word_of_somebody_who_lost_the_role_since_is_void(access: Access) -> None:
+    anna, asked = asker_and(access)
+    bob = person(access, "bob", Role.RESTORER, "contoso")
+    assert decides(access, bob, asked)
+    access.people.set_role(ADMIN, bob.id, "contoso", Role.OPERATOR)
+    with pytest.raises(errors.ApprovalNeeded):
+        access.approvals.use(anna, "restore", "contoso", DIGEST)
+    access.people.set_role(ADMIN, bob.id, "contoso", Role.RESTORER)
+    access.approvals.use(anna, "restore", "contoso", DIGEST)
 
 
 def test_after_a_day_they_decide_what_is_asked_then(access: Access, clock: HandClock) -> None:

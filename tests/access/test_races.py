@@ -14,7 +14,7 @@ from reentra import errors
 from reentra.access import EVERY_TENANT, Access, Actor, Person, Role, Via, people, totp
 from reentra.database.tables_access import ATTEMPT
 
-from .conftest import ADMIN, PASSWORD, person
+from .conftest import ADMIN, PASSWORD, add_of_old, person
 
 HERE = "192.0.2.7"
 
@@ -126,6 +126,7 @@ def test_who_decides_twice_at_once_decides_once(access: Access) -> None:
 
 
 def test_an_approval_used_at_once_is_used_once(access: Access) -> None:
+    add_of_old(access, DECIDERS[0])
     asked = access.approvals.ask(ASKER, "restore", "contoso", "plan", DIGEST)
     access.approvals.decide(DECIDERS[0], asked.id, "contoso", is_granted=True)
     ended = at_once(*[lambda: access.approvals.use(ASKER, "restore", "contoso", DIGEST)] * 6)

@@ -14,6 +14,9 @@ from reentra.access import audit
 from reentra.access.audit import Actor, Entry
 from reentra.access.locks import Lock, hold
 from reentra.access.moments import stored_time
+from reentra.access.people import load_person
+from reentra.access.roles import EVERY_TENANT, is_allowed
+from reentra.access.rules import needed_for
 from reentra.database import Database
 from reentra.database.tables_access import APPROVAL, AUDIT, PERSON
 
@@ -116,8 +119,8 @@ class Approvals:
     def decide(self, actor: Actor, approval_id: str, tenant: str, *, is_granted: bool) -> Approval:
         """Say yes or no to what somebody else asked for.
 
-        Raises: ``NotFound``; ``Refused`` to who asked for it, to whom they gave a way in lately,
-        and when it is decided or too old.
+        Raises: ``NotFound``; ``Refused`` to who asked for it, to whom they gave a way in lately or
+        who gave them theirs, and when it is decided or too old.
         """
         now = self._clock.now()
         with self._database.writing() as connection:
@@ -129,8 +132,8 @@ class Approvals:
                 )
             if actor.id in _beholden(connection, row["asked_by"], row["asked_at"]):
                 raise errors.Refused(
-                    f"{actor.name} has a way in or a role of the last {BEHOLDEN_HOURS} hours from"
-                    " who asks for this, and cannot decide it.",
+                    f"{actor.name} has given a way in or a role to who asks for this in the last"
+                    f" {BEHOLDEN_HOURS} hours, or has one from the same hand, and cannot decide.",
                     hint="Somebody else with the role decides; or ask again a day later.",
                 )
             if row["decided_at"] is not None or row["expires_at"] <= stored_time(now):
@@ -155,7 +158,7 @@ class Approvals:
     def use(self, actor: Actor, action: str, tenant: str, digest: str) -> None:
         """Use up the approval that fits, so that it serves once.
 
-        Whoever granted it may not be who uses it, nor be shut out since.
+        Whoever granted it may not be who uses it, and must still be allowed what they granted.
         Raises: ``errors.ApprovalNeeded``.
         """
         with self._database.writing() as connection:
@@ -169,15 +172,14 @@ class Approvals:
         Raises: ``errors.ApprovalNeeded``.
         """
         now = self._clock.now()
-        shut_out = sa.select(PERSON.c.id).where(PERSON.c.is_disabled == 1)
-        row = connection.execute(
+        rows = connection.execute(
             sa.select(APPROVAL)
             .where(APPROVAL.c.action == action, APPROVAL.c.tenant == tenant)
             .where(APPROVAL.c.digest == digest, APPROVAL.c.is_granted == 1)
             .where(APPROVAL.c.used_at.is_(None), APPROVAL.c.decided_by != actor.id)
-            .where(APPROVAL.c.decided_by.not_in(shut_out))
             .where(APPROVAL.c.expires_at > stored_time(now))
-        ).mappings().first()  # fmt: skip
+        ).mappings().all()  # fmt: skip
+        row = next((one for one in rows if _stands(connection, one)), None)
         used = 0
         if row is not None:
             # By a condition: of two at the same moment, one finds it used.
@@ -213,10 +215,19 @@ def _load(connection: sa.Connection, approval_id: str, tenant: str) -> sa.RowMap
     return row
 
 
-def _beholden(connection: sa.Connection, asker_id: str, asked_at: str) -> set[str]:
-    """Return the ids of whom the asker, or somebody beholden to them, gave a way in lately.
+def _stands(connection: sa.Connection, row: sa.RowMapping) -> bool:
+    """Tell whether who granted a request would be allowed to do so now."""
+    granter = load_person(connection, row["decided_by"])
+    if granter is None or granter.is_disabled:
+        return False
+    return is_allowed(granter.grants, needed_for(row["action"]), row["tenant"] or EVERY_TENANT)
 
-    The trail tells: it holds every such gift, in order, and nobody takes one out of it.
+
+def _beholden(connection: sa.Connection, asker_id: str, asked_at: str) -> set[str]:
+    """Return the ids of all whom one hand lately gave a way in, as it did the asker, and that hand.
+
+    Those from whom the asker has a way in count as the asker does: else they would have somebody
+    of their own ask. The trail tells: it holds every such gift, in order, and nobody takes one out.
     """
     since = clocks.parse_iso(asked_at) - dt.timedelta(hours=BEHOLDEN_HOURS)
     rows = connection.execute(
@@ -231,12 +242,18 @@ def _beholden(connection: sa.Connection, asker_id: str, asked_at: str) -> set[st
         people.setdefault(audit.line(person.name), set()).add(person.id)
         if person.external is not None:
             outside.add(person.id)
-    found = {asker_id}
+    gifts: list[tuple[str, set[str]]] = []
     for row in rows:
-        if row.who_id in found:
-            # Whoever says which groups have which role makes everybody from there.
-            is_provider = row.action == "settings.change" and row.target == "oidc"
-            found |= outside if is_provider else people.get(row.target, set())
+        # Whoever says which groups have which role makes everybody from there.
+        is_provider = row.action == "settings.change" and row.target == "oidc"
+        gifts.append((row.who_id, outside if is_provider else people.get(row.target, set())))
+    found = {asker_id}
+    for giver, receivers in reversed(gifts):
+        if giver and not found.isdisjoint(receivers):
+            found.add(giver)
+    for giver, receivers in gifts:
+        if giver in found:
+            found |= receivers
     return found - {asker_id}
 
 

@@ -9,7 +9,23 @@ from typing import Any
 
 import orjson
 
-LOOSEN = "approvals.loosen"  # the action that is asked for
+from reentra.access.roles import Permission
+
+# The actions that are asked for.
+RESTORE = "restore"
+DISCONNECT = "tenant.disconnect"
+RETENTION = "retention"
+LOOSEN = "approvals.loosen"
+_NEEDED = {
+    RESTORE: Permission.RESTORE,
+    DISCONNECT: Permission.DISCONNECT,
+    RETENTION: Permission.RETENTION,
+}
+
+
+def needed_for(action: str) -> Permission:
+    """Return what somebody must be allowed to approve an action: to do it themselves."""
+    return _NEEDED.get(action, Permission.SETTINGS)
 
 
 @dataclass(frozen=True, slots=True)

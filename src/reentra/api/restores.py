@@ -11,6 +11,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from reentra import errors, viewing
 from reentra.access import Entry, Identity, Permission
 from reentra.access.approvals import Approval
+from reentra.access.rules import RESTORE, needed_for
 from reentra.api import paging, selecting
 from reentra.api.documents import (
     ApprovalDocument,
@@ -42,14 +43,6 @@ from reentra.tasks import load_plan_and_digest
 
 _TAGS = ("restore",)
 _OF = "/tenants/{tenant:str}"
-RESTORE = "restore"
-DISCONNECT = "tenant.disconnect"
-RETENTION = "retention"
-_NEEDED = {
-    RESTORE: Permission.RESTORE,
-    DISCONNECT: Permission.DISCONNECT,
-    RETENTION: Permission.RETENTION,
-}
 
 
 class NewPlan(msgspec.Struct, forbid_unknown_fields=True):
@@ -267,7 +260,7 @@ def decide(
     identity.ensure_in_person()
     asked = serving.access.approvals.load(approval, tenant)
     # Whoever approves must be allowed to do it themselves.
-    identity.ensure(_NEEDED.get(asked.action, Permission.SETTINGS), tenant)
+    identity.ensure(needed_for(asked.action), tenant)
     return _decided(serving, identity, tenant, approval, data)
 
 

@@ -9,8 +9,8 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from reentra import errors, retaining
 from reentra.access import Permission
+from reentra.access.rules import RETENTION
 from reentra.api.documents import JobDocument, PrunePlanDocument, RetentionDocument
-from reentra.api.restores import RETENTION
 from reentra.api.routing import route
 from reentra.api.serving import Served, Serving, SignedIn
 from reentra.repository import RetentionPolicy, load_policy, plan_prune, save_policy

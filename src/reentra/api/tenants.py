@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody
 
 from reentra import errors, viewing
 from reentra.access import Permission
+from reentra.access.rules import DISCONNECT
 from reentra.api import guarding
 from reentra.api.documents import (
     DisconnectedDocument,
@@ -23,7 +24,6 @@ from reentra.api.documents import (
     TenantsDocument,
     coverage_documents,
 )
-from reentra.api.restores import DISCONNECT
 from reentra.api.routing import Guid, Needs, route
 from reentra.api.serving import Served, SignedIn
 from reentra.connections import ensure_name_is_usable
