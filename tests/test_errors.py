@@ -14,6 +14,7 @@ PINNED = {
     "StalePlan": ("stale_plan", 4, 409, False),
     "AlreadyApplied": ("already_applied", 4, 409, False),
     "ApprovalNeeded": ("approval_needed", 4, 409, False),
+    "OwnKey": ("own_key", 4, 409, False),
     "AccessError": ("access", 1, 403, False),
     "NotSignedIn": ("not_signed_in", 1, 401, False),
     "NotAllowed": ("not_allowed", 1, 403, False),

@@ -161,6 +161,13 @@ class ApprovalNeeded(Refused):
     default_hint = "Ask for it, let somebody else approve it, and do it then."
 
 
+class OwnKey(Refused):
+    """The key is the one by which the process that is asked opened the repository."""
+
+    code = "own_key"
+    default_hint = "Give it another passphrase first, or say that its own key is meant (even_own)."
+
+
 class AccessError(Error):
     """Who asks may not."""
 

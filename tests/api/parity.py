@@ -225,7 +225,24 @@ COMMANDS: dict[str, Same | Why] = {
     "approvals": Same(
         ADMINISTRATOR, ("GET /settings", "PUT /settings"),
         {"--restores": ("approve_restores_over_steps",), "--disconnect": ("approve_disconnect",),
-         "--retention": ("approve_retention",)},
+         "--retention": ("approve_retention",), "--keys": ("approve_keys",)},
+    ),
+    "key list": Same(ADMINISTRATOR, ("GET /keys",)),
+    "key add": Same(ADMINISTRATOR, ("POST /keys",), {"--new-passphrase-file": ("passphrase",)}),
+    "key remove": Same(ADMINISTRATOR, ("DELETE /keys/{key}",)),
+    "key passwd": Same(
+        ADMINISTRATOR, ("PUT /keys/passphrase",), {"--new-passphrase-file": ("new",)},
+        {
+            "old": "the one that the command is given",
+            "even_own": "the one that the command is given is its own",
+        },
+    ),
+    "key rotate": Same(
+        ADMINISTRATOR, ("POST /keys/rotation",), {},
+        {
+            "passphrase": "the one that the command is given",
+            "even_own": "the one that the command is given stays",
+        },
     ),
     "serve": Why("it is what serves"),
     "sandbox serve": Why("a way to try it out, on the machine of who tries"),

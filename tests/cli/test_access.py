@@ -160,3 +160,36 @@ def test_a_command_that_cannot_be_recorded_does_nothing(ready: Cli, sandbox: San
     assert ready.json("jobs", "list") == []
     ready("tenant", "disconnect", TENANT, expect=2)
     assert [tenant["name"] for tenant in ready.json("tenant", "list")] == [TENANT]
+
+
+def test_keys_are_listed_added_changed_removed_and_rotated(cli: Cli, tmp_path: Path) -> None:
+    shown = cli.json("init")["recovery_key"]
+    (second := tmp_path / "second.txt").write_text("canary second passphrase\n")
+    first, recovery = sorted(
+        cli.json("key", "list")["items"], key=lambda one: str(one["kind"])
+    )  # fmt: skip
+    assert (first["kind"], first["own"], recovery["kind"]) == ("passphrase", True, "recovery")
+    assert len(cli.json("key", "add", "--new-passphrase-file", str(second))["items"]) == 3
+    refused = cli("key", "remove", first["id"], expect=4)
+    assert "opens the repository now" in refused.err
+    by_second = {"REENTRA_PASSPHRASE": "canary second passphrase"}
+    assert len(cli.json("key", "remove", first["id"], **by_second)["items"]) == 2
+    cli("key", "list", expect=5)
+    (third := tmp_path / "third.txt").write_text("canary third passphrase\n")
+    cli("key", "passwd", "--new-passphrase-file", str(third), **by_second)
+    cli("key", "list", expect=5, **by_second)
+    by_third = {"REENTRA_PASSPHRASE": "canary third passphrase"}
+    rotated = cli.json("key", "rotate", **by_third)
+    assert (rotated["generation"], len(rotated["items"])) == (2, 2)
+    cli("key", "list", expect=5, REENTRA_PASSPHRASE=shown)
+    assert cli.json("key", "list", REENTRA_PASSPHRASE=rotated["recovery_key"])["generation"] == 2
+    trail = cli.json("audit", "list", **by_third)
+    results = {(record["action"], record["result"]) for record in trail}
+    for expected in (
+        ("key.add", "done"), ("key.remove", "own_key"), ("key.remove", "done"),
+        ("key.change", "done"), ("key.rotate", "done"), ("recovery_key.reveal", "done"),
+    ):  # fmt: skip
+        assert expected in results
+    assert "canary" not in str(trail)
+    (short := tmp_path / "short.txt").write_text("short\n")
+    cli("key", "add", "--new-passphrase-file", str(short), expect=2, **by_third)

@@ -24,6 +24,7 @@ SUBCOMMANDS = {
     "jobs": ("list", "show", "cancel", "resume", "report", "undo"),
     "people": ("add", "list", "role", "disable", "enable", "link", "password", "totp"),
     "oidc": ("set", "show", "off", "on"),
+    "key": ("list", "add", "remove", "passwd", "rotate"),
     "tokens": ("create", "list", "revoke"),
     "audit": ("list", "verify", "export"),
     "sandbox": ("serve",),

@@ -81,6 +81,57 @@ def test_the_last_slot_stays(place: Place) -> None:
         place.repository.remove_slot("0" * 16)
 
 
+def test_a_slot_of_an_older_generation_is_no_reason_to_give_up_the_newest(place: Place) -> None:
+    old = {path.name: path.read_bytes() for path in place.files("keys")}
+    place.repository.rotate(PASSPHRASE, cost=CHEAP)
+    for name, data in old.items():  # as a rotation that died leaves them
+        (place.root / "keys" / name).write_bytes(data)
+    newest = [one for one in place.repository.list_slots() if one.generation == 2]
+    place.repository.remove_slot(newest[0].id)
+    with pytest.raises(errors.Refused, match="last one that opens everything"):
+        place.repository.remove_slot(newest[1].id)
+    for name in old:
+        place.repository.remove_slot(name)
+
+
+def test_who_does_not_agree_keeps_every_key_as_it_is(place: Place) -> None:
+    seen: list[frozenset[str]] = []
+
+    def refuse(going: frozenset[str]) -> None:
+        seen.append(going)
+        raise errors.ApprovalNeeded("no")
+
+    repository = place.reopen()
+    first, second = (slot.id for slot in repository.list_slots())
+    own, other = repository.opened_by, ({first, second} - {repository.opened_by}).pop()
+    before = {path.name: path.read_bytes() for path in place.files("keys")}
+    for change in (
+        lambda: repository.add_slot("another", cost=CHEAP, agreed=refuse),
+        lambda: repository.add_recovery_key(agreed=refuse),
+        lambda: repository.remove_slot(other, agreed=refuse),
+        lambda: repository.change_passphrase(PASSPHRASE, "another", cost=CHEAP, agreed=refuse),
+        lambda: repository.rotate(PASSPHRASE, cost=CHEAP, agreed=refuse),
+    ):
+        with pytest.raises(errors.ApprovalNeeded):
+            change()
+    assert {path.name: path.read_bytes() for path in place.files("keys")} == before
+    assert repository.key_generation == 1
+    # The one that is only wrapped anew by a rotation does not go.
+    assert seen == [frozenset(), frozenset(), {other}, {own}, {other}]
+
+
+def test_of_two_who_remove_different_keys_at_once_one_key_stays(place: Place) -> None:
+    first, second = place.repository.list_slots()
+    other = place.reopen()
+
+    def meanwhile(_going: frozenset[str]) -> None:
+        with pytest.raises(errors.RepositoryLocked):
+            other.remove_slot(second.id)
+
+    place.repository.remove_slot(first.id, agreed=meanwhile)
+    assert [slot.id for slot in other.list_slots()] == [second.id]
+
+
 def test_a_changed_passphrase_replaces_the_old_one_only(place: Place) -> None:
     place.repository.change_passphrase(PASSPHRASE, "new one", cost=CHEAP)
     place.reopen("new one")

@@ -211,3 +211,32 @@ def test_the_trail_is_filtered_paged_and_verified(pages: Pages) -> None:
     head = re.search(r'<code id="head-now">([0-9a-f]{64})<', whole)[1]  # type: ignore[index]
     assert "The trail is whole." in admin.page(f"/audit/verification?head={head}")
     assert "end was cut off" in admin.page(f"/audit/verification?head={'ab' * 32}")
+
+
+def test_keys_are_added_and_removed_and_a_recovery_key_is_shown_once(pages: Pages) -> None:
+    admin, at = pages.admin_reader, "/settings/keys"
+    before = set(re.findall(r'href="(/settings/keys/[0-9a-f]+/removal)"', admin.page(at)))
+    assert "This server was started with it" in admin.page(at)
+    differ = admin.post(f"{at}/add", {"new": "canary passphrase one", "again": "canary two"})
+    assert differ.status_code == 400
+    assert "canary" not in differ.text
+    typed = {"new": "canary passphrase one", "again": "canary passphrase one"}
+    assert admin.post(f"{at}/add", typed).headers["location"] == at
+    made = admin.post(f"{at}/add", {"recovery": "true"})
+    shown = re.search(r'<code id="recovery-key"[^>]*>([^<]+)</code>', made.text)
+    assert shown is not None
+    text = admin.page(at)
+    assert shown[1] not in text
+    after = set(re.findall(r'href="(/settings/keys/[0-9a-f]+/removal)"', text))
+    assert len(after - before) == 2
+    for address in after - before:
+        assert admin.post(address).headers["location"] == at
+    own = re.search(
+        r"<code>([0-9a-f]{16})</code></td>(?:(?!<tr>).)*was started with", text, re.DOTALL
+    )
+    assert own is not None
+    refused = admin.post(f"{at}/{own[1]}/removal")
+    assert refused.status_code == 409
+    assert "does not start again" in refused.text
+    for form in ("change", "rotation"):
+        assert "even_own" in admin.page(f"{at}/{form}")

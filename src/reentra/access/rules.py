@@ -16,6 +16,7 @@ RESTORE = "restore"
 DISCONNECT = "tenant.disconnect"
 RETENTION = "retention"
 LOOSEN = "approvals.loosen"
+KEYS = "keys.change"
 _NEEDED = {
     RESTORE: Permission.RESTORE,
     DISCONNECT: Permission.DISCONNECT,
@@ -39,6 +40,7 @@ class ApprovalRules:
     restore_steps: int | None = None
     disconnect: bool = False
     retention: bool = False
+    keys: bool = False
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ApprovalRules:
@@ -47,6 +49,7 @@ class ApprovalRules:
             None if steps is None else int(steps),
             bool(value.get("disconnect")),
             bool(value.get("retention")),
+            bool(value.get("keys")),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -54,12 +57,18 @@ class ApprovalRules:
             "restore_steps": self.restore_steps,
             "disconnect": self.disconnect,
             "retention": self.retention,
+            "keys": self.keys,
         }
 
     def is_loosened_by(self, other: ApprovalRules) -> bool:
         """Tell whether something that needs a second person now would need none by ``other``."""
-        if (self.disconnect and not other.disconnect) or (self.retention and not other.retention):
-            return True
+        for is_on, stays_on in (
+            (self.disconnect, other.disconnect),
+            (self.retention, other.retention),
+            (self.keys, other.keys),
+        ):
+            if is_on and not stays_on:
+                return True
         if self.restore_steps is None:
             return False
         return other.restore_steps is None or other.restore_steps > self.restore_steps
@@ -72,9 +81,12 @@ class ApprovalRules:
 
     def described(self) -> str:
         """Return the rules in words, for who is to approve them."""
-        restores = (
-            "no restore" if self.restore_steps is None
-            else f"restores of more than {self.restore_steps} steps"
-        )  # fmt: skip
-        disconnecting = "disconnecting" if self.disconnect else "not disconnecting"
-        return f"{restores}, {disconnecting}, {'' if self.retention else 'not '}forgetting"
+        steps = self.restore_steps
+        return ", ".join(
+            (
+                "no restore" if steps is None else f"restores of more than {steps} steps",
+                "disconnecting" if self.disconnect else "not disconnecting",
+                "forgetting" if self.retention else "not forgetting",
+                "changes of keys" if self.keys else "no changes of keys",
+            )
+        )

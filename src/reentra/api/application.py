@@ -18,6 +18,7 @@ from reentra.api import (
     finding,
     guarding,
     jobs,
+    keys,
     links,
     oidc,
     people,
@@ -47,6 +48,7 @@ ROUTES = (
     *downloads.ROUTES,
     *people.ROUTES,
     *retention.ROUTES,
+    *keys.ROUTES,
 )
 ANSWERS: Mapping[Any, Any] = {
     errors.Error: problems.of_error,

@@ -183,6 +183,33 @@ class SettingsDocument(TypedDict):
     approve_restores_over_steps: int | None
     approve_disconnect: bool
     approve_retention: bool
+    approve_keys: bool
+
+
+class KeyDocument(TypedDict):
+    """One way to open the repository; what it is, is shown nowhere.
+
+    ``own``: the server was started with it.
+    """
+
+    id: str
+    kind: str
+    created_at: str
+    generation: int
+    own: bool
+
+
+class KeysDocument(TypedDict):
+    """The repository's keys, and the generation that encrypts what is written now."""
+
+    generation: int
+    items: list[KeyDocument]
+
+
+class NewKeyDocument(KeysDocument):
+    """The same, with the recovery key that was made, if one was; it is shown this once."""
+
+    recovery_key: str
 
 
 class RuleDocument(TypedDict):

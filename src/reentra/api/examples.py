@@ -8,7 +8,7 @@ import msgspec
 
 from reentra.access import Role
 from reentra.api import documents as docs
-from reentra.api import downloads, jobs, oidc, people, restores, retention, session, tenants
+from reentra.api import downloads, jobs, keys, oidc, people, restores, retention, session, tenants
 from reentra.compare import Change, LinkChange
 from reentra.database import StepStatus
 from reentra.directory.state import CoverageStatus
@@ -315,6 +315,13 @@ STEP: docs.StepDocument = {
     "phase": 20,
     "body": {"description": "The finance department"},
 }
+KEY: docs.KeyDocument = {
+    "id": "3f2a9c0011d4e5b6",
+    "kind": "passphrase",
+    "created_at": _NOON,
+    "generation": 1,
+    "own": True,
+}
 APPROVAL: docs.ApprovalDocument = {
     "id": "7d3e4f605f1c2a9b",
     "action": "restore",
@@ -395,7 +402,11 @@ _ANSWERS: dict[type, Any] = {
         "approve_restores_over_steps": 500,
         "approve_disconnect": True,
         "approve_retention": True,
+        "approve_keys": True,
     },
+    docs.KeyDocument: KEY,
+    docs.KeysDocument: {"generation": 1, "items": [KEY]},
+    docs.NewKeyDocument: {"recovery_key": "", "generation": 1, "items": [KEY]},
     docs.RuleDocument: PROVIDER["rules"][0],
     docs.ProviderDocument: PROVIDER,
     docs.ProviderSettingsDocument: {
@@ -550,7 +561,10 @@ _BODIES: tuple[msgspec.Struct, ...] = (
     people.NewRole("operator", "contoso"),
     people.Standing(disabled=True),
     people.NewToken("nightly report", "reader", "contoso"),
-    people.Settings(500, approve_disconnect=True, approve_retention=True),
+    people.Settings(500, approve_disconnect=True, approve_retention=True, approve_keys=True),
+    keys.NewKey(_SECRET),
+    keys.ChangedPassphrase(_SECRET, _SECRET),
+    keys.Rotation(_SECRET),
 )
 
 EXAMPLES: dict[str, Any] = {

@@ -72,6 +72,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     approve_restores_over_steps: int | None = None
     approve_disconnect: bool = False
     approve_retention: bool = False
+    approve_keys: bool = False
 
 
 @route("GET", "/people", Permission.PEOPLE, tags=("people",), summary="Who may sign in")
@@ -191,6 +192,7 @@ def show_settings(serving: Served) -> SettingsDocument:
         "approve_restores_over_steps": rules.restore_steps,
         "approve_disconnect": rules.disconnect,
         "approve_retention": rules.retention,
+        "approve_keys": rules.keys,
     }
 
 
@@ -208,9 +210,8 @@ def set_settings(data: JSONBody[Settings], serving: Served, identity: SignedIn) 
     most = data.approve_restores_over_steps
     if most is not None and most < 0:
         raise errors.UsageError("A number of steps cannot be below nothing.")
-    serving.access.change_rules(
-        identity.actor, ApprovalRules(most, data.approve_disconnect, data.approve_retention)
-    )
+    wanted = ApprovalRules(most, data.approve_disconnect, data.approve_retention, data.approve_keys)
+    serving.access.change_rules(identity.actor, wanted)
     return show_settings.fn(serving)  # type: ignore[no-any-return]
 
 

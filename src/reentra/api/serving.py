@@ -117,16 +117,19 @@ class Serving:
         return cast("JobDocument", document)
 
     def ensure_approved(
-        self, identity: Identity, action: str, tenant: str, subject: str, *, is_needed: bool
-    ) -> None:
+        self, identity: Identity, action: str, tenant: str, subject: str, *, is_needed: bool,
+        bound: str = "",
+    ) -> None:  # fmt: skip
         """Let pass what needs no second person, or has one's word, which is then used up.
 
-        ``subject`` says in words all that is approved.
+        ``subject`` says in words all that is approved; ``bound`` is what else must be as it was
+        when it was asked for.
         Raises: ``ApprovalNeeded``, after having asked for it.
         """
         if not is_needed:
             return
-        digest = hashlib.sha256(f"{action}:{tenant}:{subject}".encode()).hexdigest()
+        said = f"{action}:{tenant}:{subject}" + (f":{bound}" if bound else "")
+        digest = hashlib.sha256(said.encode()).hexdigest()
         try:
             self.access.approvals.use(identity.actor, action, tenant, digest)
         except errors.ApprovalNeeded:

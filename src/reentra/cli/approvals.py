@@ -28,6 +28,9 @@ def approvals(
         bool | None,
         Parameter(help="Whether forgetting snapshots, and a policy that keeps less, need one."),
     ] = None,
+    keys: Annotated[
+        bool | None, Parameter(help="Whether changing the repository's keys needs one.")
+    ] = None,
     common: Common = DEFAULT_COMMON,
 ) -> int:
     """Show or set what needs a second person's word, on the pages and over the API.
@@ -47,6 +50,8 @@ def approvals(
             rules = dataclasses.replace(rules, disconnect=disconnect)
         if retention is not None:
             rules = dataclasses.replace(rules, retention=retention)
+        if keys is not None:
+            rules = dataclasses.replace(rules, keys=keys)
         if rules != known:
             application.access.change_rules(acting.actor(), rules)
     screen.say(f"A second person is needed for: [bold]{rules.described()}[/]")
@@ -55,6 +60,7 @@ def approvals(
             "approve_restores_over_steps": rules.restore_steps,
             "approve_disconnect": rules.disconnect,
             "approve_retention": rules.retention,
+            "approve_keys": rules.keys,
         }
     )
     return 0

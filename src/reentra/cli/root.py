@@ -48,6 +48,7 @@ _COMMANDS = (
     ("retention", _PROTECT, "Show or set which snapshots are kept, and why."),
     ("forget", _KEEP, "Hide snapshots that nobody needs any more."),
     ("prune", _KEEP, "Give back the space of forgotten snapshots."),
+    ("key", _KEEP, "List, add, change, remove and rotate the repository's keys."),
     ("people", _KEEP, "Say who may sign in, and what they may do."),
     ("approvals", _KEEP, "Show or set what needs a second person."),
     ("oidc", _KEEP, "Let people sign in with Microsoft Entra ID, or stop it."),

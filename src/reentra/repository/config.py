@@ -101,10 +101,10 @@ def load_slots(
     return sorted(slots, key=lambda slot: -slot.generation), damaged
 
 
-def open_any(slots: Sequence[Slot], secret: str) -> Keyring | None:
-    """Return the keyring of the first slot that ``secret`` opens. Slow on purpose."""
+def open_any(slots: Sequence[Slot], secret: str) -> tuple[Slot, Keyring] | None:
+    """Return the first slot that ``secret`` opens, and its keyring. Slow on purpose."""
     for slot in slots:
         keyring = slot.open(secret)
         if keyring is not None:
-            return keyring
+            return slot, keyring
     return None

@@ -29,6 +29,7 @@ FORMAT_VERSION = 1
 KEY_BYTES = 32
 NAME_BYTES = 140  # a blinded name is then at most 250 characters: below every file system's 255
 
+SHORTEST_PASSPHRASE = 12  # of one that is added to a repository or replaces another
 MAX_MEMORY_KIB = 4 << 20
 MAX_ITERATIONS = 64
 MAX_LANES = 64
@@ -264,6 +265,19 @@ def parse_slot(data: bytes, path: str) -> Slot:
     if not whole:
         raise errors.RepositoryDamaged(f"The key slot {path} is damaged: a field makes no sense.")
     return slot
+
+
+def ensure_long(passphrase: str) -> None:
+    """Let pass a passphrase that is not guessed by trying short ones.
+
+    Raises: ``errors.UsageError``.
+    """
+    if len(passphrase.strip()) < SHORTEST_PASSPHRASE:
+        raise errors.UsageError(
+            f"The passphrase has fewer than {SHORTEST_PASSPHRASE} characters.",
+            hint="Whoever copies the store can guess at it at leisure: use a generator, or a few"
+            " random words.",
+        )
 
 
 def passphrase_slot(

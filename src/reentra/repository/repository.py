@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from typing import Any
@@ -56,8 +56,20 @@ _ATTEMPTS = 4  # to read a manifest that prune writes anew at the same time
 
 _DATA_FOLDERS = ("manifests", "documents", "segments")
 
+# Asked under the lock, when all is looked at and before the first write, with the ids of the slots
+# that will go (but for one that only gets a new wrapping); what it raises ends the change.
+Agreed = Callable[[frozenset[str]], None]
+_KEY_CHANGE = "key change"
 _DEFAULT_COST = KdfCost()
 _DEFAULT_LAYOUT = SegmentLayout()
+
+
+def _agreed(_going: frozenset[str]) -> None:
+    """Agree to everything."""
+
+
+def _of_passphrases(slots: Sequence[Slot]) -> list[Slot]:
+    return [slot for slot in slots if slot.kind is SlotKind.PASSPHRASE]
 
 
 class Repository:
@@ -74,7 +86,9 @@ class Repository:
         created_at: dt.datetime,
         *,
         clock: clocks.Clock = clocks.SYSTEM,
+        opened_by: str = "",
     ) -> None:
+        self._opened_by = opened_by
         self._storage = storage
         self._keyring = keyring
         self._created_at = created_at
@@ -121,7 +135,7 @@ class Repository:
             raise _exists(storage) from error
         with suppress(errors.StorageError):
             _remove_slots_but(storage, {slot_path(first_id), slot_path(second_id)})
-        return cls(storage, keyring, now, clock=clock), recovery_key
+        return cls(storage, keyring, now, clock=clock, opened_by=first_id), recovery_key
 
     @classmethod
     def open(
@@ -134,8 +148,8 @@ class Repository:
         """
         config = load_config(storage)
         slots, damaged = load_slots(storage, str(config["repository"]))
-        keyring = open_any(slots, secret)
-        if keyring is None:
+        found = open_any(slots, secret)
+        if found is None:
             if damaged:
                 raise damaged[0]
             if not slots:
@@ -145,8 +159,10 @@ class Repository:
                 f"No key slot of {storage.url} opens with what was given."
                 + (" It looks like a recovery key with a mistyped letter." if looks else "")
             )
+        slot, keyring = found
         verify_config(config, keyring)
-        return cls(storage, keyring, clocks.parse_iso(config["created_at"]), clock=clock)
+        created_at = clocks.parse_iso(config["created_at"])
+        return cls(storage, keyring, created_at, clock=clock, opened_by=slot.id)
 
     @property
     def id(self) -> str:
@@ -187,65 +203,92 @@ class Repository:
         """Fetch the key slots that are whole."""
         return load_slots(self._storage, self.id)[0]
 
-    def add_slot(self, passphrase: str, *, cost: KdfCost = _DEFAULT_COST) -> str:
+    @property
+    def opened_by(self) -> str:
+        """Return the id of the slot by which this process opened the repository."""
+        return self._opened_by
+
+    def add_slot(
+        self, passphrase: str, *, cost: KdfCost = _DEFAULT_COST, agreed: Agreed = _agreed
+    ) -> str:
         """Let one more passphrase open the repository and return the new slot's id.
 
-        Raises: ``errors.Refused`` when another process has rotated the keys meanwhile.
+        Raises: ``errors.Refused`` when another process has rotated the keys meanwhile;
+        ``errors.RepositoryLocked``; what ``agreed`` raises.
         """
-        if any(slot.generation > self.key_generation for slot in self.list_slots()):
-            raise errors.Refused(
-                "The keys were rotated since the repository was opened.", hint="Open it again."
-            )
-        slot_id, data = passphrase_slot(self._keyring, passphrase, self._clock.now(), cost)
-        self._storage.put_new(slot_path(slot_id), data)
+        with self.lock_exclusive(_KEY_CHANGE):
+            self._ensure_newest(self.list_slots())
+            slot_id, data = passphrase_slot(self._keyring, passphrase, self._clock.now(), cost)
+            agreed(frozenset())
+            self._storage.put_new(slot_path(slot_id), data)
         return slot_id
 
-    def remove_slot(self, slot_id: str) -> None:
+    def remove_slot(self, slot_id: str, *, agreed: Agreed = _agreed) -> None:
         """Take a slot away. Whoever copied it before can still read; ``rotate`` ends that.
 
-        Raises: ``errors.NotFound``; ``errors.Refused`` for the last slot.
+        Raises: ``errors.NotFound``; ``errors.Refused`` for the last slot that opens everything;
+        ``errors.RepositoryLocked``; what ``agreed`` raises.
         """
-        slots = self.list_slots()
-        if slot_id not in {slot.id for slot in slots}:
-            raise errors.NotFound(
-                f"The repository has no key slot {slot_id}.",
-                hint=f"It has {', '.join(slot.id for slot in slots)}.",
-            )
-        if len(slots) == 1:
-            raise errors.Refused(
-                f"The key slot {slot_id} is the last one; without it nobody could read again.",
-                hint="Add another passphrase first.",
-            )
-        self._storage.delete(slot_path(slot_id))
+        with self.lock_exclusive(_KEY_CHANGE):
+            slots = self.list_slots()
+            if slot_id not in {slot.id for slot in slots}:
+                raise errors.NotFound(
+                    f"The repository has no key slot {slot_id}.",
+                    hint=f"It has {', '.join(slot.id for slot in slots)}.",
+                )
+            # One of an older generation does not read what was written since.
+            newest = max(slot.generation for slot in slots)
+            if not [slot for slot in slots if slot.id != slot_id and slot.generation == newest]:
+                raise errors.Refused(
+                    f"The key slot {slot_id} is the last one that opens everything; without it"
+                    " nobody could read again.",
+                    hint="Add another passphrase first.",
+                )
+            agreed(frozenset({slot_id}))
+            self._storage.delete(slot_path(slot_id))
 
-    def change_passphrase(self, old: str, new: str, *, cost: KdfCost = _DEFAULT_COST) -> str:
+    def change_passphrase(
+        self, old: str, new: str, *, cost: KdfCost = _DEFAULT_COST, agreed: Agreed = _agreed
+    ) -> str:
         """Replace the slot that ``old`` opens by one for ``new`` and return its id.
 
-        Raises: ``errors.WrongPassphrase``; ``errors.Refused`` as ``add_slot``.
+        Raises: ``errors.WrongPassphrase``; as ``add_slot``.
         """
-        opened = [slot for slot in self._passphrase_slots() if slot.open(old) is not None]
-        if not opened:
-            raise errors.WrongPassphrase(
-                f"No key slot of {self.url} opens with the old passphrase."
-            )
-        slot_id = self.add_slot(new, cost=cost)
-        for slot in opened:
-            self._storage.delete(slot.path)
+        with self.lock_exclusive(_KEY_CHANGE):
+            slots = self.list_slots()
+            self._ensure_newest(slots)
+            opened = [slot for slot in _of_passphrases(slots) if slot.open(old) is not None]
+            if not opened:
+                raise errors.WrongPassphrase(
+                    f"No key slot of {self.url} opens with the old passphrase."
+                )
+            slot_id, data = passphrase_slot(self._keyring, new, self._clock.now(), cost)
+            agreed(frozenset(slot.id for slot in opened))
+            self._storage.put_new(slot_path(slot_id), data)
+            for slot in opened:
+                self._storage.delete(slot.path)
         return slot_id
 
     def holds_nothing(self) -> bool:
         """Look whether no snapshot and no document was ever stored."""
         return not any(self._storage.list_stored(folder) for folder in _DATA_FOLDERS)
 
-    def add_recovery_key(self) -> str:
-        """Let one more recovery key open the repository and return it; it is never shown again."""
+    def add_recovery_key(self, *, agreed: Agreed = _agreed) -> str:
+        """Let one more recovery key open the repository and return it; it is never shown again.
+
+        Raises: as ``add_slot``, but that no lock is taken: what is new harms nobody.
+        """
+        self._ensure_newest(self.list_slots())
         slot_id, data, recovery_key = recovery_slot(self._keyring, self._clock.now())
+        agreed(frozenset())
         self._storage.put_new(slot_path(slot_id), data)
         if self.holds_nothing():
             _remove_slots_but(self._storage, {slot.path for slot in self.list_slots()})
         return recovery_key
 
-    def rotate(self, passphrase: str, *, cost: KdfCost = _DEFAULT_COST) -> str:
+    def rotate(
+        self, passphrase: str, *, cost: KdfCost = _DEFAULT_COST, agreed: Agreed = _agreed
+    ) -> str:
         """Encrypt what is written from now on with a new key generation; return a recovery key.
 
         Afterwards only ``passphrase`` (which must open the repository now) and the new recovery key
@@ -254,28 +297,33 @@ class Repository:
         Repeating it after a crash is safe.
         Raises: ``errors.WrongPassphrase``, ``errors.RepositoryLocked``.
         """
-        with self.lock_exclusive("key rotation"):
+        with self.lock_exclusive(_KEY_CHANGE):
             slots, _ = load_slots(self._storage, self.id)
-            current = open_any(
-                [slot for slot in slots if slot.kind is SlotKind.PASSPHRASE], passphrase
-            )
+            current = open_any(_of_passphrases(slots), passphrase)
             if current is None:
                 raise errors.WrongPassphrase(f"No key slot of {self.url} opens with it.")
+            kept, known = current
             now = self._clock.now()
-            keyring = current.with_new_generation(now)
+            keyring = known.with_new_generation(now)
             first_id, first = passphrase_slot(keyring, passphrase, now, cost)
             second_id, second, recovery_key = recovery_slot(keyring, now)
+            agreed(frozenset(slot.id for slot in slots) - {kept.id})
             self._storage.put_new(slot_path(first_id), first)
             self._storage.put_new(slot_path(second_id), second)
             for slot in slots:
                 self._storage.delete(slot.path)
+        if kept.id == self._opened_by:
+            self._opened_by = first_id
         self._keyring = keyring
         self._locks = LockBook(self._storage, keyring, self._clock)
         self._segments = SegmentReader(self._storage, keyring)
         return recovery_key
 
-    def _passphrase_slots(self) -> list[Slot]:
-        return [slot for slot in self.list_slots() if slot.kind is SlotKind.PASSPHRASE]
+    def _ensure_newest(self, slots: Sequence[Slot]) -> None:
+        if any(slot.generation > self.key_generation for slot in slots):
+            raise errors.Refused(
+                "The keys were rotated since the repository was opened.", hint="Open it again."
+            )
 
     # ---------------------------------------------------------------- snapshots
 

@@ -45,6 +45,7 @@ def set_approvals(visit: Visiting) -> Response[Any]:
             approve_restores_over_steps=most,
             approve_disconnect=visit.value("disconnect") == "true",
             approve_retention=visit.value("retention") == "true",
+            approve_keys=visit.value("keys") == "true",
         )
         visit.ask(people.set_settings, data=data)
     except errors.Error as failure:
