@@ -10,7 +10,8 @@
     ├── Refused                      4   409  doing it would do harm; nothing was written
     │   ├── StalePlan                4   409  the tenant changed since the plan was made
     │   ├── AlreadyApplied           4   409  a job applies the plan, or has applied it
-    │   └── ApprovalNeeded           4   409  a second person must approve it first
+    │   ├── ApprovalNeeded           4   409  a second person must approve it first
+    │   └── OwnKey                   4   409  the key opened the repository for who is asked
     ├── AccessError                  1   403  who asks may not
     │   ├── NotSignedIn              1   401  nobody has shown who they are
     │   ├── NotAllowed               1   403  the role does not allow it
