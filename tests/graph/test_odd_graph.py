@@ -11,8 +11,10 @@ from reentra.backup import reading
 from reentra.backup.ahead import ReadAhead
 from reentra.directory.kinds import KINDS
 from reentra.directory.objects import Relationship
+from reentra.graph import writer
 from reentra.graph.client import GraphClient
 from reentra.graph.reader import LiveTenant
+from reentra.graph.writer import OutcomeKind, TenantWriter
 from tests.graph.scripted import Reply, ScriptedGraph, Seen
 
 ANN = "0000000a-0000-4000-8000-00000000000a"
@@ -136,3 +138,40 @@ def test_role_assignments_are_read_role_by_role_where_a_filter_is_demanded(
     row = KINDS["unifiedRoleAssignment"]
     pages = list(reading.list_kind(read_ahead, row, frozenset()))
     assert [item["id"] for page in pages for item in page] == found
+
+
+def test_a_policy_that_takes_patch_only_is_patched_in_a_batch_too(
+    graph: ScriptedGraph, client: GraphClient
+) -> None:
+    patched = []
+
+    def answer(seen: Seen) -> Reply:
+        if not seen.path.endswith("/$batch"):
+            patched.append((seen.method, seen.path.rpartition("/")[2], seen.json))
+            return Reply(204)
+        refused = {"error": {"code": "Request_BadRequest", "message": "Method not allowed."}}
+        return Reply(
+            200,
+            {
+                "responses": [
+                    {"id": part["id"], "status": 405, "body": refused}
+                    if part["method"] == "PUT"
+                    else {"id": part["id"], "status": 204}
+                    for part in seen.json["requests"]
+                ]
+            },
+        )
+
+    graph.otherwise = answer
+    outcomes = TenantWriter(client).send_batch(
+        [
+            writer.update("adminConsentRequestPolicy", "", {"isEnabled": True}),
+            writer.update("user", ANN, {"city": "Ulm"}),
+            writer.update("deviceRegistrationPolicy", "", {"userDeviceQuota": 5}),
+        ]
+    )
+    assert [outcome.kind for outcome in outcomes] == [OutcomeKind.DONE] * 3
+    assert sorted(patched) == [
+        ("PATCH", "adminConsentRequestPolicy", {"isEnabled": True}),
+        ("PATCH", "deviceRegistrationPolicy", {"userDeviceQuota": 5}),
+    ]

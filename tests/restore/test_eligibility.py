@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from reentra.directory.state import CoverageStatus
+from reentra.restore import outcomes
 from reentra.restore.draft import RelationshipsBehavior, RestoreOptions
 from reentra.restore.report import RestoreStatus
+from reentra.restore.steps import Step
 from tests.restore.support import World
 
 KIND = "unifiedRoleEligibilitySchedule"
@@ -36,6 +41,25 @@ def test_an_eligibility_that_was_ended_is_asked_for_again(world: World) -> None:
         name: held[name] for name in ("principalId", "roleDefinitionId", "scheduleInfo")
     }
     assert not world.plan(desired).steps
+
+
+def test_an_eligibility_is_proved_where_the_request_does_not_name_its_schedule(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desired = world.captured()
+    [held] = eligibilities(world)
+    request(world, "adminRemove", held)
+    real = outcomes.new_ids
+
+    def nameless(step: Step, body: Mapping[str, Any]) -> dict[str, str]:
+        shown = {name: value for name, value in body.items() if name != "targetScheduleId"}
+        return real(step, shown)
+
+    monkeypatch.setattr(outcomes, "new_ids", nameless)
+    report = world.applier(world.plan(desired)).run()
+    assert report.status is RestoreStatus.SUCCEEDED, report.to_text()
+    assert report.verification is not None
+    assert report.verification.checked == report.verification.holding > 0
 
 
 def test_an_eligibility_that_was_given_since_is_ended_when_links_are_rolled_back(

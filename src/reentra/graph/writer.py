@@ -377,9 +377,18 @@ class TenantWriter:
             )
             answered = _executed(responses) if flight.is_chain else len(rest)
             for request, response in zip(rest[:answered], responses[:answered], strict=True):
-                outcomes.append(_outcome_of_response(request, response))
+                if _takes_patch_only(request, response.error):
+                    outcomes.append(self._patched(request))
+                else:
+                    outcomes.append(_outcome_of_response(request, response))
             rest = rest[answered:]
         return outcomes
+
+    def _patched(self, request: WriteRequest) -> WriteOutcome:
+        try:
+            return self.send(dataclasses.replace(request, method="PATCH"))
+        except errors.GraphError as error:
+            return outcome_of(request, error)
 
 
 _TYPED_REFERENCES = frozenset({"user.manager", "user.sponsors", "administrativeUnit.members"})

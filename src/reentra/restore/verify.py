@@ -57,7 +57,7 @@ def verify_restore(
     ]  # fmt: skip
     looker = Looker(live, lambda: identity)
     expectations = _expectations(good, records, identity)
-    checks: list[Step] = [step for step in good if _is_checked(step)]
+    checks: list[Step] = [step for step in good if _is_checked(step, records[step.id])]
     total = len(expectations) + len(checks)
     listener(progress.Started("verify", total))
     open_objects = expectations
@@ -75,9 +75,14 @@ def verify_restore(
     return Verification(total, total - len(found), tuple(found))
 
 
-def _is_checked(step: Step) -> bool:
+def _is_checked(step: Step, record: StepRecord) -> bool:
     """Tell whether a step is proved by looking once more, and not by an object's properties."""
-    return step.is_link or step.removes_link or step.action is Action.ASSIGN_LICENSES
+    if step.is_link or step.removes_link or step.action is Action.ASSIGN_LICENSES:
+        return True
+    # What joins others is found by what it joins where Graph did not say what it called it:
+    # a request to PIM need not name the schedule that comes of it.
+    is_nameless = step.action is Action.CREATE and not record.new_id
+    return is_nameless and KINDS[step.ref.kind].is_link
 
 
 def _round(
@@ -108,6 +113,8 @@ def _round(
             what = f"{what}: {step.target.id} is {state}"
         elif step.removes_link:
             what = "it is still there"
+        elif step.action is Action.CREATE:
+            what = "it is not there"
         found.append(Difference(step.ref.kind, looker.live_id(step), step.name, what))
     return found, open_objects, open_checks
 
@@ -117,9 +124,9 @@ def _expectations(
 ) -> list[_Expectation]:
     result: dict[ObjectRef, _Expectation] = {}
     for step in steps:
-        if _is_checked(step):
-            continue
         record = records[step.id]
+        if _is_checked(step, record):
+            continue
         live_id = identity.current(step.live_id or step.ref.id)
         if record.new_id:
             live_id = record.new_id
