@@ -225,3 +225,26 @@ def test_a_batch_request_does_not_show_its_body() -> None:
 def test_more_than_twenty_do_not_fit_in_one_body() -> None:
     with pytest.raises(ValueError, match="1 to 20"):
         batch.batch_body(gets(21))
+
+
+def test_a_part_whose_token_is_refused_is_sent_again_with_a_fresh_one(
+    graph: ScriptedGraph, client: GraphClient
+) -> None:
+    graph.script = [
+        answering(ok(), failed(401, "InvalidAuthenticationToken")),
+        answering({"status": 204}),
+    ]
+    parts = [BatchRequest("GET", "users/1"), BatchRequest("PATCH", "users/2", {"city": "Ulm"})]
+    assert [response.status for response in client.batch(parts)] == [200, 204]
+    tokens = {seen.headers["authorization"] for seen in graph.seen}
+    assert len(tokens) == 2
+
+
+def test_a_part_whose_token_is_refused_twice_is_unauthenticated(
+    graph: ScriptedGraph, client: GraphClient
+) -> None:
+    refused = failed(401, "InvalidAuthenticationToken")
+    graph.script = [answering(ok(), refused), answering(refused)]
+    found = client.batch([BatchRequest("GET", "users/1"), BatchRequest("GET", "users/2")])
+    assert [response.status for response in found] == [200, 401]
+    assert isinstance(found[1].error, errors.Unauthenticated)

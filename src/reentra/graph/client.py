@@ -313,7 +313,20 @@ class GraphClient:
             self._settle_parts(open_parts, answered)
             return answered
 
+        refused: list[BatchRequest] = []
+        is_renewed = False
+
         def again(part: BatchRequest, response: BatchResponse) -> throttle.Again | None:
+            nonlocal is_renewed
+            if response.status == 401 and any(part is one for one in refused):
+                return None  # the fresh token did not please either
+            if response.status == 401:
+                # A service behind Graph may turn a token away that the batch itself came in with.
+                refused.append(part)
+                if not is_renewed:
+                    self.refresh_token()
+                is_renewed = True
+                return throttle.Again(None, is_throttled=False)
             if not asks_again(part, response):
                 return None
             told = throttle.retry_after_seconds(response.headers, self.clock)
