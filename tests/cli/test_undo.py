@@ -184,7 +184,9 @@ def test_a_restore_that_graph_breaks_off_names_itself_and_the_ways_on_and_back(
     tenant = sandbox.sandbox.tenant
     lina = user_named(sandbox, "Lina Costa")
     tenant.update(tenant.get("user", lina), {"department": "Wrecked"})
-    sandbox.sandbox.faults.script(("PATCH", "^/users/"), 401, code="InvalidAuthenticationToken")
+    sandbox.sandbox.faults.script(
+        ("PATCH", "^/users/"), 401, code="InvalidAuthenticationToken", times=2
+    )
     broken = cli.json(
         *("restore", TENANT, "--snapshot", first, "--id", f"user/{lina}", "--yes"), expect=1
     )
