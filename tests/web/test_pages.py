@@ -158,3 +158,11 @@ def test_an_error_within_a_tenant_keeps_the_tenants_frame_and_offers_a_way_on(pa
     assert '<body data-tenant=""' in unknown
     assert 'href="/tenants/nobody' not in unknown
     assert "All tenants" in unknown
+
+
+def test_who_is_refused_keeps_their_frame_and_is_not_sent_to_sign_in(pages: Pages) -> None:
+    text = pages.reader(Role.READER).page("/tenants/contoso/restore", expect=403)
+    assert '<body data-tenant="contoso"' in text
+    assert "Overview of contoso" in text
+    assert 'href="/sign-in' not in text
+    assert "under People" in text

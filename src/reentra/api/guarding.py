@@ -89,6 +89,8 @@ def _check(
     serving: Serving = connection.app.state.serving
     address = address_of(connection, serving)
     identity = _identify(connection, serving, address, csrf)
+    # Who they are is known from here on, also to the page that tells them of a refusal.
+    connection.scope["state"]["asker"] = identity
     tenant = str(connection.path_params.get("tenant", ""))
     entry = Entry(action, tenant, _target(connection))
     try:

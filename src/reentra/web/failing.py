@@ -53,7 +53,8 @@ def _answer(request: Request[Any, Any, Any], answer: Response[problems.Problem])
     if not is_page(request):
         return answer
     serving: Serving = request.app.state.serving
-    visit = Visit(request, serving, request.scope["state"].get("identity"))
+    state = request.scope["state"]
+    visit = Visit(request, serving, state.get("identity") or state.get("asker"))
     problem = answer.content
     shown = visit.show(
         "error.html", status=problem.status, problem=problem, tenant=_tenant_of(visit)
