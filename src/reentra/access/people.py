@@ -26,6 +26,11 @@ LINK_HOURS = 24
 _NAME = re.compile(r"[^\s\x00-\x1f\x7f<>\"'`\\]{1,128}")
 _SECRET_BYTES = 32
 _TOTP = "totp"
+# Every request asks these: putting a question together takes longer than its answer.
+_PERSON_OF = sa.select(PERSON).where(PERSON.c.id == sa.bindparam("person_id"))
+_ROLES_OF = sa.select(PERSON_ROLE.c.tenant, PERSON_ROLE.c.role).where(
+    PERSON_ROLE.c.person_id == sa.bindparam("person_id")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,8 +406,7 @@ class People:
 
 def load_person(connection: sa.Connection, person_id: str) -> Person | None:
     """Return a person by id, or ``None``."""
-    query = sa.select(PERSON).where(PERSON.c.id == person_id)
-    row = connection.execute(query).mappings().first()
+    row = connection.execute(_PERSON_OF, {"person_id": person_id}).mappings().first()
     return None if row is None else _person(connection, row)
 
 
@@ -425,8 +429,7 @@ def _person(connection: sa.Connection, row: Mapping[str, Any] | sa.RowMapping) -
 
 
 def _grants(connection: sa.Connection, person_id: str) -> dict[str, Role]:
-    query = sa.select(PERSON_ROLE.c.tenant, PERSON_ROLE.c.role)
-    rows = connection.execute(query.where(PERSON_ROLE.c.person_id == person_id))
+    rows = connection.execute(_ROLES_OF, {"person_id": person_id})
     return {tenant: Role(role) for tenant, role in rows}
 
 

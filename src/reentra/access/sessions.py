@@ -20,6 +20,11 @@ LONGEST_HOURS = 12
 FRESH_MINUTES = 15  # how long a sign-in is good for what is sensitive
 _SECRET_BYTES = 32
 _TOUCH_SECONDS = 60  # how stale ``seen_at`` may be: reading pages must not write each time
+_IS_OVER = (SESSION.c.seen_at <= sa.bindparam("idle_since")) | (
+    SESSION.c.created_at <= sa.bindparam("begun_before")
+)
+# Every request asks this: putting the question together would take longer than its answer.
+_OPEN = sa.select(SESSION).where(SESSION.c.hash == sa.bindparam("hash"), ~_IS_OVER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class Sessions:
         secret = base64.urlsafe_b64encode(clocks.new_secret(_SECRET_BYTES)).decode().rstrip("=")
         now = self._clock.now()
         with self._database.writing() as connection:
-            connection.execute(sa.delete(SESSION).where(_is_over(now)))
+            connection.execute(sa.delete(SESSION).where(_IS_OVER), _borders(now))
             connection.execute(
                 sa.insert(SESSION),
                 {
@@ -68,8 +73,8 @@ class Sessions:
         """
         now = self._clock.now()
         with self._database.reading() as connection:
-            query = sa.select(SESSION).where(SESSION.c.hash == _hash(secret), ~_is_over(now))
-            row = connection.execute(query).mappings().first()
+            asked = {"hash": _hash(secret), **_borders(now)}
+            row = connection.execute(_OPEN, asked).mappings().first()
             person = None if row is None else load_person(connection, row["person_id"])
         if row is None or person is None or person.is_disabled:
             return None
@@ -103,10 +108,12 @@ def csrf_token(secret: str) -> str:
     return hashlib.sha256(b"csrf:" + secret.encode()).hexdigest()
 
 
-def _is_over(now: dt.datetime) -> sa.ColumnElement[bool]:
-    idle = stored_time(now - dt.timedelta(minutes=IDLE_MINUTES))
-    oldest = stored_time(now - dt.timedelta(hours=LONGEST_HOURS))
-    return (SESSION.c.seen_at <= idle) | (SESSION.c.created_at <= oldest)
+def _borders(now: dt.datetime) -> dict[str, str]:
+    """Return the values of ``_IS_OVER``."""
+    return {
+        "idle_since": stored_time(now - dt.timedelta(minutes=IDLE_MINUTES)),
+        "begun_before": stored_time(now - dt.timedelta(hours=LONGEST_HOURS)),
+    }
 
 
 def _hash(secret: str) -> str:
