@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reentra.app import Application
     from reentra.catalog import CatalogState, SnapshotSummary
     from reentra.compare import Comparison, KeptComparisons
-    from reentra.directory.objects import DirectoryObject, Relationship
+    from reentra.directory.objects import DirectoryObject
     from reentra.directory.selection import Selection
     from reentra.directory.state import TenantState
     from reentra.restore.identity import IdentityMap
@@ -242,13 +242,21 @@ def title_of(item: DirectoryObject) -> str:
 
 def links_of(state: TenantState, kind: str, object_id: str) -> list[dict[str, Any]]:
     """Return an object's links in both directions, with the names of the other ends."""
-    outgoing: list[Relationship] = []
-    incoming: list[Relationship] = []
-    for row in relationships_of(kind):
-        outgoing.extend(state.load_relationships(row.name, [object_id]))
-    for row in RELATIONSHIPS.values():
-        if not row.target_kinds or kind in row.target_kinds:
-            incoming.extend(state.load_relationships_to(row.name, [object_id]))
+    from reentra.catalog import CatalogState
+
+    own = [row.name for row in relationships_of(kind)]
+    others_of = [
+        row.name
+        for row in RELATIONSHIPS.values()
+        if not row.target_kinds or kind in row.target_kinds
+    ]
+    if isinstance(state, CatalogState):
+        outgoing, incoming = state.load_links_of(object_id, own, others_of)
+    else:
+        outgoing = [link for name in own for link in state.load_relationships(name, [object_id])]
+        incoming = [
+            link for name in others_of for link in state.load_relationships_to(name, [object_id])
+        ]
     others = {link.target_id for link in outgoing} | {link.source_id for link in incoming}
     names = state.load_names(sorted(others))
     return [

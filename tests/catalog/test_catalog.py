@@ -17,6 +17,7 @@ from reentra import errors, progress
 from reentra.catalog import Catalog, SearchQuery
 from reentra.compare import compare
 from reentra.directory import canonical
+from reentra.directory.relationships import RELATIONSHIPS
 from reentra.repository import SegmentInfo
 from reentra.snapshots import ReplayedSnapshot
 from tests.catalog.history import START, TENANT, History
@@ -300,6 +301,30 @@ def test_ids_of_every_form_come_back_as_they_were(history: History, tenant: Mode
     assert content(state)["objects"] == tenant.comparable()["objects"]
     ids = [*tenant.objects["authorizationPolicy"]]
     assert set(state.load_objects("authorizationPolicy", ids)) == set(ids)
+
+
+def test_all_links_of_an_object_are_those_of_each_relationship_in_turn(
+    history: History, tenant: ModelTenant
+) -> None:
+    tenant.link("user.manager", USERS[1], USERS[0], "user")
+    first = history.take(tenant)
+    for key in [key for key, link in tenant.links.items() if link.source_id == GROUPS[0]]:
+        del tenant.links[key]
+    tenant.link("group.members", GROUPS[1], USERS[1], "user")
+    second = history.take(tenant)
+    history.catalog.sync(TENANT)
+    names = ["user.manager", *(name for name in RELATIONSHIPS if name != "user.manager")]
+    found = set()
+    for snapshot_id in (first, second):
+        state = history.catalog.state(TENANT, snapshot_id)
+        for one in (*USERS, *GROUPS, "contoso.com", "nobody"):
+            own, leading = state.load_links_of(one, names, names[::-1])
+            assert own == [i for name in names for i in state.load_relationships(name, [one])]
+            to_it = (state.load_relationships_to(name, [one]) for name in names[::-1])
+            assert leading == [link for links in to_it for link in links]
+            found |= {(snapshot_id, len(own), len(leading))}
+            assert state.load_links_of(one, ["user.manager"], [])[1] == []
+    assert len(found) > 4
 
 
 def test_a_state_answers_as_the_model_does(history: History, tenant: ModelTenant) -> None:

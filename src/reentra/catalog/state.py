@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from reentra.catalog import differences
-from reentra.catalog.reading import ALIVE, SnapshotSummary
+from reentra.catalog.reading import ALIVE, SnapshotSummary, TenantReader
 from reentra.catalog.searchtext import SEARCHED
 from reentra.catalog.statements import Row, chunks, run, run_in, run_in_pairs
 from reentra.directory.kinds import KINDS
@@ -176,6 +176,53 @@ class CatalogState:
         self, relationship: str, target_ids: Sequence[str]
     ) -> list[Relationship]:
         return self._links_at(relationship, target_ids, "t")
+
+    def load_links_of(
+        self, object_id: str, outgoing: Sequence[str], incoming: Sequence[str]
+    ) -> tuple[list[Relationship], list[Relationship]]:
+        """Return the links of one object: those that start at it, and those that lead to it.
+
+        It is what ``load_relationships`` and ``load_relationships_to`` say of these relationships
+        one after the other, in two questions instead of one for each.
+        """
+        with self._catalog.reading(self._tenant_id) as reader:
+            object_no = reader.object_no(object_id)
+            if object_no is None:
+                return [], []
+            return (
+                self._links_of(reader, object_id, object_no, outgoing, is_source=True),
+                self._links_of(reader, object_id, object_no, incoming, is_source=False),
+            )
+
+    def _links_of(
+        self,
+        reader: TenantReader,
+        object_id: str,
+        object_no: int,
+        names: Sequence[str],
+        *,
+        is_source: bool,
+    ) -> list[Relationship]:
+        known = {self._relationships[name]: name for name in names if name in self._relationships}
+        if not known:
+            return []
+        near, far = ("source_no", "target_no") if is_source else ("target_no", "source_no")
+        index = _BY_TARGET if reader.is_sqlite and not is_source else ""
+        numbers = ",".join(map(str, known))
+        query = f"""
+            SELECT l.relationship_no, i.id, l.qualifier, l.target_kind_no
+            FROM link_version l {index} CROSS JOIN identity i
+            WHERE l.relationship_no IN ({numbers}) AND l.{near} = ? AND i.no = l.{far}
+            AND l.began <= ? AND (l.ended IS NULL OR l.ended > ?)
+        """
+        at, kinds = self.summary.ordinal, {0: "", **self._kind_names}
+        found: dict[str, list[Relationship]] = {name: [] for name in known.values()}
+        for number, code, qualifier, kind_no in run(reader.connection, query, object_no, at, at):
+            other = decoded(bytes(code))
+            ends = (object_id, other) if is_source else (other, object_id)
+            name = known[number]
+            found[name].append(Relationship(name, *ends, kinds[kind_no], qualifier))
+        return [link for links in found.values() for link in links]
 
     def list_changed_ends(
         self,
