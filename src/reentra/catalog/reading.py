@@ -231,7 +231,7 @@ class TenantReader:
     def snapshot_ids(self) -> list[str]:
         """Return the id of every snapshot, by ordinal; a year of hourly ones costs milliseconds."""
         query = "SELECT id FROM snapshot WHERE tenant_no = ? ORDER BY ordinal"
-        return list(run(self.connection, query, self.tenant_no).scalars())
+        return list(run(self.connection, query, self.tenant_no).scalars().all())
 
     def find_place(self, snapshot_id: str) -> tuple[int, str] | None:
         """Return a snapshot's ordinal and its manifest's stamp, if it is known."""

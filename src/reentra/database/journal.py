@@ -305,7 +305,7 @@ class JobStore:
             JOB_STEP.c.job_id == job_id, JOB_STEP.c.status.in_(values)
         )
         with self._database.reading() as connection:
-            return list(connection.execute(query).scalars())
+            return list(connection.execute(query).scalars().all())  # one by one costs twice
 
     def count_steps(self, job_id: str) -> dict[StepStatus, int]:
         """Return how many steps stand how; every status is a key."""
