@@ -34,7 +34,7 @@ _LOOK_SECONDS = 1.0
 _SCHEDULE_SECONDS = 15.0
 _SWEEP_SECONDS = 600.0
 _WELL = ("succeeded", "partial")
-_OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
+OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
 _log = logging.getLogger("reentra.worker")
 
 
@@ -113,7 +113,7 @@ class Worker:
         most = self._application.settings.open_jobs_per_person
         if not actor.id:
             return
-        found = self._application.jobs.list_jobs(statuses=_OPEN, limit=_MANY)
+        found = self._application.jobs.list_jobs(statuses=OPEN, limit=_MANY)
         count = sum(job.parameters.get(PERSON) == actor.id for job in found)
         if count >= most:
             raise errors.TooManyJobs(
@@ -153,7 +153,7 @@ class Worker:
         """Tell whether a job of this task waits or runs for a tenant, here or elsewhere."""
         return any(
             job.status is JobStatus.QUEUED or self.runner.is_alive(job.id)
-            for job in self._application.jobs.list_jobs(tenant=tenant, task=task, statuses=_OPEN)
+            for job in self._application.jobs.list_jobs(tenant=tenant, task=task, statuses=OPEN)
         )
 
     def _adopt(self, job: Job) -> None:

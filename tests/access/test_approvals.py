@@ -201,12 +201,13 @@ def test_a_tenant_that_is_disconnected_leaves_nothing_to_the_next_of_its_name(
         for name in ("contoso", "fabrikam")
     ]
     assert decides(access, person(access, "carl", Role.RESTORER), asked)
-    access.forget_tenant(anna, "contoso")
+    access.forget_tenant(anna, "contoso", "contoso#1")
     record = access.trail.list_records(limit=1)[0]
     assert (record.action, record.who, record.tenant) == ("tenant.forget", "anna", "contoso")
     assert record.detail == '{"approvals":1,"roles":1,"tokens":1}'
     assert access.people.load(bob.id).grants == {"fabrikam": Role.READER}
     assert [access.sign_in.by_token(token, "") is None for token in tokens] == [True, False]
+    assert access.approvals.list_approvals("contoso") == []
     provider = access.load_provider()
     assert provider is not None
     assert [rule.tenant for rule in provider.rules] == ["fabrikam"]

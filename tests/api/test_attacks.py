@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import zipfile
 from typing import Any
 
 import pytest
 
-from reentra.access import ApprovalRules, Role
+from reentra import tenants
+from reentra.access import Actor, ApprovalRules, Role, Via
 from reentra.database import JobStatus
+from reentra.graph.connection import TenantConnection
 from reentra.sandbox.app import SandboxServer
 
 from .conftest import CONSOLE, PASSWORD, Api, Caller
@@ -189,10 +192,12 @@ def test_one_administrator_does_not_switch_approvals_off(api: Api) -> None:
         "approve_restores_over_steps": 3,
         "approve_disconnect": True,
         "approve_retention": True,
+        "approve_keys": True,
     }
     first.json("PUT", "/settings", strict)
     for fewer in (
         {}, {**strict, "approve_disconnect": False}, {**strict, "approve_retention": False},
+            {**strict, "approve_keys": False},
         {"approve_disconnect": True},
     ):  # fmt: skip
         refused = first("PUT", "/settings", fewer)
@@ -208,3 +213,36 @@ def test_one_administrator_does_not_switch_approvals_off(api: Api) -> None:
         at = f"/tenants/{tenant}/approvals/{asked['id']}"
         assert second("POST", at, {"granted": True}).status_code in (400, 404)
     api.serving.access.change_rules(CONSOLE, ApprovalRules())
+
+
+def test_the_next_tenant_of_a_name_inherits_no_job_download_or_request(api: Api) -> None:
+    application, admin = api.application, api.admin
+    known = application.connections.load("contoso")
+
+    def named(tenant_id: str) -> TenantConnection:
+        return dataclasses.replace(known.connection, name="reused", tenant_id=tenant_id)
+
+    first, second = named(known.connection.tenant_id), named("22222222-3333-4444-8555-666666666666")
+    tenants.connect(application, first, known.secret)
+    job = admin.json("POST", "/tenants/reused/downloads", {"kinds": ["group"]}, 202)["id"]
+    assert api.ended("reused", job)["status"] == "succeeded"
+    asking = Actor(Via.SESSION, "somebody", "1")
+    api.serving.access.approvals.ask(asking, "restore", "reused", "a plan of the first", "d" * 64)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(api.serving.worker, "_begin_queued", lambda: None)
+        waiting = admin.json("POST", "/tenants/reused/backups", {}, 202)["id"]
+        admin.json("DELETE", "/tenants/reused")
+    assert application.jobs.load_job(waiting).status is JobStatus.CANCELLED
+    tenants.connect(application, second, known.secret)
+    assert admin.json("GET", "/tenants/reused/jobs")["items"] == []
+    assert admin.json("GET", "/tenants/reused/approvals")["items"] == []
+    for path in (f"jobs/{job}", f"downloads/{job}", f"jobs/{job}/report.csv", f"jobs/{job}/steps"):
+        assert admin("GET", f"/tenants/reused/{path}").status_code == 404
+        for name in ("reused%23" + first.tenant_id, "reused#" + first.tenant_id):
+            assert admin("GET", f"/tenants/{name}/{path}").status_code in (400, 404, 405)
+    assert admin("POST", f"/tenants/reused/jobs/{waiting}/resume", {}).status_code == 404
+    admin.json("DELETE", "/tenants/reused")
+    tenants.connect(application, first, known.secret)
+    listed = [item["id"] for item in admin.json("GET", "/tenants/reused/jobs")["items"]]
+    assert set(listed) == {job, waiting}
+    admin.json("DELETE", "/tenants/reused")

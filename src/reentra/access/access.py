@@ -83,10 +83,11 @@ class Access:
         if is_other or not provider.is_enabled:
             self.sessions.end_external()
 
-    def forget_tenant(self, actor: Actor, tenant: str) -> None:
+    def forget_tenant(self, actor: Actor, tenant: str, retired: str) -> None:
         """Take back what was granted for a tenant's name: whatever has it next inherits nothing.
 
-        Roles and rules go, tokens are revoked, and what was approved is void.
+        Roles and rules go, tokens are revoked, and what was approved is void; requests stand under
+        the name ``retired``.
         """
         provider = self.load_provider()
         if provider is not None and any(rule.tenant == tenant for rule in provider.rules):
@@ -110,6 +111,9 @@ class Access:
                 .where(APPROVAL.c.expires_at > stored_time(now))
                 .values(expires_at=stored_time(now))
             ).rowcount
+            connection.execute(
+                sa.update(APPROVAL).where(APPROVAL.c.tenant == tenant).values(tenant=retired)
+            )
             detail = {"roles": roles, "tokens": tokens, "approvals": approvals}
             audit.append(connection, now, actor, Entry("tenant.forget", tenant, detail=detail))
 

@@ -16,6 +16,7 @@ from reentra.access import EVERY_TENANT, Actor, Entry, Identity, Permission, Via
 from reentra.access.sessions import csrf_token
 from reentra.api.routing import Needs
 from reentra.api.serving import Serving
+from reentra.connections import ensure_name_is_usable
 
 CSRF_HEADER = "x-csrf-token"
 CSRF_FIELD = "csrf_token"  # of a page's form
@@ -94,6 +95,9 @@ def _check(
     tenant = str(connection.path_params.get("tenant", ""))
     entry = Entry(action, tenant, _target(connection))
     try:
+        if tenant:
+            # What a tenant that is gone has left stands under a name that is none.
+            ensure_name_is_usable(tenant)
         if isinstance(needs, Permission):
             identity.ensure(needs, tenant or EVERY_TENANT)
         elif needs is not Needs.SIGN_IN:

@@ -9,7 +9,7 @@ import msgspec
 from litestar import Request
 from litestar.params import FromPath, JSONBody
 
-from reentra import errors, viewing
+from reentra import errors, tenants, viewing
 from reentra.access import Permission
 from reentra.access.rules import DISCONNECT
 from reentra.api import guarding
@@ -33,8 +33,10 @@ from reentra.graph.client import connect as connect_graph
 from reentra.graph.connection import Cloud, CredentialKind, TenantConnection
 from reentra.jobs.schedules import Schedule
 from reentra.restore.break_glass import find_accounts
+from reentra.worker import OPEN
 
 _TAGS = ("tenants",)
+_MANY = 10_000
 
 
 class NewTenant(msgspec.Struct, forbid_unknown_fields=True):
@@ -108,7 +110,7 @@ def connect(
     connection = serving.application.connections.keeping_safeguards(connection)
     with connect_graph(connection, lambda: data.client_secret) as client:
         roles = client.granted_roles()
-    serving.application.connections.add(connection, data.client_secret)
+    tenants.connect(serving.application, connection, data.client_secret)
     return {
         **_document(connection),
         "granted_permissions": None if roles is None else sorted(roles),
@@ -153,10 +155,9 @@ def disconnect(tenant: FromPath[str], serving: Served, identity: SignedIn) -> Di
     serving.application.connections.find(tenant)
     is_needed = serving.access.load_rules().disconnect
     serving.ensure_approved(identity, DISCONNECT, tenant, tenant, is_needed=is_needed)
-    # First: should the rest fail, nobody is left with a role for a name that is free.
-    serving.access.forget_tenant(identity.actor, tenant)
-    serving.application.connections.remove(tenant)
-    serving.application.schedules.remove(tenant)
+    for job in serving.application.jobs.list_jobs(tenant=tenant, statuses=OPEN, limit=_MANY):
+        serving.worker.runner.request_cancel(job.id)
+    tenants.disconnect(serving.application, identity.actor, tenant)
     return {"name": tenant, "disconnected": True}
 
 

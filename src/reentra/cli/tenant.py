@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from reentra import errors
+from reentra import errors, tenants
 from reentra.cli import acting, session, viewing
 from reentra.cli.options import DEFAULT_COMMON, Common, TenantName
 from reentra.cli.screen import EXIT_PARTIAL, Screen, escaped
@@ -112,7 +112,7 @@ def connect(
         if try_it:
             with connect_graph(connection, lambda: secret) as client:
                 roles = client.granted_roles()
-        application.connections.add(connection, secret)
+        tenants.connect(application, connection, secret)
     screen.say(f"[green]✓[/] Connected [bold]{name}[/] (tenant {connection.tenant_id})")
     if roles is not None:
         screen.say(f"  {len(roles)} application permissions are granted.")
@@ -280,10 +280,7 @@ def disconnect(name: TenantName, /, *, common: Common = DEFAULT_COMMON) -> int:
         session.opened(common) as application,
         acting.recorded(application, "tenant.disconnect", tenant=name),
     ):
-        application.connections.find(name)
-        application.access.forget_tenant(acting.actor(), name)
-        application.connections.remove(name)
-        application.schedules.remove(name)
+        tenants.disconnect(application, acting.actor(), name)
     screen.say(f"[green]✓[/] Disconnected [bold]{escaped(name)}[/]; its snapshots stay.")
     screen.result({"name": name, "disconnected": True})
     return 0

@@ -150,6 +150,11 @@ class JobStore:
             ) from error
         return _job(row)
 
+    def rename_tenant(self, before: str, after: str) -> None:
+        """Move all jobs of one tenant's name to another name."""
+        with self._database.writing() as connection:
+            connection.execute(sa.update(JOB).where(JOB.c.tenant == before).values(tenant=after))
+
     def update_job(
         self,
         job_id: str,
