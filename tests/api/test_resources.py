@@ -155,6 +155,10 @@ def test_a_change_is_compared_planned_approved_applied_and_undone(
         ("done", "update", record.id)
     ]
     assert reader.json("GET", job_path + "/steps?status=failed")["total"] == 0
+    whole = reader.json("GET", job_path + "/steps?limit=1000")["items"]
+    for status in {step["status"] for step in whole} | {"done", "planned", "skipped"}:
+        named = reader.json("GET", job_path + f"/steps?status={status}&limit=1000")["items"]
+        assert named == [step for step in whole if step["status"] == status]
     assert reader("GET", job_path + "/steps?status=nonsense").status_code == 400
     csv = reader("GET", job_path + "/report.csv")
     assert csv.headers["content-type"].startswith("text/csv")

@@ -111,14 +111,17 @@ def list_steps(
     shown, store = serving.paged_plan(str(found.parameters["plan"])), serving.application.jobs
     ids = shown.step_ids
     places: Sequence[int] = range(len(ids))
-    if wanted is StepStatus.PLANNED:
-        others = set(
-            store.list_step_ids(found.id, [one for one in StepStatus if one is not wanted])
-        )
-        places = [place for place in places if ids[place] not in others]
-    elif wanted is not None:
-        named = set(store.list_step_ids(found.id, [wanted]))
-        places = [place for place in places if ids[place] in named]
+    if wanted is not None:
+        # Of the two parts the smaller is asked for; what has no record yet is planned.
+        counts = store.count_steps(found.id)
+        is_most = sum(counts.values()) == len(ids) and 2 * counts[wanted] > len(ids)
+        if wanted is StepStatus.PLANNED or is_most:
+            rest = [one for one in StepStatus if one is not wanted]
+            others = set(store.list_step_ids(found.id, rest))
+            places = [place for place in places if ids[place] not in others]
+        else:
+            named = set(store.list_step_ids(found.id, [wanted]))
+            places = [place for place in places if ids[place] in named]
     after = offset + limit
     steps = shown.steps_at(places[offset:after])
     known = store.find_steps(found.id, [step.id for step in steps])
