@@ -19,7 +19,7 @@ from reentra import errors
 
 BUSY_SECONDS = 60
 # What is sorted to make an index may take as much again.
-_PAGE_CACHE_KIB = 24 * 1024
+_PAGE_CACHE_KIB = 12 * 1024
 _MAPPED_BYTES = 1 << 30
 _BEGIN = "reentra_begin"
 _CORRUPT = ("malformed", "not a database", "file is encrypted", "disk image")
