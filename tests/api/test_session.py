@@ -248,3 +248,43 @@ def test_a_token_confirms_nothing(api: Api) -> None:
     made = api.admin.json("POST", "/tokens", {"name": "t", "role": "administrator"}, 201)
     script = Caller(api.client, {"authorization": f"Bearer {made['token']}"})
     assert script("POST", "/session/confirm", {"password": PASSWORD}).status_code == 403
+
+
+def test_one_sees_ones_own_sessions_and_ends_one_or_all_others(api: Api) -> None:
+    api.person("sessa", Role.READER)
+    api.person("other", Role.READER)
+    here, there, third = (api.signed_in("sessa") for _ in range(3))
+    foreign = api.signed_in("other")
+    listed = here.json("GET", "/sessions")["items"]
+    assert len(listed) == 3
+    assert sum(one["is_this"] for one in listed) == 1
+    assert all(one["address"] == "testclient" for one in listed)
+    assert all(here.cookie not in str(one) for one in listed)
+    (this,) = (one["id"] for one in there.json("GET", "/sessions")["items"] if one["is_this"])
+    assert foreign("DELETE", f"/sessions/{this}").status_code == 404
+    assert here.json("DELETE", f"/sessions/{this}") == {"ended": 1}
+    assert there("GET", "/session").status_code == 401
+    assert here("DELETE", f"/sessions/{this}").status_code == 404
+    assert here.json("DELETE", "/sessions") == {"ended": 1}
+    assert third("GET", "/session").status_code == 401
+    assert foreign("GET", "/session").status_code == 200
+    assert len(here.json("GET", "/sessions")["items"]) == 1
+    told = [
+        (one.action, one.result, one.detail)
+        for one in api.serving.access.trail.list_records(limit=12, who="sessa")
+        if one.action == "session.end"
+    ]
+    assert [result for _, result, _ in told] == ["done", "done"]
+    assert this in told[1][2]
+
+
+def test_sessions_are_ended_after_a_fresh_sign_in_and_by_no_token(api: Api) -> None:
+    owner = api.person("stale", Role.READER)
+    old = api.signed_in("stale", seconds_ago=3600)
+    assert old("DELETE", "/sessions").json()["code"] == "fresh_sign_in"
+    _, secret = api.serving.access.tokens.create(
+        CONSOLE, owner, "nosy", "*", Role.READER, 1
+    )  # fmt: skip
+    token = Caller(api.client, {"authorization": f"Bearer {secret}"})
+    assert token("GET", "/sessions").status_code == 403
+    assert token("DELETE", "/sessions").status_code == 403

@@ -168,3 +168,18 @@ def test_one_time_codes_are_switched_on_asked_for_and_reset(pages: Pages) -> Non
     assert "lost their device" in admin.page(f"/people/{person.id}/codes")
     assert admin.post(f"/people/{person.id}/codes").status_code == 303
     assert pages.stranger.post("/sign-in", sent).status_code == 303
+
+
+def test_ones_own_sessions_are_seen_and_ended(pages: Pages) -> None:
+    pages.person("roamer", Role.READER)
+    here, there = session_of(pages, "roamer"), session_of(pages, "roamer")
+    page = here.page("/account/sessions")
+    assert page.count("testclient") == 2
+    assert page.count("This one") == 1
+    (other,) = re.findall(r'action="/account/sessions/([0-9a-f]+)"', page)
+    assert here.post(f"/account/sessions/{other}", {}).status_code == 303
+    assert there.get("/account").headers["location"].startswith("/sign-in")
+    again = session_of(pages, "roamer")
+    assert here.post("/account/sessions", {}).status_code == 303
+    assert again.get("/account").headers["location"].startswith("/sign-in")
+    assert "There is no other session" in here.page("/account/sessions")

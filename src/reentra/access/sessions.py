@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -33,6 +34,26 @@ class OpenSession:
 
     person: Person
     is_fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSession:
+    """A session as its person sees it. ``id`` leads to nothing: it is no part of the secret."""
+
+    id: str
+    address: str
+    created_at: str
+    seen_at: str
+    is_this: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "address": self.address,
+            "created_at": self.created_at,
+            "seen_at": self.seen_at,
+            "is_this": self.is_this,
+        }
 
 
 class Sessions:
@@ -93,6 +114,40 @@ class Sessions:
         with self._database.writing() as connection:
             connection.execute(sa.delete(SESSION).where(SESSION.c.hash == _hash(secret)))
 
+    def list_open(self, person_id: str, secret: str) -> list[ListedSession]:
+        """Return a person's sessions that last, the one seen last first; ``secret`` names this."""
+        query = (
+            sa.select(SESSION)
+            .where(SESSION.c.person_id == person_id, ~_IS_OVER)
+            .order_by(SESSION.c.seen_at.desc(), SESSION.c.created_at.desc())
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(query, _borders(self._clock.now())).mappings().all()
+        return [
+            ListedSession(
+                _listed_id(row["hash"]), row["address"], row["created_at"], row["seen_at"],
+                is_this=row["hash"] == _hash(secret),
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def end_listed(self, person_id: str, session_id: str) -> bool:
+        """End one session of a person; tell whether there was one."""
+        query = sa.select(SESSION.c.hash).where(SESSION.c.person_id == person_id)
+        with self._database.writing() as connection:
+            hashes = list(connection.execute(query).scalars())
+            found = [one for one in hashes if _listed_id(one) == session_id]
+            connection.execute(sa.delete(SESSION).where(SESSION.c.hash.in_(found)))
+        return bool(found)
+
+    def end_others(self, person_id: str, secret: str) -> int:
+        """End every session of a person but the one that ``secret`` names; tell how many."""
+        with self._database.writing() as connection:
+            return connection.execute(
+                sa.delete(SESSION)
+                .where(SESSION.c.person_id == person_id, SESSION.c.hash != _hash(secret))
+            ).rowcount  # fmt: skip
+
     def end_external(self) -> None:
         """End the sessions of everybody who came from an identity provider."""
         outside = sa.select(PERSON.c.id).where(PERSON.c.external.is_not(None))
@@ -114,6 +169,10 @@ def _borders(now: dt.datetime) -> dict[str, str]:
         "idle_since": stored_time(now - dt.timedelta(minutes=IDLE_MINUTES)),
         "begun_before": stored_time(now - dt.timedelta(hours=LONGEST_HOURS)),
     }
+
+
+def _listed_id(stored: str) -> str:
+    return hashlib.sha256(f"listed:{stored}".encode()).hexdigest()[:16]
 
 
 def _hash(secret: str) -> str:

@@ -223,6 +223,26 @@ class SignIn:
         self._sessions.end(secret)
         self._trail.record(actor, Entry("session.end", target=actor.name))
 
+    def end_one(self, session_id: str, identity: Identity) -> None:
+        """End one of somebody's own sessions.
+
+        Raises: ``errors.NotFound``, for somebody else's too.
+        """
+        if not self._sessions.end_listed(identity.person.id, session_id):
+            raise errors.NotFound(
+                f"You have no session {session_id!r}.", hint="It may have ended; look again."
+            )
+        detail = {"sessions": 1, "id": session_id}
+        entry = Entry("session.end", target=identity.person.name, detail=detail)
+        self._trail.record(identity.actor, entry)
+
+    def end_others(self, secret: str, identity: Identity) -> int:
+        """End all of somebody's own sessions but the one that ``secret`` names; tell how many."""
+        ended = self._sessions.end_others(identity.person.id, secret)
+        entry = Entry("session.end", target=identity.person.name, detail={"sessions": ended})
+        self._trail.record(identity.actor, entry)
+        return ended
+
     def _load(self, name: str) -> tuple[str, Person | None]:
         query = sa.select(PERSON.c.id, PERSON.c.password).where(
             PERSON.c.name == name.strip().casefold(), PERSON.c.external.is_(None)

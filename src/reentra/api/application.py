@@ -26,6 +26,7 @@ from reentra.api import (
     restores,
     retention,
     session,
+    sessions,
     snapshots,
     tenants,
 )
@@ -37,6 +38,7 @@ from reentra.api.serving import Serving
 PREFIX = "/api/v1"
 ROUTES = (
     *session.ROUTES,
+    *sessions.ROUTES,
     *oidc.ROUTES,
     *tenants.ROUTES,
     *snapshots.ROUTES,

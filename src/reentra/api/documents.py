@@ -77,6 +77,29 @@ class SessionDocument(SignedInDocument):
     fresh: bool
 
 
+class OpenSessionDocument(TypedDict):
+    """One of one's own sessions: where from, since when, seen last; ``is_this`` asks."""
+
+    id: str
+    address: str
+    created_at: str
+    seen_at: str
+    is_this: bool
+
+
+class OpenSessionsPage(TypedDict):
+    """One's own sessions, the one seen last first."""
+
+    items: list[OpenSessionDocument]
+    next: str
+
+
+class EndedDocument(TypedDict):
+    """How many sessions were ended."""
+
+    ended: int
+
+
 class SignedOutDocument(TypedDict):
     """The session has ended."""
 

@@ -217,6 +217,13 @@ VERSION: docs.VersionDocument = {
     "began_at": "2026-11-22T12:00:00Z",
     "ended_at": None,
 }
+OPEN_SESSION: docs.OpenSessionDocument = {
+    "id": "5b0c9e7d1f2a4c86",
+    "address": "203.0.113.7",
+    "created_at": _NOON,
+    "seen_at": _NOON,
+    "is_this": True,
+}
 CAPTURE: docs.CaptureDocument = {
     "id": _SNAPSHOT,
     "job": "3f2a9c1e5b7d4860",
@@ -381,6 +388,9 @@ _ANSWERS: dict[type, Any] = {
     docs.WaysDocument: {"password": True, "provider": False},
     docs.SignedInDocument: SIGNED_IN,
     docs.SessionDocument: {**SIGNED_IN, "roles": PERSON["roles"], "fresh": True},
+    docs.OpenSessionDocument: OPEN_SESSION,
+    docs.OpenSessionsPage: {"items": [OPEN_SESSION], "next": _LAST},
+    docs.EndedDocument: {"ended": 1},
     docs.SignedOutDocument: {"signed_in": False},
     docs.SetUpDocument: {"person": PERSON},
     docs.ChangedDocument: {"changed": True},
