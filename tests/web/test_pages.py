@@ -165,4 +165,4 @@ def test_who_is_refused_keeps_their_frame_and_is_not_sent_to_sign_in(pages: Page
     assert '<body data-tenant="contoso"' in text
     assert "Overview of contoso" in text
     assert 'href="/sign-in' not in text
-    assert "under People" in text
+    assert "An administrator can give" in text
