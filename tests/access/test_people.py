@@ -196,3 +196,42 @@ def test_new_recovery_codes_and_none_make_the_old_ones_void(access: Access, adel
     with access.database.reading() as connection:
         kept = str(connection.execute(RECOVERY_CODE.select()).all())
     assert not [code for code in third if code in kept or code.replace("-", "") in kept]
+
+
+@pytest.mark.parametrize(
+    "lookalike",
+    [
+        "anna\u200b",
+        "\u2060anna",
+        "anna\u202e",
+        "\u0430nna",
+        "\u03b1nna",
+        "an\u00adna",
+        "a\ufeffnna",
+    ],
+)
+def test_nobody_is_added_under_a_name_that_looks_like_anothers(
+    access: Access, lookalike: str
+) -> None:
+    access.people.add(ADMIN, "anna", {})
+    with pytest.raises(errors.UsageError, match="cannot be a person"):
+        access.people.add(ADMIN, lookalike, {})
+
+
+def test_a_name_in_other_letters_of_the_same_meaning_is_the_same_name(access: Access) -> None:
+    access.people.add(ADMIN, "anna", {})
+    with pytest.raises(errors.AlreadyExists):
+        access.people.add(ADMIN, "\uff41nna", {})
+    made, _ = access.people.add(ADMIN, "zoe\u0308", {})
+    assert access.people.find("ZO\u00cb").id == made.id
+    for name in (
+        "\u0430\u043d\u043d\u0430",
+        "\u6771\u4eac@example.com",
+        "o'neill.2".replace("'", ""),
+    ):
+        access.people.add(ADMIN, name, {})
+
+
+def test_what_cannot_be_seen_in_a_providers_name_is_left_out(access: Access) -> None:
+    found = access.people.admit_external("x|1", "gu\u202eest\u200b", {}, ADMIN)
+    assert found.name == "guest"

@@ -281,3 +281,12 @@ def test_a_flood_of_denied_tokens_is_no_flood_of_records(access: Access, adele: 
     for number in range(300):
         access.sign_in.by_token("reentra_made_up", f"198.51.{number // 100}.{number % 100}")
     assert len(denied_tokens(access)) == 101
+
+
+def test_the_same_name_in_other_letters_is_no_other_account_to_guess_at(access: Access) -> None:
+    person(access, "anna", Role.READER)
+    for name in ("anna", "ANNA", "\uff41nna", "ann\uff41", "\uff21NNA"):
+        with pytest.raises(errors.NotSignedIn):
+            access.sign_in.by_password(name, "wrong", "", "192.0.2.7")
+    with pytest.raises(errors.TooManyAttempts):
+        access.sign_in.by_password("\uff21nna", "wrong", "", "192.0.2.7")

@@ -39,7 +39,9 @@ def test_every_answer_carries_the_headers(api: Api) -> None:
         assert "access-control-allow-origin" not in answer.headers
 
 
-@pytest.mark.parametrize("host", ["evil.example", "", f"{HOST}.evil.example", "evil.example:443"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "", f"{HOST}.evil.example", "evil.example:443", f"{HOST}:x"]
+)
 def test_a_request_for_another_host_is_refused(api: Api, host: str) -> None:
     answer = api.nobody("GET", "/openapi.json", host=host)
     assert (answer.status_code, answer.json()["code"]) == (421, "wrong_host")

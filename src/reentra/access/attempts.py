@@ -16,6 +16,7 @@ from reentra import clock as clocks
 from reentra import errors
 from reentra.access.locks import Lock, hold
 from reentra.access.moments import stored_time
+from reentra.access.people import folded_name
 from reentra.database import Database
 from reentra.database.tables_access import ATTEMPT
 
@@ -131,7 +132,7 @@ def _wait_seconds(count: int, free: int) -> int:
 
 
 def _account(name: str) -> str:
-    return "account:" + hashlib.sha256(name.strip().casefold().encode()).hexdigest()
+    return "account:" + hashlib.sha256(folded_name(name).encode()).hexdigest()
 
 
 def _address(address: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,9 @@ from reentra.database.tables_access import PERSON, PERSON_ROLE, SESSION, SETUP_L
 
 LINK_HOURS = 24
 _NAME = re.compile(r"[^\s\x00-\x1f\x7f<>\"'`\\]{1,128}")
+_UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
+# Scripts with letters that look like one another's: unicode.org/reports/tr39.
+_ALIKE = frozenset({"LATIN", "CYRILLIC", "GREEK", "COPTIC", "ARMENIAN", "CHEROKEE"})
 _SECRET_BYTES = 32
 _TOTP = "totp"
 # Every request asks these: putting a question together takes longer than its answer.
@@ -82,7 +86,7 @@ class People:
 
         Raises: ``NotFound``.
         """
-        folded = name.strip().casefold()
+        folded = folded_name(name)
         with self._database.reading() as connection:
             query = sa.select(PERSON).where(PERSON.c.name == folded)
             row = connection.execute(query).mappings().first()
@@ -110,11 +114,12 @@ class People:
 
         Raises: ``AlreadyExists``; ``UsageError`` for a name that cannot be one.
         """
-        name = name.strip().casefold()
-        if not _NAME.fullmatch(name):
+        name = folded_name(name)
+        if not _NAME.fullmatch(name) or _looks_like_another(name):
             raise errors.UsageError(
                 f"{name!r} cannot be a person's name.",
-                hint="Use up to 128 characters without spaces and quotes; an address is good.",
+                hint="Use up to 128 characters without spaces and quotes, letters of one script,"
+                " and none that cannot be seen; an address is good.",
             )
         now = self._clock.now()
         person_id = clocks.new_id()
@@ -361,7 +366,7 @@ class People:
             row = connection.execute(query).mappings().first()
             if row is None:
                 person_id = clocks.new_id()
-                free = _free_name(connection, name.strip().casefold() or external, person_id)
+                free = _free_name(connection, _seen(folded_name(name)) or external, person_id)
                 connection.execute(sa.insert(PERSON), _new_row(person_id, free, external, now))
                 row = _row(connection, person_id)
                 audit.append(connection, now, actor, Entry("people.add", target=free))
@@ -402,6 +407,22 @@ class People:
             },
         )
         return secret
+
+
+def folded_name(name: str) -> str:
+    """Return the form of a name in which two that mean the same are equal."""
+    return unicodedata.normalize("NFKC", name.strip()).casefold()
+
+
+def _seen(name: str) -> str:
+    """Return a name without what nobody sees."""
+    return "".join(one for one in name if unicodedata.category(one) not in _UNSEEN)
+
+
+def _looks_like_another(name: str) -> bool:
+    """Tell whether a name holds what cannot be seen, or letters of scripts that look alike."""
+    words = {unicodedata.name(one, "").partition(" ")[0] for one in name if one.isalpha()}
+    return _seen(name) != name or len(words & _ALIKE) > 1
 
 
 def load_person(connection: sa.Connection, person_id: str) -> Person | None:

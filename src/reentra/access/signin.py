@@ -14,7 +14,7 @@ from reentra import errors
 from reentra.access import passwords
 from reentra.access.attempts import Attempts, network_of
 from reentra.access.audit import Actor, AuditTrail, Entry, Via
-from reentra.access.people import People, Person, load_person
+from reentra.access.people import People, Person, folded_name, load_person
 from reentra.access.roles import EVERY_TENANT, Grants, Permission, is_allowed, role_for
 from reentra.access.sessions import FRESH_MINUTES, Sessions
 from reentra.access.tokens import Tokens
@@ -245,7 +245,7 @@ class SignIn:
 
     def _load(self, name: str) -> tuple[str, Person | None]:
         query = sa.select(PERSON.c.id, PERSON.c.password).where(
-            PERSON.c.name == name.strip().casefold(), PERSON.c.external.is_(None)
+            PERSON.c.name == folded_name(name), PERSON.c.external.is_(None)
         )
         with self._database.reading() as connection:
             row = connection.execute(query).first()

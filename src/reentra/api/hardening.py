@@ -120,7 +120,8 @@ class Hardening:
         host = named[0].decode("latin-1").lower()
         if host.startswith("["):
             return host.partition("]")[0] + "]" in self._serving.hosts
-        return host.partition(":")[0] in self._serving.hosts
+        name, colon, port = host.partition(":")
+        return name in self._serving.hosts and (not colon or (port.isascii() and port.isdigit()))
 
     async def _record_end(self, scope: Scope, status: int, is_whole: bool) -> None:
         recorded = scope.get("state", {}).get("recorded")
