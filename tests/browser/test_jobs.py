@@ -19,9 +19,9 @@ LATER_MS = 30_000
 
 
 @contextmanager
-def slowed(stage: Stage, match: str) -> Iterator[None]:
-    """Let the tenant answer some requests two seconds late."""
-    slow = {"match": match, "what": "delay", "seconds": 2, "times": 1000}
+def slowed(stage: Stage, match: str, seconds: int = 2) -> Iterator[None]:
+    """Let the tenant answer some requests late."""
+    slow = {"match": match, "what": "delay", "seconds": seconds, "times": 1000}
     with stage.script() as script:
         script.control("POST", "faults", slow)
         try:
@@ -49,7 +49,7 @@ def test_w23_jobs_are_listed_and_one_is_told_object_by_object(stage: Stage, visi
 
 def test_w23_a_job_is_followed_live_and_cancelled(stage: Stage, visit: Visit) -> None:
     visitor = visit("olga", "/tenants/contoso/jobs")
-    with slowed(stage, "GET ."):
+    with slowed(stage, "GET .", 8):
         visitor.press("Back Up Now")
         job = job_of(visitor.window)
         begun(visitor.window, job)

@@ -44,7 +44,7 @@ def test_w15_w16_w18_the_prompt_asks_for_all_and_results_say_what_was_deleted(
     visitor.press("Search")
     visitor.page.wait_for_url(re.compile(r"/search\?.*kind=user.*deleted=on"))
     row = visitor.page.get_by_role("row", name=re.compile(left))
-    for words in ("Deleted", "Users"):
+    for words in ("Deleted", "User"):
         expect(row.get_by_text(words, exact=True)).to_be_visible()
     expect(row.locator("use[href$='#delete']")).to_have_count(1)
     for column in ("Object", "Kind", "Snapshot", "Time modified"):

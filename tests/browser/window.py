@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
 AXE = Path(__file__).parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+PATIENCE_MS = 20_000  # on a busy machine
 THEMES = ("light", "dark")
 # The document's name for rules that are law or good practice; all of them hold on every page.
 _TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -26,6 +27,7 @@ def expect(found: Any) -> Any:
     """Return Playwright's assertions about something, which wait until they hold."""
     from playwright.sync_api import expect as expecting
 
+    expecting.set_options(timeout=PATIENCE_MS)
     return expecting(found)
 
 
@@ -138,7 +140,7 @@ class Visitors:
             accept_downloads=True,
             **more,
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         # As after the first page that somebody ever opened.
         zone = {"name": "reentra_zone", "value": "Europe%2FBerlin", "url": self.base}
         context.add_cookies([zone])  # type: ignore[list-item]
