@@ -303,6 +303,11 @@ ACTS = (
         without("records"), without("records")),
     Act("audit export", exported,
         lambda face: face.api and face.api.admin("GET", "/audit/export.csv") and None),
+    Act("retention", cli("retention", TENANT, "--last", "50"),
+        asked("PUT", f"{OF}/retention", {"last": 50}),
+        lambda document: document["policy"], lambda answer: answer["policy"]),
+    Act("prune", cli("prune"), lambda face: face.ended("POST", "/prune", None, ""),
+        keys, lambda job: keys(summary(job))),
     Act("approvals", cli("approvals"), get("/settings")),
     Act("tenant disconnect", cli("tenant", "disconnect", "{x}"), asked("DELETE", "/tenants/{x}")),
 )  # fmt: skip
@@ -367,6 +372,8 @@ REFUSED: tuple[tuple[str, tuple[str, str, Any], str], ...] = (
     ("tokens create t --person administrator-of-all --role reader --tenant nowhere",
      ("POST", "/tokens", {"name": "t", "role": "reader", "tenant": "nowhere"}), "not_found"),
     ("key remove feedfeed", ("DELETE", "/keys/feedfeed", None), "not_found"),
+    ("forget contoso 19990101 --yes", ("POST", f"{OF}/forget", {"snapshots": ["19990101"]}),
+     "not_found"),
     ("audit list --since soon", ("GET", "/audit?since=soon", None), "usage"),
 )  # fmt: skip
 

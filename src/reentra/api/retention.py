@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import msgspec
+from litestar import Request
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from reentra import errors, retaining
 from reentra.access import Permission
 from reentra.access.rules import RETENTION
+from reentra.api import guarding
 from reentra.api.documents import JobDocument, PrunePlanDocument, RetentionDocument
 from reentra.api.routing import route
 from reentra.api.serving import Served, Serving, SignedIn
@@ -90,7 +92,11 @@ def preview_retention(
     is_sensitive=True, tags=_TAGS, summary="Set which snapshots are kept",
 )  # fmt: skip
 def set_retention(
-    tenant: FromPath[str], data: JSONBody[NewRetention], serving: Served, identity: SignedIn
+    tenant: FromPath[str],
+    data: JSONBody[NewRetention],
+    request: Request[Any, Any, Any],
+    serving: Served,
+    identity: SignedIn,
 ) -> RetentionDocument:
     """Set a tenant's policy; it is kept to after every scheduled backup.
 
@@ -100,6 +106,7 @@ def set_retention(
     tenant_id = serving.synced(tenant)
     repository = serving.application.repository
     wanted, known = data.policy(), load_policy(repository, tenant_id)
+    guarding.tell(request, target=wanted.described())
     is_needed = serving.access.load_rules().retention and wanted.is_looser_than(known)
     subject = f"{known.described()} → {wanted.described()}"
     serving.ensure_approved(identity, RETENTION, tenant, subject, is_needed=is_needed)
