@@ -81,8 +81,9 @@ def _is_checked(step: Step, record: StepRecord) -> bool:
         return True
     # What joins others is found by what it joins where Graph did not say what it called it:
     # a request to PIM need not name the schedule that comes of it.
-    is_nameless = step.action is Action.CREATE and not record.new_id
-    return is_nameless and KINDS[step.ref.kind].is_link
+    # PIM also sets the start of an eligibility anew, so its schedule is no proof.
+    is_new = step.action is Action.CREATE and KINDS[step.ref.kind].is_link
+    return is_new and (not record.new_id or step.ref.kind == "unifiedRoleEligibilitySchedule")
 
 
 def _round(
