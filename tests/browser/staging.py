@@ -91,6 +91,7 @@ def stage(home: Path, tenant: DemoTenant) -> dict[str, Any]:
             "person": added.id,
             "check_job": check,
             "spare": spare,
+            "key": application.repository.list_slots()[0].id,
         }
         return {**dataclasses.asdict(history), **more}
 
