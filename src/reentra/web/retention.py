@@ -19,16 +19,16 @@ from reentra.web.visiting import Visit, Visiting
 
 _OF = "/tenants/{tenant:str}"
 _SHOWN = 500  # rows of the table; the rest is counted
-# The fields, with the words before and after the number.
-FIELDS: Mapping[str, tuple[str, str]] = {
-    "last": ("The last", "snapshots"),
-    "within_days": ("Everything of the last", "days"),
-    "hourly": ("One of each of", "hours"),
-    "daily": ("One of each of", "days"),
-    "weekly": ("One of each of", "weeks"),
-    "monthly": ("One of each of", "months"),
-    "yearly": ("One of each of", "years"),
-    "captures_within_days": ("Captures of the last", "days (0: for ever)"),
+# The fields, with their labels.
+FIELDS: Mapping[str, str] = {
+    "last": "Last snapshots",
+    "within_days": "All of the last days",
+    "hourly": "Hourly",
+    "daily": "Daily",
+    "weekly": "Weekly",
+    "monthly": "Monthly",
+    "yearly": "Yearly",
+    "captures_within_days": "Captures, days (0: for ever)",
 }
 
 
@@ -98,8 +98,8 @@ def _values(typed: Mapping[str, str]) -> dict[str, Any]:
     Raises: ``UsageError``.
     """
     numbers = {
-        name: forms.whole_number(typed[name].strip() or "0", f"{words[0]} … {words[1]}")
-        for name, words in FIELDS.items()
+        name: forms.whole_number(typed[name].strip() or "0", label)
+        for name, label in FIELDS.items()
     }
     return {**numbers, "zone": typed["zone"].strip() or "UTC"}
 
