@@ -79,6 +79,30 @@ def test_deletions_are_confirmed_by_their_number(api: Api, sandbox: SandboxServe
     assert added.id not in sandbox.sandbox.tenant.collection("group")
 
 
+def test_a_plan_that_creates_a_user_is_kept_until_it_comes_with_a_default_password(
+    api: Api, sandbox: SandboxServer
+) -> None:
+    """W-10."""
+    tenant = sandbox.sandbox.tenant
+    lost = next(
+        record for record in tenant.collection("user").values()
+        if not record.props.get("onPremisesSyncEnabled")
+        and not record.props.get("assignedLicenses")
+    )  # fmt: skip
+    name = lost.props["userPrincipalName"]
+    tenant.soft_delete(lost)
+    tenant.purge(lost)
+    restorer = api.as_role(Role.RESTORER)
+    plan = planned(api, restorer, ids=[f"user/{lost.id}"])
+    assert restorer.json("GET", plan)["needs_default_password"]
+    refused = restorer("POST", plan + "/apply", {})
+    assert refused.status_code == 400
+    assert "no default password" in refused.json()["detail"]
+    job = restorer.json("POST", plan + "/apply", {"default_password": "Grey-lamps-7-at-dawn"}, 202)
+    assert api.ended("contoso", job["id"])["status"] == "succeeded"
+    assert name in {user.props["userPrincipalName"] for user in tenant.collection("user").values()}
+
+
 def test_a_plan_can_be_fetched_whole_and_read_again(api: Api) -> None:
     restorer = api.as_role(Role.RESTORER)
     plan = planned(api, restorer, kinds=["domain"])

@@ -201,6 +201,7 @@ def apply_plan(
     with serving.applying:
         _ensure_not_applied(serving, tenant, found)
         ensure_deletions_confirmed(found, data.confirm_deletions)
+        _ensure_password_given(found, data.default_password)
         serving.worker.ensure_room(identity.actor)  # before an approval is used up
         if _needs_approval(serving, len(found.steps)):
             serving.access.approvals.use(identity.actor, RESTORE, tenant, digest)
@@ -319,6 +320,18 @@ def _ensure_not_applied(serving: Serving, tenant: str, plan: RestorePlan) -> Non
             f"Job {job.id} of {job.who} applies plan {plan.id} ({job.status.value}); a plan is"
             " applied once.",
             job=job.id,
+        )
+
+
+def _ensure_password_given(plan: RestorePlan, default_password: str) -> None:
+    """Let pass a plan that creates no user, or what comes with a password for those it creates.
+
+    Raises: ``UsageError``: said before a job takes the plan, because a plan is applied once.
+    """
+    if plan.needs_default_password and not default_password:
+        raise errors.UsageError(
+            "Users must be created anew, and there is no default password for them.",
+            hint="Give one: it is kept in memory only, and they change it at the next sign-in.",
         )
 
 
