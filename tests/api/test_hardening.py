@@ -136,6 +136,32 @@ def test_a_download_of_the_trail_that_breaks_off_is_recorded_as_that(api: Api, e
     assert record.result == ("done" if ending == "listens" else "broken off")
 
 
+def test_cookies_that_http_2_sends_one_by_one_are_read_as_one_line(api: Api) -> None:
+    admin = api.as_role(Role.ADMINISTRATOR)
+    statuses = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    cookies = (
+        b"reentra_zone=UTC",
+        f"__Host-reentra={admin.cookie}".encode(),
+        b"reentra_theme=dark",
+    )
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "2", "method": "GET",
+        "scheme": "https", "path": f"{PREFIX}/session", "raw_path": b"", "query_string": b"",
+        "root_path": "", "client": ("testclient", 1), "server": (HOST, 443),
+        "headers": [(b"host", HOST.encode()), *((b"cookie", one) for one in cookies)],
+    }  # fmt: skip
+    anyio.run(make_api(api.serving), scope, receive, send)
+    assert statuses == [200]
+
+
 @pytest.mark.parametrize("text", ["", "nonsense", "[]", "null", '{"name": 1}', '{"name": "x"}'])
 def test_a_body_that_does_not_fit_is_a_problem_and_never_shown(api: Api, text: str) -> None:
     answer = api.client.post(

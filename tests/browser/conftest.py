@@ -43,23 +43,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @dataclass
-class Stage:
-    """A served installation. ``facts`` are the ids of what is in it."""
+class Serving:
+    """``reentra serve`` on an installation, in a process of its own."""
 
     home: Path
     port: int
-    tenant: DemoTenant
-    facts: dict[str, Any]
-    process: subprocess.Popen[bytes] | None = None
+    base: str
     environment: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
 
-    @property
-    def base(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def begin(self) -> None:
-        """Start ``reentra serve`` and wait until it listens."""
-        command = (sys.executable, "-m", "reentra", "serve", "--json", "--port", str(self.port))
+    def begin(self, *options: str) -> None:
+        """Start it and wait until it listens."""
+        port = ("--port", str(self.port))
+        command = (sys.executable, "-m", "reentra", "serve", "--json", *port, *options)
         with (self.home / "serve.log").open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, env=self._environment()
@@ -85,6 +81,24 @@ class Stage:
                 self.process.kill()
                 self.process.wait()
 
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if "REENTRA_" not in name}
+        return {
+            **kept,
+            "REENTRA_HOME": str(self.home),
+            "REENTRA_PASSPHRASE": staging.PASSPHRASE,
+            "REENTRA_PUBLIC_URL": self.base,
+            **self.environment,
+        }
+
+
+@dataclass(kw_only=True)
+class Stage(Serving):
+    """A served installation with a tenant. ``facts`` are the ids of what is in it."""
+
+    tenant: DemoTenant
+    facts: dict[str, Any]
+
     def spare(self, number: int) -> list[str]:
         """Return the ids of users whom no other journey has harmed or will harm."""
         found = [self.facts["spare"].pop(0) for _ in range(number)]
@@ -100,16 +114,6 @@ class Stage:
         finally:
             script.close()
 
-    def _environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if "REENTRA_" not in name}
-        return {
-            **kept,
-            "REENTRA_HOME": str(self.home),
-            "REENTRA_PASSPHRASE": staging.PASSPHRASE,
-            "REENTRA_PUBLIC_URL": self.base,
-            **self.environment,
-        }
-
 
 @contextlib.contextmanager
 def staged(seed: str = "small") -> Iterator[Stage]:
@@ -117,14 +121,16 @@ def staged(seed: str = "small") -> Iterator[Stage]:
     folder = Path(tempfile.mkdtemp(prefix="reentra-browser-"))
     try:
         with demo_tenant.serving(folder, seed, "off") as tenant:
-            home, port = folder / "home", _free_port()
+            home, port = folder / "home", free_port()
             command = (
                 *(sys.executable, "-m", "tests.browser.staging", str(home), tenant.url),
                 *(tenant.tenant_id, tenant.client_id, str(tenant.secret_file)),
             )
             done = subprocess.run(command, capture_output=True, text=True, cwd=_ROOT, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
-            made = Stage(home, port, tenant, json.loads(done.stdout.splitlines()[-1]))
+            facts = json.loads(done.stdout.splitlines()[-1])
+            base = f"http://127.0.0.1:{port}"
+            made = Stage(home=home, port=port, base=base, tenant=tenant, facts=facts)
             with made.script() as script:
                 address = f"{made.base}/api/v1/session/oidc/callback"
                 client = {"client_id": tenant.client_id, "redirect_uris": [address]}
@@ -139,12 +145,12 @@ def staged(seed: str = "small") -> Iterator[Stage]:
 
 
 @contextlib.contextmanager
-def browsing() -> Iterator[Any]:
+def browsing(*flags: str) -> Iterator[Any]:
     """Run a browser while the block runs."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
         try:
             yield browser
         finally:
@@ -154,14 +160,14 @@ def browsing() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def stage() -> Iterator[Stage]:
     """The served installation that all journeys of a process share."""
-    _skip_without_browser()
+    skip_without_browser()
     with staged() as made:
         yield made
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    _skip_without_browser()
+    skip_without_browser()
     with browsing() as found:
         yield found
 
@@ -189,7 +195,7 @@ def visit(request: pytest.FixtureRequest, visitors: Visitors) -> Callable[..., V
     return come
 
 
-def _skip_without_browser() -> None:
+def skip_without_browser() -> None:
     pytest.importorskip("playwright", reason="Playwright is not installed: make setup-all")
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine")
@@ -197,7 +203,7 @@ def _skip_without_browser() -> None:
         pytest.skip("the pages' files are not built: make web")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -6,7 +6,7 @@ It also writes how a recorded request ended into the audit trail.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 import orjson
@@ -87,6 +87,8 @@ class Hardening:
             if message["type"] == "http.response.body" and not message.get("more_body", False):
                 is_whole = True
 
+        if scope["http_version"] == "2":
+            scope["headers"] = _with_one_cookie_line(scope["headers"])
         if not self._is_ours(scope):
             await _refuse(harden, 421, "wrong_host", "This is not the host that was asked for.")
             return
@@ -133,6 +135,16 @@ class Hardening:
             result = scope["state"].get("code") or f"failed {status}"
         end = Entry(entry.action, entry.tenant, entry.target, result, entry.detail)
         await to_thread.run_sync(self._serving.access.trail.record, actor, end)
+
+
+def _with_one_cookie_line(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Join the cookies, which HTTP/2 lets a browser send one by one (RFC 9113, 8.2.3)."""
+    kept = list(headers)
+    cookies = [value for name, value in kept if name.lower() == b"cookie"]
+    if len(cookies) < 2:
+        return kept
+    others = [(name, value) for name, value in kept if name.lower() != b"cookie"]
+    return [*others, (b"cookie", b"; ".join(cookies))]
 
 
 async def _read(receive: Receive) -> bytes | None:
