@@ -438,6 +438,21 @@ def found(history: History, text: str = "", **more: Any) -> list[tuple[str, str,
     return sorted((hit.id, hit.snapshot_id, hit.is_deleted) for hit in page.hits)
 
 
+def test_search_finds_what_begins_anew_on_a_branch_and_it_can_be_taken_away(
+    history: History, tenant: ModelTenant
+) -> None:
+    history.take(tenant)
+    without = tenant.copied("without")
+    without.remove("user", USERS[0])
+    second = history.take(without)
+    third = history.take(tenant, parent=history.manifests[0])
+    history.catalog.sync(TENANT)
+    assert (USERS[0], third, False) in found(history, "vanc")
+    history.mark_forgotten(second)
+    history.catalog.sync(TENANT)
+    assert found(history, "vanc") == [(USERS[0], third, False)]
+
+
 def test_search_finds_names_principal_names_and_ids(history: History, tenant: ModelTenant) -> None:
     snapshot_id = history.take(tenant)
     history.catalog.sync(TENANT)

@@ -512,9 +512,9 @@ class Catalog:
                 return False
             ordinal = reader.newest_ordinal() + 1
             parent = _parent_ordinal(manifest, reader)
+            indexer = SnapshotIndexer(connection, self.repository, tenant_no, ordinal, listener)
             if parent != ordinal - 1:
                 chain.turn_back(connection, tenant_no, ordinal, parent)
-            indexer = SnapshotIndexer(connection, self.repository, tenant_no, ordinal, listener)
             indexer.index(manifest)
             self._record(connection, tenant_no, ordinal, manifest)
         self._indexed[0] += indexer.objects

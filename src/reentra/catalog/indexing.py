@@ -108,7 +108,10 @@ class Names:
 
 
 class SnapshotIndexer:
-    """Indexes one snapshot at one ordinal. Use it once, inside one writing transaction."""
+    """Indexes one snapshot at one ordinal. Use it once, inside one writing transaction.
+
+    Make it before the line is turned back: the text of what begins anew then is indexed, too.
+    """
 
     def __init__(
         self,
@@ -126,9 +129,8 @@ class SnapshotIndexer:
         self._kinds = Names(connection, "kind", tenant_no)
         self._relationships = Names(connection, "relationship", tenant_no)
         self._identities = IdentityNumbers(connection, tenant_no)
-        self._next_version = self._next("object_version")
+        self._first_version = self._next_version = self._next("object_version")
         self._next_segment = self._next("segment")
-        self._first_version = self._next_version
         self.objects = 0
         self.links = 0
 
@@ -139,6 +141,7 @@ class SnapshotIndexer:
         """
         total = sum(segment.rows for segment in manifest.segments)
         activity = f"indexing {manifest.id}"
+        self._next_version = self._next("object_version")
         self._listener(progress.Started(activity, total))
         with left_for_the_end(self._connection, "object_version", _LATE_INDEXES):
             tables = {OBJECTS_TABLE: self._index_objects, RELATIONSHIPS_TABLE: self._index_links}
@@ -146,6 +149,8 @@ class SnapshotIndexer:
                 segments = [item for item in manifest.segments if item.table == table]
                 if segments:
                     index(segments, activity, total)
+                if table == OBJECTS_TABLE:
+                    self._index_text()
         self._listener(progress.Finished(activity, total))
 
     @property
@@ -183,7 +188,6 @@ class SnapshotIndexer:
                 first_row += batch.num_rows
                 self.objects += batch.num_rows
                 self._advance(activity, total)
-        self._index_text()
 
     def _numbers(self, segment: SegmentInfo) -> pa.Array:
         """Return the number of each row's object; the ids are looked up many at once."""
