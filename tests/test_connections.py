@@ -139,7 +139,8 @@ def test_a_damaged_identity_map_says_how_to_go_on(repository: Repository) -> Non
     damage_first(repository)
     with pytest.raises(errors.RepositoryDamaged) as told:
         identities.load(TENANT)
-    assert "check --repair" in told.value.hint
+    assert "check that repairs" in told.value.hint
+    assert told.value.typed == "reentra check --repair"
 
 
 @pytest.mark.parametrize("is_known", [True, False])

@@ -145,16 +145,22 @@ def staged(seed: str = "small") -> Iterator[Stage]:
 
 
 @contextlib.contextmanager
-def browsing(*flags: str) -> Iterator[Any]:
+def browsing() -> Iterator[Any]:
     """Run a browser while the block runs."""
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
-        try:
-            yield browser
-        finally:
-            browser.close()
+    with sync_playwright() as playwright, launched(playwright) as browser:
+        yield browser
+
+
+@contextlib.contextmanager
+def launched(playwright: Any, *flags: str) -> Iterator[Any]:
+    """Run a browser with more flags than ours while the block runs."""
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 @pytest.fixture(scope="session")
@@ -166,9 +172,18 @@ def stage() -> Iterator[Stage]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
+def driver() -> Iterator[Any]:
+    """Playwright, of which a process has one."""
     skip_without_browser()
-    with browsing() as found:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(driver: Any) -> Iterator[Any]:
+    with launched(driver) as found:
         yield found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,11 @@ from reentra.sandbox import seed, tls
 from reentra.sandbox.app import SandboxServer
 from reentra.settings import Settings
 
-from .conftest import Serving, browsing, free_port, skip_without_browser
+from .conftest import Serving, free_port, launched, skip_without_browser
+from .hands import Keyboard, Visitor
 from .staging import PASSPHRASE, PASSWORD
-from .window import PATIENCE_MS, expect
+from .test_coming_in import sign_in
+from .window import PATIENCE_MS, Window, expect
 
 _CONSOLE = Actor(Via.COMMAND, "root", address="console")
 
@@ -38,35 +39,37 @@ def provider(tmp_path: Path) -> Iterator[SandboxServer]:
 
 
 def test_whoever_signs_in_over_tls_has_a_cookie_that_is_sent_over_tls_alone(
-    provider: SandboxServer, tmp_path: Path
+    provider: SandboxServer, driver: Any, tmp_path: Path
 ) -> None:
     """With Microsoft, and with a password; the browser speaks HTTP/2."""
     member, group = _member_of_a_group(provider)
     names = ("ca.pem", "server.pem", "server.key")
     files = tls.TlsFiles(*(tmp_path / "tls" / name for name in names))
-    with _served(provider, tmp_path / "home", files, group) as base, _browser(files) as browser:
+    trusted = f"--ignore-certificate-errors-spki-list={_pin(files)}"
+    with (
+        _served(provider, tmp_path / "home", files, group) as base,
+        launched(driver, trusted) as browser,
+    ):
         context = browser.new_context()
-        page = context.new_page()
+        visitor = Visitor(Keyboard(Window(context.new_page(), base)))
+        page = visitor.page
         page.set_default_timeout(PATIENCE_MS)
         answer = page.goto(f"{base}/sign-in?next=/account")
         assert "max-age" in answer.headers["strict-transport-security"]
-        page.get_by_text("Sign in with Microsoft").click()
+        visitor.press("Sign in with Microsoft")
         page.wait_for_url(f"{provider.base_url}/**")
-        page.get_by_label("Username").fill(member)
-        page.get_by_role("button", name="Next").click()
+        visitor.fill("Username", member)
+        visitor.press("Next")
         page.wait_for_url(f"{base}/account")
         expect(page.get_by_text(member).first).to_be_attached()
         assert page.evaluate("performance.getEntries()[0].nextHopProtocol") == "h2"
         _assert_guarded(context, base)
-        page.get_by_role("banner").get_by_text(member.partition("@")[0]).first.click()
-        page.get_by_role("button", name="Sign out").click()
+        visitor.unfold(member, page.get_by_role("banner"))
+        visitor.press("Sign out")
         page.wait_for_url("**/sign-in*")
         assert not _session_cookies(context, base)
-        page.get_by_label("Name").fill("rolf")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in", exact=True).click()
-        page.wait_for_url(re.compile(r"^(?!.*/sign-in)"))
-        page.goto(f"{base}/account")
+        sign_in(visitor, "rolf")
+        visitor.open("/account")
         expect(page.get_by_text("rolf").first).to_be_attached()
         _assert_guarded(context, base)
     with pytest.raises(requests.ConnectionError):
@@ -140,13 +143,10 @@ def _served(provider: SandboxServer, home: Path, files: tls.TlsFiles, group: str
         serving.end()
 
 
-@contextlib.contextmanager
-def _browser(files: tls.TlsFiles) -> Iterator[Any]:
-    """Run a browser that trusts this one key, and no other that nobody vouches for."""
+def _pin(files: tls.TlsFiles) -> str:
+    """Return the digest of the key that the browser is to trust."""
     key = x509.load_pem_x509_certificate(files.certificate_file.read_bytes()).public_key()
     spki = key.public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    pin = base64.b64encode(hashlib.sha256(spki).digest()).decode()
-    with browsing(f"--ignore-certificate-errors-spki-list={pin}") as browser:
-        yield browser
+    return base64.b64encode(hashlib.sha256(spki).digest()).decode()

@@ -134,8 +134,8 @@ def test_a_claims_challenge_is_answered_with_a_token_for_those_claims(
     [
         (7000215, "secret's value"),
         (7000222, "new secret"),
-        (700016, "--client-id"),
-        (90002, "--tenant-id"),
+        (700016, "Check both ids"),
+        (90002, "Check the tenant id"),
         (700027, "certificate"),
         (53003, "policy"),
     ],

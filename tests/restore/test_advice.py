@@ -26,7 +26,7 @@ STEP = Step(
     [
         (400, "Request_BadRequest",
          "The specified password does not comply with password complexity requirements.",
-         "--default-password-file"),
+         "Choose a default password"),
         (403, "Directory_QuotaExceeded", "The directory object quota limit has been exceeded.",
          "recycle bin"),
         (400, "Request_BadRequest",
@@ -54,7 +54,7 @@ STEP = Step(
         (400, "BadRequest", "1012: 'applications' condition cannot include both.",
          "put right what it names"),
         (403, "Authorization_RequestDenied",
-         "Insufficient privileges to complete the operation.", "tenant check"),
+         "Insufficient privileges to complete the operation.", "tenant's permissions"),
         (503, "serviceNotAvailable", "The service is unavailable.", "service health"),
     ],
 )  # fmt: skip

@@ -125,7 +125,7 @@ def test_an_enabled_policy_is_created_in_report_only_state_and_never_enforced_un
     world.client.delete(f"{CA}/policies/{policy}")
     made = world.plan(before, POLICIES)
     assert [step.action for step in made.steps] == [Action.CREATE]
-    assert any("as-backed-up brings it back" in warning for warning in made.warnings)
+    assert any("as backed up to bring it back" in warning for warning in made.warnings)
     report = world.applier(made).run()
     new_id = report.id_map[policy]
     assert world.client.get(f"{CA}/policies/{new_id}")["state"].startswith("enabledForReporting")

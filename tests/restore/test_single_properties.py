@@ -132,7 +132,7 @@ def test_the_state_of_a_policy_can_be_put_back_alone(desired: ModelTenant) -> No
         ({"createdDateTime"}, USERS, "nobody can write createdDateTime", "department"),
         ({"department"}, BOTH, "group lack it", "user.department"),
         ({"department"}, EVERYTHING, "Not every selected kind", "user.department"),
-        ({"group.description"}, USERS, "no group is selected", "--kind group"),
+        ({"group.description"}, USERS, "no group is selected", "Select the kind group"),
         ({"user"}, USERS, "is a kind", "user.PROPERTY"),
         ({"department."}, USERS, "is no property", "department"),
         ({"user.id"}, USERS, "nobody can write id", "department"),
