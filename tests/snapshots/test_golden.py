@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,19 +47,24 @@ def test_each_replays_to_the_state_that_was_written(number: int) -> None:
         assert set(state.list_relationships(name)) == {one for one in links if one.kind == name}
 
 
-def test_the_reader_in_the_format_document_tells_identifiers_as_graph_writes_them() -> None:
+def rows_read_as_documented(folder: Path, passphrase: str) -> list[dict[str, Any]]:
+    """Return what the script in ``docs/format.md`` reads from a repository."""
     text = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")
     (script,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     done = subprocess.run(
-        [sys.executable, "-c", script, str(GOLDEN)],
-        input=FACTS["passphrase"] + "\n",
+        [sys.executable, "-c", script, str(folder)],
+        input=passphrase + "\n",
         capture_output=True,
         text=True,
         encoding="utf-8",
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_the_reader_in_the_format_document_tells_identifiers_as_graph_writes_them() -> None:
+    rows = rows_read_as_documented(GOLDEN, FACTS["passphrase"])
     first = [row for row in rows if row["snapshot"] == FACTS["snapshots"][0]]
     objects = {
         (row["kind"], row["id"]): json.loads(row["body"])

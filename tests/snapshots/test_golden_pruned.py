@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,7 @@ from reentra.repository import Repository, check_repository, open_storage, prune
 from reentra.snapshots import ReplayedSnapshot, SnapshotMerger
 
 from . import golden, golden_pruned
+from .test_golden import rows_read_as_documented
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "pruned-v1"
@@ -59,16 +57,5 @@ def test_it_can_be_pruned_further(copy: Repository) -> None:
 
 
 def test_the_reader_in_the_format_document_reads_it() -> None:
-    text = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")
-    (script,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(GOLDEN)],
-        input=FACTS["passphrase"] + "\n",
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    rows = rows_read_as_documented(GOLDEN, FACTS["passphrase"])
     assert {row["snapshot"] for row in rows} == {FACTS["snapshots"][1], *KEPT}
